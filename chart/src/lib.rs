@@ -1,0 +1,1 @@
+//! kiel-chart.

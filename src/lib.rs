@@ -1,0 +1,13 @@
+//! kiel: from a Git commit to running pods. `docs/ARCHITECTURE.md` tells which folder does what.
+
+pub mod build;
+pub mod buildkit;
+pub mod cli;
+pub mod config;
+pub mod deploy;
+pub mod event;
+pub mod git;
+pub mod images;
+pub mod registry;
+pub mod release;
+pub mod ui;

@@ -1,0 +1,2 @@
+//! The kiel command.
+fn main() {}

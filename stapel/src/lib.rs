@@ -1,0 +1,3 @@
+//! Stapel: the stage model, stage keys, and the lowering of a stage to LLB. Pure.
+
+pub mod listing;

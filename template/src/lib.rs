@@ -1,0 +1,5 @@
+//! Go's text/template with Go's value model, Sprig, and the YAML and JSON of Go's libraries.
+//!
+//! Pure: no IO, clock, randomness or environment; what a template may see comes in as an argument.
+
+pub mod files;
