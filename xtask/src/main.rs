@@ -11,7 +11,6 @@ mod env;
 mod say;
 mod shell;
 
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -30,13 +29,11 @@ enum Command {
         #[command(subcommand)]
         action: env::Action,
     },
-
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Env { action } => env::run(&action).map(|()| ExitCode::SUCCESS),
-
     };
     result.unwrap_or_else(|error| {
         say::error(&error);

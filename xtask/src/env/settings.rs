@@ -44,7 +44,9 @@ impl Settings {
             net: variable_or("KIEL_ENV_NET", "10.200.0")?,
             pod_net: variable_or("KIEL_ENV_POD_NET", "10.244.0")?,
             service_net: variable_or("KIEL_ENV_SERVICE_NET", "10.96")?,
-            registry_port: port.parse().with_context(|| format!("KIEL_ENV_REGISTRY_PORT `{port}` is no port"))?,
+            registry_port: port
+                .parse()
+                .with_context(|| format!("KIEL_ENV_REGISTRY_PORT `{port}` is no port"))?,
             state: cache.path("env/state"),
             programs: cache.path("env/bin"),
             pki: cache.path("pki"),
