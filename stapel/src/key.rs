@@ -55,7 +55,9 @@ impl Serialize for Key {
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -180,7 +182,12 @@ impl Record {
     pub fn map<'a>(self, name: &str, pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
         let mut pairs: Vec<_> = pairs.into_iter().collect();
         pairs.sort();
-        self.list(name, pairs.into_iter().map(|(key, value)| Value::List(vec![key.into(), value.into()])))
+        self.list(
+            name,
+            pairs
+                .into_iter()
+                .map(|(key, value)| Value::List(vec![key.into(), value.into()])),
+        )
     }
 
     /// The fields.
@@ -215,7 +222,9 @@ impl Record {
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        self.0.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+        self.0
+            .iter()
+            .try_for_each(|(name, value)| map.serialize_entry(name, value))?;
         map.end()
     }
 }
@@ -278,19 +287,39 @@ mod tests {
     fn borders_between_values_count() {
         let two = |a: &str, b: &str| Record::of("x").list("l", [a, b]).key();
         assert_ne!(two("ab", "c"), two("a", "bc"));
-        assert_ne!(Record::of("x").with("a", "b").key(), Record::of("xa").with("", "b").key());
-        assert_ne!(Record::of("x").list("a", ["1"]).list("b", ["2"]).key(), Record::of("x").list("a", ["1", "2"]).key());
+        assert_ne!(
+            Record::of("x").with("a", "b").key(),
+            Record::of("xa").with("", "b").key()
+        );
+        assert_ne!(
+            Record::of("x").list("a", ["1"]).list("b", ["2"]).key(),
+            Record::of("x").list("a", ["1", "2"]).key()
+        );
     }
 
     #[test]
     fn the_direct_encoding_of_a_listing_is_that_of_its_record() {
-        let entry = |path: &str, id: &str| FileEntry { path: path.into(), mode: FileMode::Executable, id: id.into() };
+        let entry = |path: &str, id: &str| FileEntry {
+            path: path.into(),
+            mode: FileMode::Executable,
+            id: id.into(),
+        };
         let listing = Listing::new(vec![entry("b", "01"), entry("a/c", "02")]);
         let items = listing.entries().iter().map(|entry| {
-            Value::List(vec![entry.mode.as_octal().into(), (&entry.path).into(), (&entry.id).into()])
+            Value::List(vec![
+                entry.mode.as_octal().into(),
+                (&entry.path).into(),
+                (&entry.id).into(),
+            ])
         });
-        assert_eq!(listing_key(&listing), Record::of("kiel listing 1").list("files", items).key());
-        assert_eq!(listing_key(&Listing::default()), Record::of("kiel listing 1").key());
+        assert_eq!(
+            listing_key(&listing),
+            Record::of("kiel listing 1").list("files", items).key()
+        );
+        assert_eq!(
+            listing_key(&Listing::default()),
+            Record::of("kiel listing 1").key()
+        );
     }
 
     #[test]

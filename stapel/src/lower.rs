@@ -39,7 +39,13 @@ impl Shell {
 ///
 /// The shell is bash where the image has it, else `/bin/sh`; user 0, folder `/`. Each command is printed before it runs.
 #[must_use]
-pub fn lower_stage(spec: &StapelSpec, stage: UserStage, root: Option<&Output>, around: Surroundings<'_>, name: &str) -> Output {
+pub fn lower_stage(
+    spec: &StapelSpec,
+    stage: UserStage,
+    root: Option<&Output>,
+    around: Surroundings<'_>,
+    name: &str,
+) -> Output {
     let launcher = format!(
         "if command -v bash >/dev/null 2>&1; then exec bash -e {SCRIPT_FOLDER}/commands; fi\nexec /bin/sh -e {SCRIPT_FOLDER}/commands\n"
     );
@@ -48,10 +54,20 @@ pub fn lower_stage(spec: &StapelSpec, stage: UserStage, root: Option<&Output>, a
         .mkfile("/commands", 0o644, script(spec.shell.commands(stage)).as_bytes())
         .root(around.platform, &format!("{name}: commands"));
     let start = Exec::new(root, &["/bin/sh".to_owned(), format!("{SCRIPT_FOLDER}/run")]);
-    let exec = around.env.iter().fold(start, |exec, (variable, value)| exec.env(variable, value)).user("0:0");
+    let exec = around
+        .env
+        .iter()
+        .fold(start, |exec, (variable, value)| exec.env(variable, value))
+        .user("0:0");
     let exec = exec.bind(&scripts, "/", SCRIPT_FOLDER);
-    let exec = spec.secrets.iter().fold(exec, |exec, id| exec.secret(id, &format!("/run/secrets/{id}")));
-    let exec = spec.mounts.iter().fold(exec, |exec, mount| with_mount(exec, mount, around.project));
+    let exec = spec
+        .secrets
+        .iter()
+        .fold(exec, |exec, id| exec.secret(id, &format!("/run/secrets/{id}")));
+    let exec = spec
+        .mounts
+        .iter()
+        .fold(exec, |exec, mount| with_mount(exec, mount, around.project));
     exec.root(around.platform, name)
 }
 
@@ -64,16 +80,33 @@ fn with_mount(exec: Exec, mount: &Mount, project: &str) -> Exec {
 
 fn script(commands: &[String]) -> String {
     let quoted = |command: &str| command.trim_end().replace('\'', r"'\''");
-    commands.iter().map(|command| format!("printf '%s\\n' '$ {}'\n{command}\n", quoted(command))).collect()
+    commands
+        .iter()
+        .map(|command| format!("printf '%s\\n' '$ {}'\n{command}\n", quoted(command)))
+        .collect()
 }
 
 /// An import: the files of `source`, on nothing (a layer of its own) or on the image.
 #[must_use]
-pub fn lower_import(import: &Import, source: &Output, onto: Option<&Output>, platform: &Platform, name: &str) -> Output {
-    let owner = (import.owner.is_some() || import.group.is_some())
-        .then(|| Owner { user: import.owner.clone(), group: import.group.clone() });
-    let options = CopyOptions { include: import.include_paths.clone(), exclude: import.exclude_paths.clone(), owner };
-    FileChain::new(onto).copy(source, &import.add, &import.to, &options).root(platform, name)
+pub fn lower_import(
+    import: &Import,
+    source: &Output,
+    onto: Option<&Output>,
+    platform: &Platform,
+    name: &str,
+) -> Output {
+    let owner = (import.owner.is_some() || import.group.is_some()).then(|| Owner {
+        user: import.owner.clone(),
+        group: import.group.clone(),
+    });
+    let options = CopyOptions {
+        include: import.include_paths.clone(),
+        exclude: import.exclude_paths.clone(),
+        owner,
+    };
+    FileChain::new(onto)
+        .copy(source, &import.add, &import.to, &options)
+        .root(platform, name)
 }
 
 /// A layer on top of the image.

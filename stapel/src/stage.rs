@@ -97,7 +97,10 @@ impl Keyed {
     /// The key of a record.
     #[must_use]
     pub fn new(inputs: Record) -> Self {
-        Self { key: inputs.key(), inputs }
+        Self {
+            key: inputs.key(),
+            inputs,
+        }
     }
 }
 
@@ -165,7 +168,14 @@ pub struct StapelPlan {
 pub fn plan(input: PlanInput<'_>, image_key: &dyn Fn(&str) -> Option<Key>) -> Result<StapelPlan, PlanError> {
     let spec = input.spec;
     let from = Keyed::new(from_record(&input, image_key)?);
-    let mut maker = Maker { input, image_key, parent: from.key, pending: Vec::new(), env: Vec::new(), parts: Vec::new() };
+    let mut maker = Maker {
+        input,
+        image_key,
+        parent: from.key,
+        pending: Vec::new(),
+        env: Vec::new(),
+        parts: Vec::new(),
+    };
     maker.user_stage(UserStage::BeforeInstall)?;
     maker.imports(Position::BeforeInstall)?;
     if !spec.git.is_empty() {
@@ -186,7 +196,13 @@ pub fn plan(input: PlanInput<'_>, image_key: &dyn Fn(&str) -> Option<Key>) -> Re
 #[must_use]
 pub fn is_copied(import: &Import) -> bool {
     const LINKED: [&str; 5] = ["/bin", "/sbin", "/var/run", "/var/lock", "/var/mail"];
-    let below = |folder: &str| import.to == folder || import.to.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let below = |folder: &str| {
+        import.to == folder
+            || import
+                .to
+                .strip_prefix(folder)
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
     let named = |owner: &Option<String>| owner.as_ref().is_some_and(|name| name.parse::<u32>().is_err());
     import.to == "/"
         || LINKED.iter().any(|folder| below(folder))
@@ -241,7 +257,9 @@ impl Maker<'_> {
                 let (globs, listing) = match stage {
                     UserStage::BeforeInstall => return None,
                     UserStage::Install => (&mapping.stage_dependencies.install, &content.install),
-                    UserStage::BeforeSetup => (&mapping.stage_dependencies.before_setup, &content.before_setup),
+                    UserStage::BeforeSetup => {
+                        (&mapping.stage_dependencies.before_setup, &content.before_setup)
+                    }
                     UserStage::Setup => (&mapping.stage_dependencies.setup, &content.setup),
                 };
                 let index = Value::Number(index as u64);
@@ -251,11 +269,24 @@ impl Maker<'_> {
     }
 
     fn imports(&mut self, position: Position) -> Result<(), PlanError> {
-        for dependency in self.input.spec.dependencies.iter().filter(|dependency| dependency.position == position) {
+        for dependency in self
+            .input
+            .spec
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.position == position)
+        {
             let key = self.needed(&dependency.image)?;
             self.env.extend(env_values(dependency, key));
         }
-        for (index, import) in self.input.spec.imports.iter().enumerate().filter(|(_, import)| import.position == position) {
+        for (index, import) in self
+            .input
+            .spec
+            .imports
+            .iter()
+            .enumerate()
+            .filter(|(_, import)| import.position == position)
+        {
             let record = self.import_record(import)?;
             if is_copied(import) {
                 let record = self.stage_record("import").with("import", record);
@@ -297,9 +328,23 @@ impl Maker<'_> {
     }
 
     fn finish(self, from: Keyed) -> Result<StapelPlan, PlanError> {
-        let PlanInput { spec, image_spec, platform, content, .. } = self.input;
-        if let Some((mapping, _)) = spec.git.iter().zip(content).find(|(_, content)| content.all.is_empty()) {
-            return Err(PlanError::EmptyMapping { add: mapping.add.clone(), to: mapping.to.clone() });
+        let PlanInput {
+            spec,
+            image_spec,
+            platform,
+            content,
+            ..
+        } = self.input;
+        if let Some((mapping, _)) = spec
+            .git
+            .iter()
+            .zip(content)
+            .find(|(_, content)| content.all.is_empty())
+        {
+            return Err(PlanError::EmptyMapping {
+                add: mapping.add.clone(),
+                to: mapping.to.clone(),
+            });
         }
         let saw: Vec<Key> = content.iter().map(|content| listing_key(&content.all)).collect();
         let record = Record::of("kiel image 1")
@@ -312,14 +357,21 @@ impl Maker<'_> {
             .maybe("docker", spec.docker.as_ref().map(docker_record))
             .maybe("spec", image_spec.map(spec_record));
         let saw = (!spec.git.is_empty()).then(|| saw_key(&saw));
-        Ok(StapelPlan { image: Keyed::new(record), from, parts: self.parts, saw })
+        Ok(StapelPlan {
+            image: Keyed::new(record),
+            from,
+            parts: self.parts,
+            saw,
+        })
     }
 }
 
 /// The key of what a stage saw: section 9.
 #[must_use]
 pub fn saw_key(listings: &[Key]) -> Key {
-    Record::of("kiel saw 1").list("mappings", listings.iter().copied()).key()
+    Record::of("kiel saw 1")
+        .list("mappings", listings.iter().copied())
+        .key()
 }
 
 fn from_record(input: &PlanInput<'_>, image_key: &dyn Fn(&str) -> Option<Key>) -> Result<Record, PlanError> {
@@ -334,14 +386,23 @@ fn from_record(input: &PlanInput<'_>, image_key: &dyn Fn(&str) -> Option<Key>) -
         };
         Value::List(vec![kind.into(), (&mount.to).into()])
     });
-    Ok(base_fields(record, &input.spec.from, image_key)?.list("mounts", mounts).list("secrets", &input.spec.secrets))
+    Ok(base_fields(record, &input.spec.from, image_key)?
+        .list("mounts", mounts)
+        .list("secrets", &input.spec.secrets))
 }
 
-fn base_fields(record: Record, from: &From, image_key: &dyn Fn(&str) -> Option<Key>) -> Result<Record, PlanError> {
+fn base_fields(
+    record: Record,
+    from: &From,
+    image_key: &dyn Fn(&str) -> Option<Key>,
+) -> Result<Record, PlanError> {
     Ok(match from {
         From::Scratch => record,
         From::External(name) => record.with("base", name),
-        From::Image(name) => record.with("image", image_key(name).ok_or_else(|| PlanError::MissingImage(name.clone()))?),
+        From::Image(name) => record.with(
+            "image",
+            image_key(name).ok_or_else(|| PlanError::MissingImage(name.clone()))?,
+        ),
     })
 }
 
@@ -362,6 +423,12 @@ fn env_values(dependency: &EnvDependency, key: Key) -> Vec<Value> {
     dependency
         .imports
         .iter()
-        .map(|import| Value::List(vec![(&import.target_env).into(), import.part.name().into(), key.into()]))
+        .map(|import| {
+            Value::List(vec![
+                (&import.target_env).into(),
+                import.part.name().into(),
+                key.into(),
+            ])
+        })
         .collect()
 }
