@@ -100,11 +100,17 @@ impl Events {
 
     /// Sends a message of level info.
     pub fn info(&self, text: impl Into<String>) {
-        self.send(Event::Message { level: Level::Info, text: text.into() });
+        self.send(Event::Message {
+            level: Level::Info,
+            text: text.into(),
+        });
     }
 
     /// Sends a warning.
     pub fn warn(&self, text: impl Into<String>) {
-        self.send(Event::Message { level: Level::Warning, text: text.into() });
+        self.send(Event::Message {
+            level: Level::Warning,
+            text: text.into(),
+        });
     }
 }

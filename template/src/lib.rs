@@ -2,4 +2,9 @@
 //!
 //! Pure: no IO, clock, randomness or environment; what a template may see comes in as an argument.
 
+mod error;
 pub mod files;
+pub mod value;
+
+pub use error::{Error, ErrorKind};
+pub use value::Value;
