@@ -2,4 +2,11 @@
 //!
 //! Pure: no IO, clock, randomness or environment; what a template may see comes in as an argument.
 
+mod error;
 pub mod files;
+mod number;
+pub mod value;
+pub mod yaml;
+
+pub use error::{Error, ErrorKind};
+pub use value::Value;
