@@ -53,7 +53,7 @@ impl<'t, 'c> Coalescer<'t, 'c> {
         self.warnings
     }
 
-    fn warn(&mut self, text: String) {
+    fn warn(&mut self, text: &str) {
         self.warnings.push(format!("warning: {text}"));
     }
 
@@ -97,7 +97,7 @@ impl<'t, 'c> Coalescer<'t, 'c> {
                     self.tables(table, defaults, &joined(&prefix, &key.to_lossy()), nulls);
                 }
                 (Value::Map(_), Value::Nil) => {}
-                (Value::Map(_), _) => self.warn(format!("skipped value for {prefix}.{key}: Not a table.")),
+                (Value::Map(_), _) => self.warn(&format!("skipped value for {prefix}.{key}: Not a table.")),
                 _ => {}
             }
         }
@@ -109,13 +109,13 @@ impl<'t, 'c> Coalescer<'t, 'c> {
             None => Map::new(),
             Some(Value::Map(table)) => table,
             Some(_) => {
-                return self.warn(format!("skipping globals because destination {GLOBAL} is not a table."));
+                return self.warn(&format!("skipping globals because destination {GLOBAL} is not a table."));
             }
         };
         let theirs = match source.get(GLOBAL) {
             None => Map::new(),
             Some(Value::Map(table)) => table,
-            Some(_) => return self.warn(format!("skipping globals because source {GLOBAL} is not a table.")),
+            Some(_) => return self.warn(&format!("skipping globals because source {GLOBAL} is not a table.")),
         };
         for (key, value) in theirs.to_vec() {
             match (&value, ours.get(&key)) {
@@ -128,9 +128,9 @@ impl<'t, 'c> Coalescer<'t, 'c> {
                     ours.insert(key, Value::Map(table));
                 }
                 (Value::Map(_), Some(_)) => {
-                    self.warn(format!("Conflict: cannot merge map onto non-map for {key:?}. Skipping."));
+                    self.warn(&format!("Conflict: cannot merge map onto non-map for {key:?}. Skipping."));
                 }
-                (_, Some(Value::Map(_))) => self.warn(format!("key {key} is table. Skipping")),
+                (_, Some(Value::Map(_))) => self.warn(&format!("key {key} is table. Skipping")),
                 _ => {
                     ours.insert(key, value);
                 }
@@ -163,11 +163,11 @@ impl<'t, 'c> Coalescer<'t, 'c> {
                 }
                 (_, Value::Map(_)) => {
                     let key = joined(prefix, &key.to_lossy());
-                    self.warn(format!("cannot overwrite table with non table for {key}"));
+                    self.warn(&format!("cannot overwrite table with non table for {key}"));
                 }
                 (Value::Map(_), value) if !value.is_nil() => {
                     let key = joined(prefix, &key.to_lossy());
-                    self.warn(format!("destination for {key} is a table. Ignoring non-table value"));
+                    self.warn(&format!("destination for {key} is a table. Ignoring non-table value"));
                 }
                 _ => {}
             }

@@ -1,45 +1,73 @@
 //! The functions that a render adds to the language's: those that know the chart, the release or a
 //! cluster.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use kiel_template::Value;
-use kiel_template::value::{CallError, Functions, Type};
-
-/// Marks the beginning of a message that a chart's author wrote; Helm shows only that.
-const MESSAGE_START: &str = "HELM_ERR_START";
-/// Marks its end.
-const MESSAGE_END: &str = "HELM_ERR_END";
+use kiel_template::functions::{self, Environment, MESSAGE_END, MESSAGE_START};
+use kiel_template::value::{Functions, Type};
 
 /// Answers `lookup` out of a cluster or a file.
 pub trait Lookup {
     /// The object as JSON, or the list of all objects where `name` is empty; an empty table where there
     /// are none. An empty `namespace` is all namespaces, or none for kinds without one.
-    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<serde_json::Value, String>;
+    fn lookup(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<serde_json::Value, String>;
 }
 
-/// Adds Helm's functions that are not Sprig's.
-pub(crate) fn add(functions: &mut Functions, lookup: Option<Arc<dyn Lookup + Send + Sync>>) {
-    functions.add("required", &[Type::String, Type::Any], |_, args| {
-        let is_missing = match &args[1] {
-            Value::Nil => true,
-            Value::Str(text) => text.is_empty(),
-            _ => false,
-        };
-        if is_missing { Err(message(&args[0])) } else { Ok(args[1].clone()) }
-    });
-    functions.add("fail", &[Type::String], |_, args| Err(message(&args[0])));
-    let text = |value: &Value| value.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
-    functions.add("lookup", &[Type::String; 4], move |_, args| {
-        let Some(lookup) = &lookup else { return Ok(Value::map::<&str>([])) };
-        let found = lookup.lookup(&text(&args[0]), &text(&args[1]), &text(&args[2]), &text(&args[3]));
-        found.map(|object| Value::from_json(&object)).map_err(CallError::new)
-    });
+/// Clock and entropy as given, with a cluster to ask beside them.
+struct WithLookup {
+    environment: Arc<dyn Environment + Send + Sync>,
+    lookup: Option<Arc<dyn Lookup + Send + Sync>>,
 }
 
-fn message(text: &Value) -> CallError {
-    let text = String::from_utf8_lossy(text.as_bytes().unwrap_or_default()).into_owned();
-    CallError::new(format!("{MESSAGE_START}{text}{MESSAGE_END}"))
+impl Environment for WithLookup {
+    fn now(&self) -> jiff::Timestamp {
+        self.environment.now()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        self.environment.fill_random(bytes);
+    }
+
+    fn time_zone(&self) -> String {
+        self.environment.time_zone()
+    }
+
+    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
+        match &self.lookup {
+            Some(lookup) => Ok(Value::from_json(&lookup.lookup(api_version, kind, namespace, name)?)),
+            None => self.environment.lookup(api_version, kind, namespace, name),
+        }
+    }
+
+    fn host_address(&self, name: &str) -> String {
+        self.environment.host_address(name)
+    }
+}
+
+/// All functions that templates of charts can call.
+pub(crate) fn all(
+    environment: Arc<dyn Environment + Send + Sync>,
+    lookup: Option<Arc<dyn Lookup + Send + Sync>>,
+) -> Functions {
+    let environment: Rc<dyn Environment> = Rc::new(WithLookup { environment, lookup });
+    let mut all = functions::all(&environment);
+    all.add("include", &[Type::String, Type::Any], |call, args| match &args[0] {
+        Value::Str(name) => call.include(name, &args[1]).map(Value::Str),
+        _ => Ok(Value::Nil),
+    });
+    all.add("tpl", &[Type::String, Type::Any], |call, args| match &args[0] {
+        Value::Str(text) => call.tpl(text, &args[1]).map(Value::Str),
+        _ => Ok(Value::Nil),
+    });
+    all
 }
 
 /// Go: `cleanupParseError`: the place and the last part of the chain.

@@ -48,6 +48,9 @@ pub struct Metadata {
     pub dependencies: Vec<Dependency>,
     /// `application` (or empty) or `library`.
     pub chart_type: String,
+    /// Whether the file has a list of dependencies, if only an empty one: without it Helm leaves the
+    /// charts in `charts/` as they are.
+    pub(crate) lists_dependencies: bool,
 }
 
 /// A maintainer of a chart.
@@ -128,6 +131,7 @@ impl Metadata {
             self.maintainers = read_list(value, &place.field("maintainers"), "[]*chart.Maintainer", read_maintainer)?;
         }
         if let Some(value) = decode::field(object, "dependencies") {
+            self.lists_dependencies = true;
             self.dependencies = read_list(value, &place.field("dependencies"), "[]*chart.Dependency", read_dependency)?;
         }
         Ok(())
@@ -245,7 +249,7 @@ impl Metadata {
 }
 
 impl Maintainer {
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut object = Map::new();
         for (name, text) in [("name", &self.name), ("email", &self.email), ("url", &self.url)] {
             put_text(&mut object, name, text);
@@ -255,7 +259,7 @@ impl Maintainer {
 }
 
 impl Dependency {
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut object = Map::new();
         object.insert("name".to_owned(), json!(self.name));
         put_text(&mut object, "version", &self.version);

@@ -1,6 +1,5 @@
 //! A chart as it was loaded.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -81,11 +80,6 @@ impl Chart {
             "schema": self.schema.as_deref().map(encode),
             "files": files_json(&self.files),
         })
-    }
-
-    /// The content of every file in `.Files`, by path.
-    pub(crate) fn files_by_name(&self) -> BTreeMap<String, Arc<[u8]>> {
-        self.files.iter().map(|file| (file.name.clone(), Arc::clone(&file.data))).collect()
     }
 }
 

@@ -6,7 +6,7 @@
 /// Why a pattern can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("syntax error in pattern")]
-pub struct BadPattern;
+pub(crate) struct BadPattern;
 
 /// Whether `name` as a whole matches `pattern`.
 ///

@@ -69,7 +69,7 @@ mod tests {
         check("a: 1\n\n  \n---   \n\n\nb: 2", &["a: 1", "b: 2"]);
         check("---apiVersion: v1", &["apiVersion: v1"]);
         check("---\n---\nkind: Zed", &["---\nkind: Zed"]);
-        check("a: 1\n---\n---\n---\nb: 2", &["a: 1", "---\nb: 2"]);
+        check("a: 1\n---\n---\n---\nb: 2", &["a: 1", "---", "b: 2"]);
         check("a: 1\n---\n# only a comment\n---\nb: 2", &["a: 1", "# only a comment", "b: 2"]);
         check("a: |\n  x\n---\n  y", &["a: |\n  x", "y"]);
         check("a: |\n  x\n  ---\n  y", &["a: |\n  x\n  ---\n  y"]);

@@ -62,9 +62,14 @@ impl Node<'_> {
 impl<'c> Tree<'c> {
     /// The charts as they were loaded.
     pub(crate) fn new(root: &'c Chart) -> Self {
-        let mut tree = Self { nodes: Vec::new(), requirements: Vec::new(), warnings: Vec::new() };
+        let mut tree = Self::without_charts();
         tree.add(root, None);
         tree
+    }
+
+    /// No charts at all, for joining tables that belong to none.
+    pub(crate) fn without_charts() -> Self {
+        Self { nodes: Vec::new(), requirements: Vec::new(), warnings: Vec::new() }
     }
 
     fn add(&mut self, chart: &'c Chart, parent: Option<NodeId>) -> NodeId {

@@ -115,12 +115,12 @@ fn wrong_charts() {
 
 #[test]
 fn metadata_reads_as_helm_reads_it() {
-    let text = "NAME: c\nversion: 1.10.0\nappVersion: 1.10\nannotations: {n: 5, t: true}\nkeywords: [a, 1]\n";
+    let text = "NAME: c\nversion: 1.10.0\nappVersion: 1.10\nannotations: {num: 5, t: true}\nkeywords: [a, 1]\n";
     check(
         &[("Chart.yaml", text)],
         &Profile::Helm,
         |chart| chart.metadata.to_json().to_string(),
-        r#"{"name":"c","version":"1.10.0","apiVersion":"v1","appVersion":"1.1","keywords":["a","1"],"annotations":{"n":"5","t":"true"}}"#,
+        r#"{"name":"c","version":"1.10.0","apiVersion":"v1","appVersion":"1.1","keywords":["a","1"],"annotations":{"num":"5","t":"true"}}"#,
     );
 }
 

@@ -18,9 +18,9 @@ fn names(documents: &[Document]) -> Vec<&str> {
 #[test]
 fn documents_are_sorted_by_kind_and_stay_in_file_order() {
     let first = [manifest("Deployment", "a"), manifest("Widget", "w"), manifest("Service", "s")].join("\n---\n");
-    let second = [manifest("Namespace", "n"), manifest("Deployment", "b")].join("\n---\n");
+    let second = [manifest("Namespace", "ns"), manifest("Deployment", "b")].join("\n---\n");
     let manifests = rendered(&[("c/templates/1.yaml", &first), ("c/templates/2.yaml", &second)]).expect("manifests");
-    assert_eq!(names(&manifests.documents), ["n", "s", "a", "b", "w"]);
+    assert_eq!(names(&manifests.documents), ["ns", "s", "a", "b", "w"]);
 }
 
 #[test]

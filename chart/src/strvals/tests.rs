@@ -98,9 +98,9 @@ fn nested_names() {
 
 #[test]
 fn json() {
-    check(&Form::Json, r#"a={"b":[1,"x"]},c=null, d=2"#, r#"{"a":{"b":[1,"x"]},"c":null," d":2}"#);
+    check(&Form::Json, r#"a={"b":[1,"x"]},c=null, d=2"#, r#"{" d":2,"a":{"b":[1,"x"]},"c":null}"#);
     check(&Form::Json, r#"a[1]={"b":1},c="#, r#"{"a":[null,{"b":1}],"c":null}"#);
-    check(&Form::Json, r#"a="x" , b=true"#, r#"{"a":"x"," b":true}"#);
+    check(&Form::Json, r#"a="x" , b=true"#, r#"{" b":true,"a":"x"}"#);
     let values = run("{}", "n=5", &Form::Json).expect("a valid line");
     assert_eq!(values.get("n").expect("set").type_name(), "float64");
 }

@@ -39,7 +39,7 @@ fn check_values(chart: &Chart, user: &str, want: &str) {
 /// The names of the charts that take part.
 #[track_caller]
 fn check_enabled(dependencies: &str, user: &str, want: &[&str]) {
-    let chart = chart(dependencies, "", &[("a", "x: 1\n"), ("b", "y: 2\n")]);
+    let chart = chart(dependencies, "", &[("a", "x: 1\n"), ("b", "w: 2\n")]);
     let user = Value::from_json(&crate::yaml::to_json(user.as_bytes()).expect("YAML"));
     let mut tree = Tree::new(&chart);
     tree.process_dependencies(&user.as_map().cloned().unwrap_or_default()).expect("dependencies");
@@ -52,12 +52,12 @@ fn conditions_tags_and_aliases() {
     check_enabled("- {name: b, version: 1.x.x}\n", "", &["a", "b"]);
     check_enabled("- {name: a, version: 2.x.x}\n- {name: b, version: ^1.0.0}\n", "", &["a", "b"]);
     check_enabled("- {name: a, version: \">0\", condition: a.enabled}\n", "a: {enabled: false}", &["b"]);
-    check_enabled("- {name: a, version: \">0\", condition: \"x.y,a.on\"}\n", "a: {on: false}", &["b"]);
+    check_enabled("- {name: a, version: \">0\", condition: \"x.y,a.act\"}\n", "a: {act: false}", &["b"]);
     check_enabled("- {name: a, version: \">0\", tags: [t, u]}\n", "tags: {t: false}", &["b"]);
     check_enabled("- {name: a, version: \">0\", tags: [t, u]}\n", "tags: {t: false, u: true}", &["b", "a"]);
     check_enabled(
-        "- {name: a, version: \">0\", tags: [t], condition: a.on}\n",
-        "tags: {t: false}\na: {on: true}",
+        "- {name: a, version: \">0\", tags: [t], condition: a.act}\n",
+        "tags: {t: false}\na: {act: true}",
         &["b", "a"],
     );
     check_enabled(
@@ -72,22 +72,22 @@ fn values_go_down_and_globals_win() {
     let chart = chart(
         "- {name: a, version: \">0\"}\n",
         "a: {x: parent, global: {g: below}}\nglobal: {g: above, t: {k: 1}}\n",
-        &[("a", "x: own\ny: own\nglobal: {h: sub, t: {l: 2}}\n")],
+        &[("a", "x: own\nw: own\nglobal: {h: sub, t: {l: 2}}\n")],
     );
     check_values(
         &chart,
-        "a: {y: user}",
-        r#"{"a":{"global":{"g":"above","h":"sub","t":{"k":1,"l":2}},"x":"parent","y":"user"},"global":{"g":"above","t":{"k":1}}}"#,
+        "a: {w: user}",
+        r#"{"a":{"global":{"g":"above","h":"sub","t":{"k":1,"l":2}},"w":"user","x":"parent"},"global":{"g":"above","t":{"k":1}}}"#,
     );
 }
 
 #[test]
 fn nulls_remove_defaults() {
-    let chart = chart("- {name: a, version: \">0\"}\n", "k: {l: 1, m: 2, n: null}\nt: 1\n", &[("a", "x: {y: 1, z: 2}\n")]);
+    let chart = chart("- {name: a, version: \">0\"}\n", "k: {l: 1, m: 2, o: null}\nt: 1\n", &[("a", "x: {w: 1, z: 2}\n")]);
     check_values(
         &chart,
-        "k: {l: null}\nt: null\nother: null\na: {x: {y: null}}",
-        r#"{"a":{"global":{},"x":{"z":2}},"k":{"m":2,"n":null},"other":null}"#,
+        "k: {l: null}\nt: null\nother: null\na: {x: {w: null}}",
+        r#"{"a":{"global":{},"x":{"z":2}},"k":{"m":2,"o":null},"other":null}"#,
     );
 }
 
