@@ -6,10 +6,12 @@
 //! Nothing here is part of kiel itself.
 
 mod cache;
+mod cargo;
 
 mod env;
 mod say;
 mod shell;
+mod test;
 
 use std::process::ExitCode;
 
@@ -29,11 +31,14 @@ enum Command {
         #[command(subcommand)]
         action: env::Action,
     },
+    /// Bring the environment up and run every test of every crate
+    Test(test::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Env { action } => env::run(&action).map(|()| ExitCode::SUCCESS),
+        Command::Test(args) => test::run(&args),
     };
     result.unwrap_or_else(|error| {
         say::error(&error);
