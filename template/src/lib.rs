@@ -4,7 +4,9 @@
 
 mod error;
 pub mod files;
+mod number;
 pub mod value;
+pub mod yaml;
 
 pub use error::{Error, ErrorKind};
 pub use value::Value;
