@@ -8,9 +8,15 @@ use anyhow::Result;
 use super::{none, source};
 
 pub(crate) fn check() -> Result<()> {
-    let files: BTreeSet<PathBuf> = source::files(".", "rs")?.into_iter().filter(|file| is_ours(file)).collect();
-    let broken = forgotten(&files, |file| source::read(file))?;
-    none("files are never compiled; name them in a `mod` or delete them", broken)
+    let files: BTreeSet<PathBuf> = source::files(".", "rs")?
+        .into_iter()
+        .filter(|file| is_ours(file))
+        .collect();
+    let broken = forgotten(&files, source::read)?;
+    none(
+        "files are never compiled; name them in a `mod` or delete them",
+        broken,
+    )
 }
 
 /// Examples are projects of their own; goldens are data.
@@ -28,7 +34,10 @@ fn forgotten(files: &BTreeSet<PathBuf>, read: impl Fn(&Path) -> Result<String>) 
             }
         }
     }
-    Ok(files.difference(&reached).map(|file| file.display().to_string()).collect())
+    Ok(files
+        .difference(&reached)
+        .map(|file| file.display().to_string())
+        .collect())
 }
 
 /// Whether Cargo finds a file by itself: `src/{lib,main}.rs`, `src/bin/*.rs`, `build.rs`, `tests/*.rs`,
@@ -48,9 +57,16 @@ fn is_target(file: &Path) -> bool {
 /// Files that a file's `mod`, `#[path]` and `include!` lines name; each `mod` has two places it may be in.
 fn modules(file: &Path, text: &str) -> Vec<PathBuf> {
     let folder = file.parent().unwrap_or(Path::new(""));
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = file
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let own = matches!(name.as_str(), "mod.rs" | "lib.rs" | "main.rs") || is_target(file);
-    let below = if own { folder.to_path_buf() } else { file.with_extension("") };
+    let below = if own {
+        folder.to_path_buf()
+    } else {
+        file.with_extension("")
+    };
     let mut found = Vec::new();
     let mut path = None;
     for line in text.lines().map(str::trim) {
@@ -73,11 +89,16 @@ fn modules(file: &Path, text: &str) -> Vec<PathBuf> {
 
 fn module(line: &str) -> Option<&str> {
     let rest = match line.strip_prefix("pub") {
-        Some(rest) => rest.trim_start_matches("(crate)").trim_start_matches("(super)").trim_start(),
+        Some(rest) => rest
+            .trim_start_matches("(crate)")
+            .trim_start_matches("(super)")
+            .trim_start(),
         None => line,
     };
     let name = rest.strip_prefix("mod ")?.strip_suffix(';')?;
-    name.chars().all(|c| c.is_alphanumeric() || c == '_').then_some(name)
+    name.chars()
+        .all(|c| c.is_alphanumeric() || c == '_')
+        .then_some(name)
 }
 
 fn quoted<'a>(line: &'a str, before: &str) -> Option<&'a str> {

@@ -13,14 +13,20 @@ use super::{none, source};
 const STEPS: [&[&str]; 4] = [
     &["cli"],
     &["build", "deploy", "bundle", "cleanup"],
-    &["images", "release", "buildkit", "registry", "git", "secrets", "charts"],
+    &[
+        "images", "release", "buildkit", "registry", "git", "secrets", "charts",
+    ],
     &["config"],
 ];
 /// Everyone may know these, and they know no folder.
 const GROUND: [&str; 2] = ["event", "diagnostic"];
 /// Crates of the workspace, and those of them that each may depend on.
-const CRATES: [(&str, &[&str]); 4] =
-    [("llb", &[]), ("template", &[]), ("stapel", &["kiel-llb"]), ("chart", &["kiel-template"])];
+const CRATES: [(&str, &[&str]); 4] = [
+    ("llb", &[]),
+    ("template", &[]),
+    ("stapel", &["kiel-llb"]),
+    ("chart", &["kiel-template"]),
+];
 
 /// Who uses whom, with a place where it does.
 type Uses = BTreeMap<(String, String), String>;
@@ -32,7 +38,8 @@ pub(crate) fn check_folders() -> Result<()> {
         let code = source::code(&source::read(&file)?);
         for used in used_folders(&code, &file) {
             if used != user {
-                uses.entry((user.clone(), used)).or_insert_with(|| file.display().to_string());
+                uses.entry((user.clone(), used))
+                    .or_insert_with(|| file.display().to_string());
             }
         }
     }
@@ -55,7 +62,10 @@ pub(crate) fn check_crates() -> Result<()> {
 
 /// Names of the dependencies in one section of a manifest.
 pub(crate) fn section<'a>(manifest: &'a str, header: &'a str) -> impl Iterator<Item = &'a str> {
-    let lines = manifest.lines().skip_while(move |line| line.trim() != header).skip(1);
+    let lines = manifest
+        .lines()
+        .skip_while(move |line| line.trim() != header)
+        .skip(1);
     lines
         .take_while(|line| !line.starts_with('['))
         .filter(|line| !line.trim_start().starts_with('#'))
@@ -67,10 +77,16 @@ pub(crate) fn section<'a>(manifest: &'a str, header: &'a str) -> impl Iterator<I
 pub(crate) fn check_owners() -> Result<()> {
     let mut broken = Vec::new();
     for (library, owner) in [("gix", "src/git"), ("clap", "src/cli")] {
-        for file in source::files("src", "rs")?.iter().filter(|file| !file.starts_with(owner)) {
+        for file in source::files("src", "rs")?
+            .iter()
+            .filter(|file| !file.starts_with(owner))
+        {
             let code = source::code(&source::read(file)?);
             if !source::paths(&code, library).is_empty() || code.contains(&format!("use {library};")) {
-                broken.push(format!("{} names {library}, which is for {owner} only", file.display()));
+                broken.push(format!(
+                    "{} names {library}, which is for {owner} only",
+                    file.display()
+                ));
             }
         }
     }
@@ -80,12 +96,22 @@ pub(crate) fn check_owners() -> Result<()> {
 /// The first folder or file below `src/` that a file belongs to.
 fn folder(file: &Path) -> Option<String> {
     let first = file.strip_prefix("src").ok()?.components().next()?;
-    let name = Path::new(first.as_os_str()).file_stem()?.to_string_lossy().into_owned();
+    let name = Path::new(first.as_os_str())
+        .file_stem()?
+        .to_string_lossy()
+        .into_owned();
     (name != "main" && name != "lib").then_some(name)
 }
 
 fn used_folders(code: &str, file: &Path) -> BTreeSet<String> {
-    let known: Vec<&str> = STEPS.iter().copied().flatten().copied().chain(GROUND).chain(["ui"]).collect();
+    let known: Vec<&str> = STEPS
+        .iter()
+        .copied()
+        .flatten()
+        .copied()
+        .chain(GROUND)
+        .chain(["ui"])
+        .collect();
     let mut roots = vec!["crate".to_owned()];
     // How many `super::` lead out of the folder.
     let depth = file.components().count() - 1 - usize::from(file.ends_with("mod.rs"));
@@ -148,9 +174,15 @@ pub(crate) mod tests {
 
     pub(crate) fn violations() -> Result<()> {
         let uses = |pairs: &[(&str, &str)]| -> Uses {
-            pairs.iter().map(|(a, b)| (((*a).to_owned(), (*b).to_owned()), "x.rs".to_owned())).collect()
+            pairs
+                .iter()
+                .map(|(a, b)| (((*a).to_owned(), (*b).to_owned()), "x.rs".to_owned()))
+                .collect()
         };
-        for good in [&[("cli", "build"), ("build", "git"), ("git", "config")][..], &[("buildkit", "registry")]] {
+        for good in [
+            &[("cli", "build"), ("build", "git"), ("git", "config")][..],
+            &[("buildkit", "registry")],
+        ] {
             let broken = super::violations(&uses(good));
             ensure!(broken.is_empty(), "{broken:?}");
         }
@@ -165,7 +197,10 @@ pub(crate) mod tests {
         ] {
             ensure!(!super::violations(&uses(bad)).is_empty(), "{bad:?} is not seen");
         }
-        let seen = used_folders("use super::super::git::Tree; use super::part;", Path::new("src/build/plan.rs"));
+        let seen = used_folders(
+            "use super::super::git::Tree; use super::part;",
+            Path::new("src/build/plan.rs"),
+        );
         ensure!(seen.contains("git") && seen.len() == 1, "{seen:?}");
         let name = folder(Path::new("src/event.rs")).context("no folder")?;
         ensure!(name == "event", "{name}");

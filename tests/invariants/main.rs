@@ -22,12 +22,19 @@ fn main() -> std::process::ExitCode {
         check("code_is_formatted", tools::check_format),
         check("clippy_has_no_warning", tools::check_clippy),
         check("licences_bans_and_sources_are_allowed", tools::check_deny),
-        check("cli_reference_is_up_to_date", tools::check_reference),
-        Trial::ignorable_test("no_dependency_has_a_known_hole", || outcome(tools::check_advisories())),
+        Trial::ignorable_test("no_dependency_has_a_known_hole", || {
+            outcome(tools::check_advisories())
+        }),
     ];
     trials.extend([
-        check("the_scanner_sees_paths_and_groups", source::tests::paths_and_groups),
-        check("the_scanner_skips_comments_strings_and_tests", source::tests::skips),
+        check(
+            "the_scanner_sees_paths_and_groups",
+            source::tests::paths_and_groups,
+        ),
+        check(
+            "the_scanner_skips_comments_strings_and_tests",
+            source::tests::skips,
+        ),
         check("upward_and_circular_uses_are_seen", direction::tests::violations),
         check("forgotten_files_are_seen", compiled::tests::forgotten),
     ]);

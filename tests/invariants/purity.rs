@@ -9,12 +9,35 @@ use super::{none, source};
 
 const CRATES: [&str; 4] = ["llb", "stapel", "template", "chart"];
 /// What must not be named, below `std`.
-const STD: [&str; 9] =
-    ["fs", "env", "net", "process", "os", "time::SystemTime", "time::Instant", "thread::sleep", "io::stdin"];
+const STD: [&str; 9] = [
+    "fs",
+    "env",
+    "net",
+    "process",
+    "os",
+    "time::SystemTime",
+    "time::Instant",
+    "thread::sleep",
+    "io::stdin",
+];
 /// Crates whose purpose is IO, a clock, randomness or async.
 const LIBRARIES: [&str; 16] = [
-    "tokio", "fs_err", "tempfile", "reqwest", "hyper", "futures", "async_std", "smol", "rand", "getrandom", "gix",
-    "kube", "nix", "tonic", "walkdir", "chrono",
+    "tokio",
+    "fs_err",
+    "tempfile",
+    "reqwest",
+    "hyper",
+    "futures",
+    "async_std",
+    "smol",
+    "rand",
+    "getrandom",
+    "gix",
+    "kube",
+    "nix",
+    "tonic",
+    "walkdir",
+    "chrono",
 ];
 
 pub(crate) fn check() -> Result<()> {
@@ -28,7 +51,10 @@ pub(crate) fn check() -> Result<()> {
             }
             let code = source::code(&source::read(&file)?);
             for path in source::paths(&code, "std") {
-                if STD.iter().any(|bad| path == *bad || path.starts_with(&format!("{bad}::"))) {
+                if STD
+                    .iter()
+                    .any(|bad| path == *bad || path.starts_with(&format!("{bad}::")))
+                {
                     broken.push(format!("{} names std::{path}", file.display()));
                 }
             }

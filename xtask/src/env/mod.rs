@@ -61,6 +61,7 @@ pub(crate) fn up(cache: &Cache) -> Result<Variables> {
     );
     let settings = Settings::read(cache)?;
     let _lock = lock(cache)?;
+    settings.claim_name()?;
     fs_err::create_dir_all(settings.state.join("log"))?;
     let root = prepare(cache, &settings)?;
     let program = |name: &str| settings.programs.join(name);
@@ -93,7 +94,13 @@ fn prepare(cache: &Cache, settings: &Settings) -> Result<debian::Root> {
             .map_err(|_| anyhow!("the thread that unpacks packages panicked"))??;
         compiled.map(|()| root)
     })?;
-    images::prepare(cache, &settings.programs.join("registry"))?;
+    std::thread::scope(|scope| {
+        let cleared = scope.spawn(|| go::clear_caches(cache));
+        images::prepare(cache, &settings.programs.join("registry"))?;
+        cleared
+            .join()
+            .map_err(|_| anyhow!("the thread that deletes Go's caches panicked"))?
+    })?;
     Ok(root)
 }
 
@@ -101,12 +108,14 @@ fn down(cache: &Cache) -> Result<()> {
     say::start_clock();
     let settings = Settings::read(cache)?;
     let _lock = lock(cache)?;
+    settings.claim_name()?;
     cluster::stop(&settings, &debian::Root::cached(cache))?;
     registry::stop(&settings)?;
     let started = Instant::now();
     if settings.state.exists() {
         fs_err::remove_dir_all(&settings.state)?;
     }
+    settings.release_name()?;
     say::step("state", "removed", started.elapsed());
     Ok(())
 }
