@@ -330,10 +330,11 @@ impl Hub {
     /// `None`, said in one line, when it does not take a connection soon.
     fn connect(program: &Path) -> Result<Option<Self>> {
         let started = Instant::now();
-        if let Err(error) = reachable(HUB, 443) {
+        let hub = variable_or("KIEL_ENV_HUB", HUB)?;
+        if let Err(error) = reachable(&hub) {
             say::step(
                 "Docker Hub",
-                &format!("cannot be reached: {error:#}"),
+                &format!("{hub} cannot be reached: {error:#}"),
                 started.elapsed(),
             );
             return Ok(None);
