@@ -8,6 +8,7 @@ mod certs;
 mod cluster;
 mod debian;
 mod go;
+mod hub;
 mod images;
 mod layer;
 mod node;
