@@ -79,15 +79,14 @@ impl Hub {
                     entry["platform"]["architecture"] == ARCHITECTURE && entry["platform"]["os"] == "linux"
                 })
                 .and_then(|entry| entry["digest"].as_str())
-                .with_context(|| format!("{} has no {ARCHITECTURE} image", repository))?;
+                .with_context(|| format!("{repository} has no {ARCHITECTURE} image"))?;
             answer = self.local.manifest(repository, chosen)?;
         }
         for digest in blobs(&serde_json::from_slice(&answer.body)?)? {
             let bytes = self.local.blob(repository, &digest)?;
             anyhow::ensure!(
                 digest == format!("sha256:{}", hex::encode(Sha256::digest(&bytes))),
-                "`{digest}` of {} arrived damaged",
-                repository
+                "`{digest}` of {repository} arrived damaged"
             );
             fs_err::write(folder.join(file_name(&digest)), bytes)?;
         }
