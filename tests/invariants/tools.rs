@@ -20,6 +20,7 @@ pub(crate) fn check_clippy() -> Result<()> {
         "--workspace",
         "--all-targets",
         "--quiet",
+        "--keep-going",
         "--",
         "-D",
         "warnings",

@@ -25,6 +25,7 @@ const HUB_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A registry process that stands before Docker Hub; it ends when this is dropped.
 pub(crate) struct Hub {
+    url: String,
     local: Local,
     process: Process,
     _folder: tempfile::TempDir,
@@ -60,6 +61,7 @@ impl Hub {
         let log = folder.path().join("log");
         let process = Process::start(&command, &log, &folder.path().join("pid"))?;
         let hub = Self {
+            url: hub,
             local: Local::new(port, Duration::from_secs(60)),
             process,
             _folder: folder,
@@ -68,8 +70,8 @@ impl Hub {
         Ok(Some(hub))
     }
 
-    /// Fetches this machine's platform of an image into a folder, as manifest and blobs.
-    pub(crate) fn fetch(&self, repository: &str, tag: &str, folder: &Path) -> Result<()> {
+    /// Fetches this machine's platform of an image into a folder, as manifest and blobs; gives the source.
+    pub(crate) fn fetch(&self, repository: &str, tag: &str, folder: &Path) -> Result<&str> {
         let mut answer = self.local.manifest(repository, tag)?;
         let index: Value = serde_json::from_slice(&answer.body)?;
         if let Some(manifests) = index["manifests"].as_array() {
@@ -91,7 +93,7 @@ impl Hub {
             fs_err::write(folder.join(file_name(&digest)), bytes)?;
         }
         fs_err::write(folder.join("manifest.json"), &answer.body)?;
-        Ok(())
+        Ok(&self.url)
     }
 }
 

@@ -98,7 +98,7 @@ pub(crate) fn prepare(cache: &Cache, registry_program: &Path) -> Result<()> {
             .as_ref()
             .map(|hub| hub.fetch(image.repository, image.tag, temporary.path()))
         {
-            Some(Ok(())) => "from Docker Hub".to_owned(),
+            Some(Ok(source)) => format!("from {source}"),
             Some(Err(error)) => {
                 say::note(&format!("cannot get {} from Docker Hub: {error:#}", image.name()));
                 image.make(temporary.path())?
