@@ -95,20 +95,6 @@ impl<'a> Go<'a> {
         Ok(())
     }
 
-    /// Deletes the module and build caches: several gigabytes that nobody needs once the programs exist.
-    pub(crate) fn clear_caches(&self) -> Result<()> {
-        let folder = self.cache.path("go");
-        if !folder.exists() {
-            return Ok(());
-        }
-        let started = Instant::now();
-        // Modules are unpacked read-only; Go knows how to delete them.
-        shell::run(self.go(checkout()).args(["clean", "-modcache"]))?;
-        fs_err::remove_dir_all(&folder)?;
-        say::step("Go's caches", "deleted", started.elapsed());
-        Ok(())
-    }
-
     fn go(&self, folder: &Path) -> Command {
         // Everyone else on the machine goes first.
         let mut command = shell::command("nice", ["-n", "5"]);
@@ -128,4 +114,18 @@ impl<'a> Go<'a> {
         }
         command
     }
+}
+
+/// Deletes the module and build caches: several gigabytes that nobody needs once the programs exist.
+pub(crate) fn clear_caches(cache: &Cache) -> Result<()> {
+    let folder = cache.path("go");
+    if !folder.exists() {
+        return Ok(());
+    }
+    let started = Instant::now();
+    // Go unpacks modules read-only.
+    shell::run(shell::command("chmod", ["-R", "u+w"]).arg(&folder))?;
+    fs_err::remove_dir_all(&folder)?;
+    say::step("Go's caches", "deleted", started.elapsed());
+    Ok(())
 }

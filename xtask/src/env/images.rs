@@ -4,27 +4,26 @@
 //! real image is used for, in the versions of the machine's Debian release, and their source is printed.
 //! Kept in the cache as manifest and blobs, pushed on every start.
 
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::debian;
+use super::hub::Hub;
 use super::layer::{Layer, Packed};
 use super::oci::{self, Local};
-use super::process::Process;
-use super::{debian, registry};
 use crate::cache::Cache;
 use crate::{say, shell};
 
-/// Docker Hub's registry.
-const HUB: &str = "registry-1.docker.io";
-/// How long Docker Hub has to take a connection.
-const HUB_PATIENCE: Duration = Duration::from_secs(2);
+/// This machine's architecture in the words of images.
+pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") {
+    "arm64"
+} else {
+    "amd64"
+};
 
 /// The images that examples and tests may name.
 const IMAGES: [Image; 3] = [
@@ -95,8 +94,11 @@ pub(crate) fn prepare(cache: &Cache, registry_program: &Path) -> Result<()> {
     for image in missing {
         let started = Instant::now();
         let temporary = tempfile::tempdir_in(cache.path("images"))?;
-        let source = match hub.as_ref().map(|hub| hub.fetch(image, temporary.path())) {
-            Some(Ok(())) => "from Docker Hub".to_owned(),
+        let source = match hub
+            .as_ref()
+            .map(|hub| hub.fetch(image.repository, image.tag, temporary.path()))
+        {
+            Some(Ok(source)) => format!("from {source}"),
             Some(Err(error)) => {
                 say::note(&format!("cannot get {} from Docker Hub: {error:#}", image.name()));
                 image.make(temporary.path())?
@@ -188,11 +190,6 @@ impl Image {
 #[expect(clippy::needless_pass_by_value, reason = "callers write it as a literal")]
 fn assemble(folder: &Path, layers: &[Packed], config: Value) -> Result<Value> {
     const TIME: &str = "2026-01-01T00:00:00Z";
-    let architecture = if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        "amd64"
-    };
     let mut descriptors = Vec::new();
     let (mut diff_ids, mut history) = (Vec::new(), Vec::new());
     for layer in layers {
@@ -205,7 +202,7 @@ fn assemble(folder: &Path, layers: &[Packed], config: Value) -> Result<Value> {
         history.push(json!({"created": TIME, "created_by": "Debian packages"}));
     }
     let config = serde_json::to_vec(&json!({
-        "architecture": architecture, "os": "linux", "created": TIME, "config": config,
+        "architecture": ARCHITECTURE, "os": "linux", "created": TIME, "config": config,
         "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": history,
     }))?;
     Ok(json!({
@@ -221,11 +218,13 @@ fn store(folder: &Path, bytes: &[u8], media_type: &str) -> Result<Value> {
     Ok(json!({"mediaType": media_type, "digest": digest, "size": bytes.len()}))
 }
 
-fn file_name(digest: &str) -> String {
+/// The file that a blob is kept in.
+pub(crate) fn file_name(digest: &str) -> String {
     digest.replace(':', "-")
 }
 
-fn blobs(manifest: &Value) -> Result<Vec<String>> {
+/// Digests of the blobs that a manifest names.
+pub(crate) fn blobs(manifest: &Value) -> Result<Vec<String>> {
     let layers = manifest["layers"]
         .as_array()
         .context("a manifest without layers")?;
@@ -317,108 +316,4 @@ fn add_users(layer: &mut Layer, users: &str, groups: &str) {
         0o644,
         "passwd: files\ngroup: files\nhosts: files dns\n",
     );
-}
-
-/// Docker Hub, read through a registry process that passes requests on: it does TLS and tokens for us.
-struct Hub {
-    local: Local,
-    process: Process,
-    _folder: tempfile::TempDir,
-}
-
-impl Hub {
-    /// `None`, said in one line, when it does not take a connection soon.
-    fn connect(program: &Path) -> Result<Option<Self>> {
-        let started = Instant::now();
-        if let Err(error) = reachable(HUB, 443) {
-            say::step(
-                "Docker Hub",
-                &format!("cannot be reached: {error:#}"),
-                started.elapsed(),
-            );
-            return Ok(None);
-        }
-        let folder = tempfile::tempdir()?;
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let config = folder.path().join("config.yml");
-        fs_err::write(
-            &config,
-            format!(
-                "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
-                 storage: {{filesystem: {{rootdirectory: {}}}}}\n\
-                 http: {{addr: '127.0.0.1:{port}'}}\nproxy: {{remoteurl: 'https://{HUB}'}}\n",
-                folder.path().join("data").display()
-            ),
-        )?;
-        let mut command = shell::command(program, ["serve"]);
-        command.arg(config).env("OTEL_TRACES_EXPORTER", "none");
-        let log = folder.path().join("log");
-        let process = Process::start(&command, &log, &folder.path().join("pid"))?;
-        let hub = Self {
-            local: Local::new(port, Duration::from_secs(60)),
-            process,
-            _folder: folder,
-        };
-        registry::wait(hub.local, process, &log)?;
-        Ok(Some(hub))
-    }
-
-    /// Fetches this machine's platform of an image.
-    fn fetch(&self, image: &Image, folder: &Path) -> Result<()> {
-        let mut answer = self.local.manifest(image.repository, image.tag)?;
-        let index: Value = serde_json::from_slice(&answer.body)?;
-        if let Some(manifests) = index["manifests"].as_array() {
-            let architecture = if cfg!(target_arch = "aarch64") {
-                "arm64"
-            } else {
-                "amd64"
-            };
-            let chosen = manifests
-                .iter()
-                .find(|entry| {
-                    entry["platform"]["architecture"] == architecture && entry["platform"]["os"] == "linux"
-                })
-                .and_then(|entry| entry["digest"].as_str())
-                .with_context(|| format!("{} has no {architecture} image", image.name()))?;
-            answer = self.local.manifest(image.repository, chosen)?;
-        }
-        for digest in blobs(&serde_json::from_slice(&answer.body)?)? {
-            let bytes = self.local.blob(image.repository, &digest)?;
-            anyhow::ensure!(
-                digest == format!("sha256:{}", hex::encode(Sha256::digest(&bytes))),
-                "`{digest}` of {} arrived damaged",
-                image.name()
-            );
-            fs_err::write(folder.join(file_name(&digest)), bytes)?;
-        }
-        fs_err::write(folder.join("manifest.json"), &answer.body)?;
-        Ok(())
-    }
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        if let Err(error) = self.process.end(Signal::SIGTERM) {
-            say::note(&format!("{error:#}"));
-        }
-    }
-}
-
-/// Whether a host takes a connection; name resolution counts against the patience too.
-fn reachable(host: &'static str, port: u16) -> Result<()> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let result = (host, port)
-            .to_socket_addrs()
-            .map_err(anyhow::Error::from)
-            .and_then(|mut addresses| {
-                let address = addresses.next().context("the name has no address")?;
-                Ok(TcpStream::connect_timeout(&address, HUB_PATIENCE).map(drop)?)
-            });
-        // The other side may have stopped waiting.
-        let _ = sender.send(result);
-    });
-    receiver
-        .recv_timeout(HUB_PATIENCE)
-        .unwrap_or_else(|_| anyhow::bail!("no answer in {HUB_PATIENCE:?}"))
 }

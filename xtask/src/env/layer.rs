@@ -118,7 +118,7 @@ impl Layer {
         }
         let mut target = entry
             .link_name()?
-            .map(|target| target.into_owned())
+            .map(std::borrow::Cow::into_owned)
             .unwrap_or_default();
         if kind == EntryType::Link {
             target = merged(&target);
@@ -198,7 +198,7 @@ impl Layer {
             header.set_size(entry.content.len() as u64);
             match entry.kind {
                 EntryType::Symlink | EntryType::Link => {
-                    archive.append_link(&mut header, path, &entry.target)?
+                    archive.append_link(&mut header, path, &entry.target)?;
                 }
                 _ => archive.append_data(&mut header, path, entry.content.as_slice())?,
             }

@@ -8,6 +8,7 @@ mod certs;
 mod cluster;
 mod debian;
 mod go;
+mod hub;
 mod images;
 mod layer;
 mod node;
@@ -61,6 +62,7 @@ pub(crate) fn up(cache: &Cache) -> Result<Variables> {
     );
     let settings = Settings::read(cache)?;
     let _lock = lock(cache)?;
+    settings.claim_name()?;
     fs_err::create_dir_all(settings.state.join("log"))?;
     let root = prepare(cache, &settings)?;
     let program = |name: &str| settings.programs.join(name);
@@ -77,9 +79,30 @@ pub(crate) fn up(cache: &Cache) -> Result<Variables> {
     Ok(variables)
 }
 
-/// Programs, packages and images: compiling on one thread, downloading on the other.
+/// Makes only the programs, for those who bring a registry and a cluster of their own.
+pub(crate) fn programs(cache: &Cache) -> Result<Variables> {
+    say::start_clock();
+    let settings = Settings::read(cache)?;
+    let _lock = lock(cache)?;
+    prepare_programs(cache, &settings)?;
+    Ok(variables(&settings))
+}
+
 fn prepare(cache: &Cache, settings: &Settings) -> Result<debian::Root> {
-    let root = std::thread::scope(|scope| {
+    let root = prepare_programs(cache, settings)?;
+    std::thread::scope(|scope| {
+        let cleared = scope.spawn(|| go::clear_caches(cache));
+        images::prepare(cache, &settings.programs.join("registry"))?;
+        cleared
+            .join()
+            .map_err(|_| anyhow!("the thread that deletes Go's caches panicked"))?
+    })?;
+    Ok(root)
+}
+
+/// Compiles on one thread, downloads on the other.
+fn prepare_programs(cache: &Cache, settings: &Settings) -> Result<debian::Root> {
+    std::thread::scope(|scope| {
         let packages = scope.spawn(|| -> Result<debian::Root> {
             let root = debian::Root::prepare(cache)?;
             programs::link_debian(settings, &root)?;
@@ -92,21 +115,21 @@ fn prepare(cache: &Cache, settings: &Settings) -> Result<debian::Root> {
             .join()
             .map_err(|_| anyhow!("the thread that unpacks packages panicked"))??;
         compiled.map(|()| root)
-    })?;
-    images::prepare(cache, &settings.programs.join("registry"))?;
-    Ok(root)
+    })
 }
 
 fn down(cache: &Cache) -> Result<()> {
     say::start_clock();
     let settings = Settings::read(cache)?;
     let _lock = lock(cache)?;
+    settings.claim_name()?;
     cluster::stop(&settings, &debian::Root::cached(cache))?;
     registry::stop(&settings)?;
     let started = Instant::now();
     if settings.state.exists() {
         fs_err::remove_dir_all(&settings.state)?;
     }
+    settings.release_name()?;
     say::step("state", "removed", started.elapsed());
     Ok(())
 }

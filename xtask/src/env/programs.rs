@@ -162,10 +162,7 @@ pub(crate) fn prepare(cache: &Cache, settings: &Settings) -> Result<()> {
         }
         say::step(label, source, started.elapsed());
     }
-    match go {
-        Some(go) => go.clear_caches(),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Links the unpacked programs that tests and the engine call.
