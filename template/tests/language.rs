@@ -1,7 +1,7 @@
 //! The template language against Go's own answers: every case of `golden/language/cases.jsonl` was answered by
 //! the oracle beside it (Go 1.26.8, text/template).
 
-use std::{any::Any, path::Path, rc::Rc};
+use std::{any::Any, rc::Rc};
 
 use kiel_template::{
     MissingKey, Options, TemplateSet, Value,
@@ -105,13 +105,7 @@ fn functions() -> Functions {
                 .collect(),
         ))
     });
-    set.add_variadic("list", &[], Type::Any, |_, args| {
-        Ok(Value::List(if args.is_empty() {
-            List::nil(&ANY_SLICE)
-        } else {
-            List::new(args.to_vec())
-        }))
-    });
+    set.add_variadic("list", &[], Type::Any, |_, args| Ok(Value::list(args.to_vec())));
     set.add_variadic("strs", &[], Type::String, |_, args| {
         Ok(Value::List(List::typed(&STRING_SLICE, args.to_vec())))
     });
@@ -258,19 +252,18 @@ fn want(case: &serde_json::Value) -> Result<Vec<u8>, String> {
         return Err(error.to_owned());
     }
     Ok(match case["output_hex"].as_str() {
-        Some(digits) => hex::decode(digits).unwrap(),
+        Some(digits) => hex::decode(digits).expect("the oracle writes hex"),
         None => case["output"].as_str().unwrap_or_default().as_bytes().to_vec(),
     })
 }
 
 fn check_all() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/language");
-    let read = |path: &str| String::from_utf8(std::fs::read(folder.join(path)).unwrap()).unwrap();
-    let data: serde_json::Value = serde_json::from_str(&read("oracle/data.json")).unwrap();
-    let cases = read("cases.jsonl");
+    let data = include_str!("golden/language/oracle/data.json");
+    let data: serde_json::Value = serde_json::from_str(data).expect("the data is JSON");
+    let cases = include_str!("golden/language/cases.jsonl");
     let mut failures = Vec::new();
     for line in cases.lines() {
-        let case: serde_json::Value = serde_json::from_str(line).unwrap();
+        let case: serde_json::Value = serde_json::from_str(line).expect("a case is a line of JSON");
         let (got, want) = (render(&case, &data), want(&case));
         if got != want {
             let shown = |result: Result<Vec<u8>, String>| match result {

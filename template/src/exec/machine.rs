@@ -46,7 +46,7 @@ impl<'e> Machine<'e> {
         self.namespace.get(name)
     }
 
-    pub(super) fn run(&mut self, tree: &Rc<Tree>, dot: Slot, depth: usize) -> Fallible<()> {
+    pub(super) fn run(&mut self, tree: &Rc<Tree>, dot: &Slot, depth: usize) -> Fallible<()> {
         run(self, tree, dot, depth)
     }
 
@@ -65,7 +65,7 @@ impl<'e> Machine<'e> {
                 cause: None,
             }));
         };
-        self.run(&tree, Slot::of(data.clone()), 0)
+        self.run(&tree, &Slot::of(data.clone()), 0)
     }
 
     /// Runs something and takes what it wrote out of the output.
@@ -80,7 +80,7 @@ impl<'e> Machine<'e> {
 impl Renderer for Machine<'_> {
     fn include(&mut self, name: &Str, data: &Value) -> Result<Str, CallError> {
         let count = self.included.get(name.as_bytes()).copied().unwrap_or(0);
-        if count > MAX_INCLUDES || self.stack.exhausted() {
+        if count > MAX_INCLUDES || self.stack.nearly_exhausted() {
             return Err(CallError::new(format!(
                 "rendering template has a nested reference name: {name}: unable to execute template"
             )));
@@ -96,7 +96,7 @@ impl Renderer for Machine<'_> {
             CallError::wrap(format!("{prefix} {}: {error}", quote_str(text)), error)
         };
         let name = Str::from(self.set.name());
-        if self.stack.exhausted() {
+        if self.stack.nearly_exhausted() {
             return Err(CallError::new("tpl is nested too deeply"));
         }
         let trees = self
@@ -108,7 +108,7 @@ impl Renderer for Machine<'_> {
             return Err(CallError::new("the text has no template"));
         };
         let outer = std::mem::replace(&mut self.namespace, Rc::new(overlay));
-        let written = self.captured(|machine| machine.run(tree, Slot::of(data.clone()), 0));
+        let written = self.captured(|machine| machine.run(tree, &Slot::of(data.clone()), 0));
         self.namespace = outer;
         let written = written.map_err(|error| failed("error during tpl function execution for", *error))?;
         Ok(Str::from(without_no_value(written)))

@@ -205,6 +205,9 @@ impl<'a> Printer<'a> {
                 's' | 'q' | 'x' | 'X' => self.bytes(bytes, verb, "[]uint8", value),
                 _ => self.byte_elements(bytes, verb, depth),
             },
+            Value::List(_) | Value::Map(_) | Value::Object(_) if verb == 'w' && !self.erroring => {
+                self.bad_verb(value, verb);
+            }
             Value::List(list) => self.list(list, verb, depth),
             Value::Map(map) => self.map(map, verb, depth),
             Value::Object(object) => self.object(&**object, value, verb, depth),
@@ -288,18 +291,13 @@ impl<'a> Printer<'a> {
     }
 
     fn object(&mut self, object: &dyn Object, value: &Value, verb: char, depth: usize) {
-        if !self.erroring {
-            if verb == 'w' {
-                self.bad_verb(value, verb);
-                return;
-            }
-            if !self.flags.sharp_v
-                && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q')
-                && let Some(text) = object.text()
-            {
-                self.string(text.as_bytes(), verb);
-                return;
-            }
+        if !self.erroring
+            && !self.flags.sharp_v
+            && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q')
+            && let Some(text) = object.text()
+        {
+            self.string(text.as_bytes(), verb);
+            return;
         }
         if let Some(number) = object.integer() {
             if !self.integer(number.unsigned_abs(), number < 0, true, verb) {
