@@ -17,6 +17,7 @@ use crate::{
 
 pub(crate) use call::zero;
 pub(crate) use machine::Machine;
+pub use machine::without_no_value;
 pub(crate) use slot::Slot;
 
 /// Go's limit on templates that call templates.

@@ -8,6 +8,8 @@ mod number;
 mod printf;
 mod quote;
 
+use std::io::Write as _;
+
 use crate::{
     unicode::{count_runes, decode_rune},
     value::{Kind, List, MAX_NESTING, Map, Object, Type, Value},
@@ -55,8 +57,9 @@ pub fn print(out: &mut Vec<u8>, value: &Value) {
         Value::Str(text) => out.extend_from_slice(text.as_bytes()),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Int(value, _) => out.extend_from_slice(value.to_string().as_bytes()),
-        Value::Uint(value, _) => out.extend_from_slice(value.to_string().as_bytes()),
+        // Writing to a vector cannot fail.
+        Value::Int(value, _) => drop(write!(out, "{value}")),
+        Value::Uint(value, _) => drop(write!(out, "{value}")),
         Value::Float(value) => out.extend_from_slice(format_float(*value, b'g', None, 64).as_bytes()),
         other => Printer::new(out).print_arg(other, 'v'),
     }
