@@ -10,7 +10,7 @@ use crate::config::model::Config;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
     /// A name that no image has.
-    #[error("cannot find image `{image}`{by}; werf.yaml has: {known}", by = needed_by(.needed_by.as_deref()))]
+    #[error("cannot find image `{image}`{by}; werf.yaml has: {known}", by = by_whom(.needed_by.as_deref()))]
     Unknown {
         /// The name.
         image: String,
@@ -24,7 +24,7 @@ pub enum GraphError {
     Cycle(Vec<String>),
 }
 
-fn needed_by(name: Option<&str>) -> String {
+fn by_whom(name: Option<&str>) -> String {
     name.map(|name| format!(", which image `{name}` needs"))
         .unwrap_or_default()
 }
