@@ -3,6 +3,14 @@
 //! Collects every mistake before it fails, each with its line. Reads files only through `FileTree`, so only what is
 //! committed counts. Does not know Git, registries or clusters.
 
+mod document;
+mod image;
 pub mod model;
-pub(crate) mod schema;
+mod parse;
+mod reader;
+mod schema;
+mod select;
 pub mod slug;
+
+pub use self::parse::documents_of;
+pub use self::select::{SelectError, select};

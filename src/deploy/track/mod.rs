@@ -1,0 +1,3 @@
+//! Watching until objects are really up.
+
+pub(crate) mod status;
