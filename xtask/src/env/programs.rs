@@ -134,11 +134,9 @@ pub(crate) fn prepare(cache: &Cache, settings: &Settings) -> Result<()> {
         let started = Instant::now();
         let label = program.file;
         let cached = binaries.join(program.file);
-        if program
-            .names
-            .iter()
-            .all(|name| settings.programs.join(name).exists())
-        {
+        let linked =
+            |name: &&str| fs_err::read_link(settings.programs.join(name)).is_ok_and(|file| file == cached);
+        if cached.exists() && program.names.iter().all(linked) {
             continue;
         }
         if let Some(found) = on_path(program) {
@@ -185,7 +183,7 @@ pub(crate) fn prepare_cargo_deny(cache: &Cache, settings: &Settings) -> Result<(
     };
     let started = Instant::now();
     let linked = settings.programs.join("cargo-deny");
-    if linked.exists() {
+    if linked.exists() && fs_err::read_link(&linked)?.to_string_lossy().contains(VERSION) {
         return Ok(());
     }
     fs_err::create_dir_all(&settings.programs)?;
