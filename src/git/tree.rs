@@ -81,6 +81,10 @@ impl SourceTree {
     ///
     /// # Errors
     /// A tree cannot be read, or a file that counts has a name that is not UTF-8.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "so that closures and references both read well"
+    )]
     pub fn listing(&self, dir: &str, filter: impl PathMatch) -> Result<Listing, GitError> {
         let mut found = Vec::new();
         match self.find(dir)? {

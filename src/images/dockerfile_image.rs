@@ -36,6 +36,8 @@ pub struct DockerfilePlan {
     pub syntax: Option<String>,
     /// External base images of the stages that are built.
     pub bases: Vec<String>,
+    /// Images that these stages take files from.
+    pub images: Vec<String>,
     /// The Dockerfile.
     #[serde(skip)]
     pub dockerfile: Arc<[u8]>,
@@ -113,6 +115,7 @@ pub(super) fn plan(
             .filter(external)
             .map(str::to_owned)
             .collect(),
+        images: dockerfile.images().into_iter().map(str::to_owned).collect(),
         dockerfile: content,
         files: listing,
     })

@@ -193,3 +193,6 @@ pub fn plan_images(
     }
     Ok(planned)
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,7 +92,7 @@ fn every_kind_of_change_is_seen() {
             "staged",
             |s| {
                 s.write("a", "2");
-                drop(s.git(&["add", "a"]))
+                drop(s.git(&["add", "a"]));
             },
             &["a"],
         ),
@@ -101,7 +101,7 @@ fn every_kind_of_change_is_seen() {
             |s| {
                 s.write("a", "2");
                 s.git(&["add", "a"]);
-                s.write("a", "content of a\n")
+                s.write("a", "content of a\n");
             },
             &["a"],
         ),
@@ -109,7 +109,7 @@ fn every_kind_of_change_is_seen() {
             "staged new",
             |s| {
                 s.write("b", "2");
-                drop(s.git(&["add", "b"]))
+                drop(s.git(&["add", "b"]));
             },
             &["b"],
         ),
@@ -122,7 +122,7 @@ fn every_kind_of_change_is_seen() {
             "intent to add",
             |s| {
                 s.write("b", "2");
-                drop(s.git(&["add", "-N", "b"]))
+                drop(s.git(&["add", "-N", "b"]));
             },
             &["b"],
         ),
@@ -130,7 +130,7 @@ fn every_kind_of_change_is_seen() {
             "link",
             |s| {
                 fs_err::remove_file(s.dir().join("app/link")).expect("gone");
-                s.link("app/link", "run")
+                s.link("app/link", "run");
             },
             &["app/link"],
         ),
@@ -138,7 +138,7 @@ fn every_kind_of_change_is_seen() {
             "link becomes file",
             |s| {
                 fs_err::remove_file(s.dir().join("app/link")).expect("gone");
-                s.write("app/link", "main")
+                s.write("app/link", "main");
             },
             &["app/link"],
         ),
@@ -146,7 +146,7 @@ fn every_kind_of_change_is_seen() {
             "file becomes folder",
             |s| {
                 fs_err::remove_file(s.dir().join("a")).expect("gone");
-                s.write("a/b", "")
+                s.write("a/b", "");
             },
             &["a", "a/b"],
         ),

@@ -82,6 +82,8 @@ pub(crate) struct Stage {
     pub(crate) instructions: Vec<Instruction>,
     /// The stages that it reads, its base among them.
     needs: BTreeSet<usize>,
+    /// Names in `--from` that are no stages.
+    images: BTreeSet<String>,
     sources: Sources,
 }
 
@@ -128,6 +130,11 @@ impl Dockerfile {
                 Base::Scratch | Base::Stage(_) => None,
             })
             .collect()
+    }
+
+    /// The images that reachable stages take files from.
+    pub(crate) fn images(&self) -> BTreeSet<&str> {
+        self.stages.iter().flat_map(|stage| &stage.images).map(String::as_str).collect()
     }
 }
 
@@ -247,6 +254,7 @@ impl<'a> Reader<'a> {
             base,
             instructions: Vec::new(),
             needs: parent.into_iter().collect(),
+            images: BTreeSet::new(),
             sources: Sources::default(),
         });
         Ok(())
@@ -388,6 +396,9 @@ impl<'a> Reader<'a> {
             by_name.or(by_number).into_iter().collect()
         };
         if let Some(stage) = self.stages.last_mut() {
+            if found.is_empty() && !all {
+                stage.images.insert(from.to_owned());
+            }
             stage.needs.extend(found);
         }
     }

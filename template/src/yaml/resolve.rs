@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::number::{parse_int, parse_uint};
+
 /// A scalar's value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resolved<'a> {
@@ -116,33 +118,6 @@ fn number(text: &str) -> Option<Resolved<'_>> {
     let digits = dense.strip_prefix("0b")?.strip_prefix('-')?;
     let magnitude = u64::from_str_radix(digits.strip_prefix('+').map_or(digits, |_| "x"), 2).ok()?;
     i64::try_from(-i128::from(magnitude)).ok().map(Resolved::Int)
-}
-
-/// Go's `strconv.ParseInt(text, 0, 64)` for a text without underscores.
-fn parse_int(text: &str) -> Option<i64> {
-    let (negative, rest) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let magnitude = i128::from(parse_uint(rest)?);
-    i64::try_from(if negative { -magnitude } else { magnitude }).ok()
-}
-
-/// Go's `strconv.ParseUint(text, 0, 64)` for a text without underscores.
-fn parse_uint(text: &str) -> Option<u64> {
-    let bytes = text.as_bytes();
-    let (radix, digits) = match bytes {
-        [b'0', b'x' | b'X', ..] => (16, &text[2..]),
-        [b'0', b'o' | b'O', ..] => (8, &text[2..]),
-        [b'0', b'b' | b'B', ..] => (2, &text[2..]),
-        [b'0', _, ..] => (8, &text[1..]),
-        _ => (10, text),
-    };
-    if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
-    }
-    u64::from_str_radix(digits, radix).ok()
 }
 
 /// A decimal number as `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, in the range of `f64`.
