@@ -25,6 +25,8 @@ pub struct Commit {
     pub id: String,
     /// The committer's time in seconds since 1970.
     pub time: i64,
+    /// The committer's offset from UTC in seconds.
+    pub offset: i32,
     /// Id of its tree.
     pub tree: String,
     /// Its message as it stands, where it is UTF-8 (else with replacement characters).
@@ -111,9 +113,11 @@ impl Repository {
 }
 
 fn read_commit(commit: &gix::Commit<'_>) -> Result<Commit, gix::Error> {
+    let time = commit.time()?;
     Ok(Commit {
         id: commit.id().to_string(),
-        time: commit.time()?.seconds,
+        time: time.seconds,
+        offset: time.offset,
         tree: commit.tree_id()?.to_string(),
         message: commit.message_raw()?.to_str_lossy().into_owned(),
     })
