@@ -41,12 +41,16 @@ mod error;
 mod exec;
 pub mod files;
 pub mod format;
+pub mod functions;
+pub mod json;
 mod lex;
+mod number;
 mod parse;
 mod set;
 mod stack;
 mod unicode;
 pub mod value;
+pub mod yaml;
 
 pub use error::{Error, ErrorKind};
 pub use exec::without_no_value;
