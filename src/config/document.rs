@@ -16,15 +16,24 @@ pub(crate) fn split(text: &str) -> Vec<Document<'_>> {
     for part in text.split_inclusive('\n') {
         line += 1;
         if is_separator(part) {
-            documents.push(Document { text: &text[start..at], lines_before });
+            documents.push(Document {
+                text: &text[start..at],
+                lines_before,
+            });
             start = at + part.len();
             lines_before = line;
         }
         at += part.len();
     }
-    documents.push(Document { text: &text[start..], lines_before });
+    documents.push(Document {
+        text: &text[start..],
+        lines_before,
+    });
     documents.retain(|document| {
-        document.text.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+        document
+            .text
+            .lines()
+            .any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
     });
     documents
 }
@@ -43,7 +52,10 @@ mod tests {
     #[test]
     fn separators_may_have_blanks_and_a_comment() {
         let text = "---\n# only a comment\n---\na: 1\n---   # b\nb: 2\n--- \t\nc: 3\n---\n";
-        let cut: Vec<_> = split(text).into_iter().map(|document| (document.text, document.lines_before)).collect();
+        let cut: Vec<_> = split(text)
+            .into_iter()
+            .map(|document| (document.text, document.lines_before))
+            .collect();
         assert_eq!(cut, [("a: 1\n", 3), ("b: 2\n", 5), ("c: 3\n", 7)]);
     }
 

@@ -1,8 +1,8 @@
 //! One image document: Dockerfile or Stapel.
 
 use kiel_stapel::spec::{
-    Command, DockerConfig, EnvDependency, EnvImport, From, GitMapping, Healthcheck, ImageSpec, Import, NamePart, Position,
-    Shell, StageDependencies, StapelSpec,
+    Command, DockerConfig, EnvDependency, EnvImport, From, GitMapping, Healthcheck, ImageSpec, Import,
+    NamePart, Position, Shell, StageDependencies, StapelSpec,
 };
 use kiel_template::yaml::Node;
 
@@ -10,15 +10,26 @@ use super::model::{ArgDependency, ArgImport, DockerfileImage, Image, ImageKind};
 use super::reader::{Reader, maps, scalar, value};
 
 /// The images of a document, one for each of its names; `names` are the names of all images of the file.
-pub(crate) fn read(reader: &mut Reader, node: &Node, names: &[String], cache_version: Option<Option<String>>) -> Vec<Image> {
-    let Some(image_names) = own_names(reader, node) else { return Vec::new() };
+pub(crate) fn read(
+    reader: &mut Reader,
+    node: &Node,
+    names: &[String],
+    cache_version: Option<Option<String>>,
+) -> Vec<Image> {
+    let Some(image_names) = own_names(reader, node) else {
+        return Vec::new();
+    };
     let is_final = reader.boolean(node, "final").unwrap_or(true);
     let cache_version = reader.text(node, "cacheVersion").or(cache_version.flatten());
     let image_spec = value(node, "imageSpec").map(|spec| read_image_spec(reader, spec));
     let kind = if value(node, "dockerfile").is_some() {
         ImageKind::Dockerfile(read_dockerfile(reader, node))
     } else {
-        let others: Vec<String> = names.iter().filter(|name| !image_names.contains(name)).cloned().collect();
+        let others: Vec<String> = names
+            .iter()
+            .filter(|name| !image_names.contains(name))
+            .cloned()
+            .collect();
         ImageKind::Stapel(Box::new(read_stapel(reader, node, &others, names)))
     };
     let line = node.line + reader.lines_before;
@@ -57,23 +68,42 @@ fn read_dockerfile(reader: &mut Reader, node: &Node) -> DockerfileImage {
     let args = reader.text_map(node, "args");
     let mut dependencies = Vec::new();
     for dependency in maps(node, "dependencies") {
-        let Some(image) = dependency_image(reader, dependency) else { continue };
+        let Some(image) = dependency_image(reader, dependency) else {
+            continue;
+        };
         let mut imports = Vec::new();
         for import in maps(dependency, "imports") {
             let part = name_part(reader, import);
             let target = reader.required(import, "targetBuildArg", "an import of `dependencies`");
             if let Some(target) = target.as_ref().filter(|target| args.contains_key(*target)) {
                 let hint = Some("keep one of them".to_owned());
-                reader.mistake(import, format!("build argument `{target}` stands in `args` too"), hint);
+                reader.mistake(
+                    import,
+                    format!("build argument `{target}` stands in `args` too"),
+                    hint,
+                );
             }
             if let (Some(part), Some(target_build_arg)) = (part, target) {
-                imports.push(ArgImport { part, target_build_arg });
+                imports.push(ArgImport {
+                    part,
+                    target_build_arg,
+                });
             }
         }
         dependencies.push(ArgDependency { image, imports });
     }
-    let dockerfile = if context.is_empty() { dockerfile } else { format!("{context}/{dockerfile}") };
-    DockerfileImage { dockerfile, context, target: reader.text(node, "target"), args, dependencies }
+    let dockerfile = if context.is_empty() {
+        dockerfile
+    } else {
+        format!("{context}/{dockerfile}")
+    };
+    DockerfileImage {
+        dockerfile,
+        context,
+        target: reader.text(node, "target"),
+        args,
+        dependencies,
+    }
 }
 
 /// `others` are the images that it may begin with: one that is called like its base means the base.
@@ -82,7 +112,11 @@ fn read_stapel(reader: &mut Reader, node: &Node, others: &[String], names: &[Str
         (Some(image), None) => From::Image(image),
         (None, Some(from)) => source(from, others),
         (Some(_), Some(_)) => {
-            reader.mistake(node, "an image has both `from` and `fromImage`", Some("keep `from`".to_owned()));
+            reader.mistake(
+                node,
+                "an image has both `from` and `fromImage`",
+                Some("keep `from`".to_owned()),
+            );
             From::Scratch
         }
         (None, None) => {
@@ -91,9 +125,15 @@ fn read_stapel(reader: &mut Reader, node: &Node, others: &[String], names: &[Str
             From::Scratch
         }
     };
-    let git: Vec<GitMapping> = maps(node, "git").into_iter().map(|git| read_git(reader, git)).collect();
+    let git: Vec<GitMapping> = maps(node, "git")
+        .into_iter()
+        .map(|git| read_git(reader, git))
+        .collect();
     for (index, mapping) in git.iter().enumerate() {
-        if git[..index].iter().any(|other| other.to == mapping.to && other.include_paths == mapping.include_paths) {
+        if git[..index]
+            .iter()
+            .any(|other| other.to == mapping.to && other.include_paths == mapping.include_paths)
+        {
             let hint = Some("give each its own folder, or its own `includePaths`".to_owned());
             reader.mistake(node, format!("two git mappings go to `{}`", mapping.to), hint);
         }
@@ -102,8 +142,13 @@ fn read_stapel(reader: &mut Reader, node: &Node, others: &[String], names: &[Str
         from: base,
         from_cache_version: reader.text(node, "fromCacheVersion"),
         git,
-        shell: value(node, "shell").map(|shell| read_shell(reader, shell)).unwrap_or_default(),
-        imports: maps(node, "import").into_iter().filter_map(|import| read_import(reader, import, names)).collect(),
+        shell: value(node, "shell")
+            .map(|shell| read_shell(reader, shell))
+            .unwrap_or_default(),
+        imports: maps(node, "import")
+            .into_iter()
+            .filter_map(|import| read_import(reader, import, names))
+            .collect(),
         dependencies: read_dependencies(reader, node),
         mounts: Vec::new(),
         docker: value(node, "docker").map(|docker| read_docker(reader, docker)),
@@ -131,7 +176,10 @@ fn read_git(reader: &mut Reader, node: &Node) -> GitMapping {
     let add = value(node, "add").and_then(|_| absolute(reader, node, "add", "a git mapping"));
     let mut globs = |key: &str| {
         let globs = reader.texts(node, key).unwrap_or_default();
-        if let Some(glob) = globs.iter().find(|glob| glob.starts_with('/') || glob.split('/').any(|part| part == "..")) {
+        if let Some(glob) = globs
+            .iter()
+            .find(|glob| glob.starts_with('/') || glob.split('/').any(|part| part == ".."))
+        {
             let at = value(node, key).unwrap_or(node);
             reader.mistake(at, format!("`{glob}` of `{key}` must be relative to `add`"), None);
         }
@@ -169,10 +217,18 @@ fn read_import(reader: &mut Reader, node: &Node, names: &[String]) -> Option<Imp
         .filter_map(|key| Some((key, reader.text(node, key)?)))
         .collect();
     let [(key, name)] = given.as_slice() else {
-        reader.mistake(node, "an import needs one source", Some("add `from: IMAGE`".to_owned()));
+        reader.mistake(
+            node,
+            "an import needs one source",
+            Some("add `from: IMAGE`".to_owned()),
+        );
         return None;
     };
-    let from = if *key == "from" { source(name.clone(), names) } else { From::Image(name.clone()) };
+    let from = if *key == "from" {
+        source(name.clone(), names)
+    } else {
+        From::Image(name.clone())
+    };
     let include_paths = reader.texts(node, "includePaths").unwrap_or_default();
     let add = absolute(reader, node, "add", "an import");
     if add.as_deref() == Some("/") && include_paths.is_empty() {
@@ -206,7 +262,11 @@ fn read_dependencies(reader: &mut Reader, node: &Node) -> Vec<EnvDependency> {
             let target = reader.required(import, "targetEnv", "an import of `dependencies`");
             if let (Some(part), Some(target_env)) = (part, target) {
                 if !targets.insert(target_env.clone()) {
-                    reader.mistake(import, format!("`targetEnv: {target_env}` stands twice"), Some("keep one of them".into()));
+                    reader.mistake(
+                        import,
+                        format!("`targetEnv: {target_env}` stands twice"),
+                        Some("keep one of them".into()),
+                    );
                 }
                 imports.push(EnvImport { part, target_env });
             }
@@ -214,14 +274,22 @@ fn read_dependencies(reader: &mut Reader, node: &Node) -> Vec<EnvDependency> {
         let image = dependency_image(reader, dependency);
         let position = position(reader, dependency, "a dependency");
         if let (Some(image), Some(position)) = (image, position) {
-            dependencies.push(EnvDependency { image, position, imports });
+            dependencies.push(EnvDependency {
+                image,
+                position,
+                imports,
+            });
         }
     }
     dependencies
 }
 
 fn dependency_image(reader: &mut Reader, node: &Node) -> Option<String> {
-    let key = if value(node, "from").is_some() { "from" } else { "image" };
+    let key = if value(node, "from").is_some() {
+        "from"
+    } else {
+        "image"
+    };
     reader.required(node, key, "a dependency")
 }
 
@@ -251,7 +319,9 @@ fn position(reader: &mut Reader, node: &Node, what: &str) -> Option<Position> {
         (None, Some("install")) => Position::AfterInstall,
         (None, Some("setup")) => Position::AfterSetup,
         _ => {
-            let hint = Some("add one of `before: install`, `after: install`, `before: setup`, `after: setup`".to_owned());
+            let hint = Some(
+                "add one of `before: install`, `after: install`, `before: setup`, `after: setup`".to_owned(),
+            );
             reader.mistake(node, format!("{what} does not say when"), hint);
             return None;
         }
@@ -282,8 +352,13 @@ fn command(reader: &mut Reader, node: &Node, key: &str) -> Option<Command> {
 }
 
 fn read_image_spec(reader: &mut Reader, node: &Node) -> ImageSpec {
-    let mut spec = ImageSpec { author: reader.text(node, "author"), ..ImageSpec::default() };
-    let Some(config) = value(node, "config") else { return spec };
+    let mut spec = ImageSpec {
+        author: reader.text(node, "author"),
+        ..ImageSpec::default()
+    };
+    let Some(config) = value(node, "config") else {
+        return spec;
+    };
     spec.cmd = reader.texts(config, "cmd");
     spec.entrypoint = reader.texts(config, "entrypoint");
     spec.env = reader.text_map(config, "env").into_iter().collect();
@@ -297,7 +372,9 @@ fn read_image_spec(reader: &mut Reader, node: &Node) -> ImageSpec {
         test: reader.texts(check, "test").unwrap_or_default(),
         interval: reader.number(check, "interval"),
         timeout: reader.number(check, "timeout"),
-        start_period: reader.number(check, "startPeriod").or_else(|| reader.number(check, "startperiod")),
+        start_period: reader
+            .number(check, "startPeriod")
+            .or_else(|| reader.number(check, "startperiod")),
         retries: reader.number(check, "retries"),
     });
     spec.remove_env = reader.texts(config, "removeEnv").unwrap_or_default();
@@ -316,7 +393,11 @@ fn relative(reader: &mut Reader, node: &Node, key: &str) -> Option<String> {
     let path = relative_path(&text);
     if path.is_none() {
         let at = value(node, key).unwrap_or(node);
-        reader.mistake(at, format!("`{text}` leads out of the project"), Some("write a path relative to the project".into()));
+        reader.mistake(
+            at,
+            format!("`{text}` leads out of the project"),
+            Some("write a path relative to the project".into()),
+        );
     }
     path
 }
@@ -327,7 +408,11 @@ fn absolute(reader: &mut Reader, node: &Node, key: &str, what: &str) -> Option<S
     let path = text.strip_prefix('/').and_then(relative_path);
     if path.is_none() {
         let at = value(node, key).unwrap_or(node);
-        reader.mistake(at, format!("`{key}: {text}` of {what} is no absolute path"), Some(format!("write `{key}: /…`")));
+        reader.mistake(
+            at,
+            format!("`{key}: {text}` of {what} is no absolute path"),
+            Some(format!("write `{key}: /…`")),
+        );
     }
     path.map(|path| format!("/{path}"))
 }

@@ -18,12 +18,18 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
     let mut nodes = Vec::new();
     for document in split(text) {
         reader.lines_before = document.lines_before;
-        let Some(node) = read_document(&mut reader, document) else { continue };
+        let Some(node) = read_document(&mut reader, document) else {
+            continue;
+        };
         if value(&node, "configVersion").is_some() || value(&node, "project").is_some() {
             reader.check_keys(&node, META, "the meta document");
             metas.push((meta(&mut reader, &node), node.line + reader.lines_before));
         } else {
-            let keys = if value(&node, "dockerfile").is_some() { DOCKERFILE } else { STAPEL };
+            let keys = if value(&node, "dockerfile").is_some() {
+                DOCKERFILE
+            } else {
+                STAPEL
+            };
             reader.check_keys(&node, keys, "an image");
             nodes.push((node, document.lines_before));
         }
@@ -33,7 +39,12 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
     let mut images = Vec::new();
     for (node, lines_before) in &nodes {
         reader.lines_before = *lines_before;
-        images.extend(image::read(&mut reader, node, &names, meta.as_ref().map(|(_, version)| version.clone())));
+        images.extend(image::read(
+            &mut reader,
+            node,
+            &names,
+            meta.as_ref().map(|(_, version)| version.clone()),
+        ));
     }
     check_names(&mut reader, &images);
     check_relations(&mut reader, &images);
@@ -42,7 +53,11 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
         _ => {
             let mut list = reader.mistakes;
             list.sort_by_key(|mistake| (mistake.line, mistake.column));
-            Err(Mistakes { file: file.to_owned(), text: text.to_owned(), list })
+            Err(Mistakes {
+                file: file.to_owned(),
+                text: text.to_owned(),
+                list,
+            })
         }
     }
 }
@@ -54,7 +69,11 @@ pub fn documents_of(text: &str, images: &[&Image]) -> String {
         let names: Vec<String> = nodes.iter().flat_map(names_of).collect();
         images.iter().any(|image| names.contains(&image.name))
     };
-    let documents: Vec<&str> = split(text).into_iter().filter(wanted).map(|document| document.text).collect();
+    let documents: Vec<&str> = split(text)
+        .into_iter()
+        .filter(wanted)
+        .map(|document| document.text)
+        .collect();
     documents.join("---\n")
 }
 
@@ -85,7 +104,9 @@ fn read_document(reader: &mut Reader, document: Document<'_>) -> Option<Node> {
 }
 
 fn names_of(node: &Node) -> Vec<String> {
-    let Some(image) = value(node, "image") else { return Vec::new() };
+    let Some(image) = value(node, "image") else {
+        return Vec::new();
+    };
     match image.items() {
         Some(items) => items.iter().filter_map(scalar).map(ToOwned::to_owned).collect(),
         None => scalar(image).map(ToOwned::to_owned).into_iter().collect(),
@@ -114,10 +135,20 @@ fn meta(reader: &mut Reader, node: &Node) -> Option<ReadMeta> {
     let version = reader.required(node, "configVersion", "the meta document");
     if let Some(version) = version.filter(|version| version != "1") {
         let at = value(node, "configVersion").unwrap_or(node);
-        reader.mistake(at, format!("configVersion {version} is unknown"), Some("write `configVersion: 1`".into()));
+        reader.mistake(
+            at,
+            format!("configVersion {version} is unknown"),
+            Some("write `configVersion: 1`".into()),
+        );
     }
     let cache_version = value(node, "build").and_then(|build| reader.text(build, "cacheVersion"));
-    Some((Meta { project: project?, deploy: deploy(reader, node) }, cache_version))
+    Some((
+        Meta {
+            project: project?,
+            deploy: deploy(reader, node),
+        },
+        cache_version,
+    ))
 }
 
 fn deploy(reader: &mut Reader, node: &Node) -> Deploy {
@@ -129,13 +160,22 @@ fn deploy(reader: &mut Reader, node: &Node) -> Deploy {
         helm_chart_dir: ".helm".to_owned(),
         app_version: None,
     };
-    let Some(deploy) = value(node, "deploy") else { return read };
+    let Some(deploy) = value(node, "deploy") else {
+        return read;
+    };
     read.helm_release = reader.text(deploy, "helmRelease");
     read.namespace = reader.text(deploy, "namespace");
-    for (key, text) in [("helmRelease", &read.helm_release), ("namespace", &read.namespace)] {
+    for (key, text) in [
+        ("helmRelease", &read.helm_release),
+        ("namespace", &read.namespace),
+    ] {
         if text.as_ref().is_some_and(String::is_empty) {
             let at = value(deploy, key).unwrap_or(deploy);
-            reader.mistake(at, format!("`{key}` is empty"), Some("leave it out for the default".into()));
+            reader.mistake(
+                at,
+                format!("`{key}` is empty"),
+                Some("leave it out for the default".into()),
+            );
         }
     }
     read.helm_release_slug = reader.boolean(deploy, "helmReleaseSlug").unwrap_or(true);
@@ -155,7 +195,10 @@ fn deploy(reader: &mut Reader, node: &Node) -> Deploy {
 
 fn is_project_name(name: &str) -> bool {
     let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    (1..=50).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+    (1..=50).contains(&name.len())
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 fn single_meta(reader: &mut Reader, metas: Vec<(Option<ReadMeta>, usize)>) -> Option<ReadMeta> {
@@ -171,7 +214,12 @@ fn single_meta(reader: &mut Reader, metas: Vec<(Option<ReadMeta>, usize)>) -> Op
     };
     for (_, line) in metas {
         let hint = Some("keep one document with `project` and `configVersion`".to_owned());
-        reader.mistakes.push(Diagnostic { line, column: 1, message: "a second meta document".to_owned(), hint });
+        reader.mistakes.push(Diagnostic {
+            line,
+            column: 1,
+            message: "a second meta document".to_owned(),
+            hint,
+        });
     }
     first
 }
@@ -199,7 +247,10 @@ fn check_relations(reader: &mut Reader, images: &[Image]) {
                 reader.mistakes.push(Diagnostic {
                     line: image.line,
                     column: 1,
-                    message: format!("image `{}` needs image `{name}`, which is not in the file", image.name),
+                    message: format!(
+                        "image `{}` needs image `{name}`, which is not in the file",
+                        image.name
+                    ),
                     hint: None,
                 });
             }

@@ -18,7 +18,12 @@ impl Reader {
     /// Adds a mistake at a node.
     pub(crate) fn mistake(&mut self, node: &Node, message: impl Into<String>, hint: Option<String>) {
         let (line, column) = (node.line + self.lines_before, node.column);
-        self.mistakes.push(Diagnostic { line, column, message: message.into(), hint });
+        self.mistakes.push(Diagnostic {
+            line,
+            column,
+            message: message.into(),
+            hint,
+        });
     }
 
     /// Holds a map against the list of its keys, and everything below it.
@@ -37,7 +42,10 @@ impl Reader {
                 Support::NotYet => self.mistake(
                     key_node,
                     format!("`{}` is not supported yet", key.name),
-                    Some("kiel refuses it, since without it the result would differ from what the file says".into()),
+                    Some(
+                        "kiel refuses it, since without it the result would differ from what the file says"
+                            .into(),
+                    ),
                 ),
                 Support::Yes | Support::NoEffect => self.check_shape(value, key),
             }
@@ -81,7 +89,11 @@ impl Reader {
     /// Text that must be there.
     pub(crate) fn required(&mut self, map: &Node, name: &str, place: &str) -> Option<String> {
         if value(map, name).is_none() {
-            self.mistake(map, format!("{place} has no `{name}`"), Some(format!("add `{name}: …`")));
+            self.mistake(
+                map,
+                format!("{place} has no `{name}`"),
+                Some(format!("add `{name}: …`")),
+            );
         }
         self.text(map, name)
     }
@@ -129,7 +141,9 @@ impl Reader {
     /// A map of texts; a null is an empty text.
     pub(crate) fn text_map(&mut self, map: &Node, name: &str) -> IndexMap<String, String> {
         let mut texts = IndexMap::new();
-        let Some(node) = value(map, name) else { return texts };
+        let Some(node) = value(map, name) else {
+            return texts;
+        };
         for (key, entry) in self.entries(node, &format!("`{name}`")) {
             match (scalar(key), scalar(entry)) {
                 (Some(key), Some(text)) => _ = texts.insert(key.to_owned(), text.to_owned()),
@@ -144,7 +158,10 @@ impl Reader {
 /// The value of a key; a null counts as absent.
 pub(crate) fn value<'n>(map: &'n Node, name: &str) -> Option<&'n Node> {
     let entries = map.merged_entries().ok()?;
-    let (_, value) = entries.into_iter().rev().find(|(key, _)| key.text() == Some(name))?;
+    let (_, value) = entries
+        .into_iter()
+        .rev()
+        .find(|(key, _)| key.text() == Some(name))?;
     (!value.is_null()).then_some(value)
 }
 
@@ -152,7 +169,9 @@ pub(crate) fn value<'n>(map: &'n Node, name: &str) -> Option<&'n Node> {
 pub(crate) fn maps<'n>(map: &'n Node, name: &str) -> Vec<&'n Node> {
     match value(map, name) {
         None => Vec::new(),
-        Some(node) => node.items().map_or_else(|| vec![node], |items| items.iter().collect()),
+        Some(node) => node
+            .items()
+            .map_or_else(|| vec![node], |items| items.iter().collect()),
     }
 }
 

@@ -31,9 +31,20 @@ pub fn select<'a>(config: &'a Config, patterns: &[String]) -> Result<Vec<&'a Ima
         };
         let matcher = to_regex(glob).ok_or_else(|| SelectError::BadPattern(pattern.clone()))?;
         if !config.images.iter().any(|image| matcher.is_match(&image.name)) {
-            let names: Vec<_> = config.images.iter().map(|image| format!("`{}`", image.name)).collect();
-            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            return Err(SelectError::Unknown { pattern: glob.to_owned(), known });
+            let names: Vec<_> = config
+                .images
+                .iter()
+                .map(|image| format!("`{}`", image.name))
+                .collect();
+            let known = if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            };
+            return Err(SelectError::Unknown {
+                pattern: glob.to_owned(),
+                known,
+            });
         }
         list.push(matcher);
     }
@@ -87,7 +98,11 @@ mod tests {
             ("[^a]x", "bx", true),
             ("a.b", "axb", false),
         ] {
-            assert_eq!(to_regex(glob).expect("a glob").is_match(name), want, "{glob} {name}");
+            assert_eq!(
+                to_regex(glob).expect("a glob").is_match(name),
+                want,
+                "{glob} {name}"
+            );
         }
         assert!(to_regex("[a").is_none());
     }
