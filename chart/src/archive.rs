@@ -59,16 +59,27 @@ pub(crate) fn unpack(data: &[u8]) -> Result<Vec<File>, ArchiveError> {
         let mut content = Vec::new();
         entry.read_to_end(&mut content)?;
         let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
-        files.push(File { name, data: Arc::from(content) });
+        files.push(File {
+            name,
+            data: Arc::from(content),
+        });
     }
-    if files.is_empty() { Err(ArchiveError::Empty) } else { Ok(files) }
+    if files.is_empty() {
+        Err(ArchiveError::Empty)
+    } else {
+        Ok(files)
+    }
 }
 
 /// An entry's path below the chart's folder, or why it may not be there.
 fn inner_path(path: &str) -> Result<String, ArchiveError> {
     let refused = |text: &str| Err(ArchiveError::Path(text.to_owned()));
     // An archive made on Windows may use the other separator.
-    let path = if path.contains('\\') { path.replace('\\', "/") } else { path.to_owned() };
+    let path = if path.contains('\\') {
+        path.replace('\\', "/")
+    } else {
+        path.to_owned()
+    };
     let (folder, rest) = path.split_once('/').unwrap_or((&path, ""));
     if rest.starts_with('/') {
         return refused("chart illegally contains absolute paths");
@@ -88,7 +99,9 @@ fn inner_path(path: &str) -> Result<String, ArchiveError> {
         if folder == "Chart.yaml" {
             return refused("chart yaml not in base directory");
         }
-        return refused(&format!("chart illegally contains content outside the base directory: {path:?}"));
+        return refused(&format!(
+            "chart illegally contains content outside the base directory: {path:?}"
+        ));
     }
     let name = parts.join("/");
     let mut start = name.chars();

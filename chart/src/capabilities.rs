@@ -89,7 +89,9 @@ impl KubeVersion {
     pub fn parse(text: &str) -> Result<Self, KubeVersionError> {
         let refused = || KubeVersionError(text.to_owned());
         let bare = text.trim().trim_start_matches('v');
-        let end = bare.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(bare.len());
+        let end = bare
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(bare.len());
         let numbers = bare[..end].trim_end_matches('.');
         let parts: Vec<&str> = numbers.split('.').collect();
         if parts.len() < 2 {
@@ -107,7 +109,11 @@ impl KubeVersion {
             version.push('.');
             version.push_str(part);
         }
-        Ok(Self { version, major: parts[0].to_owned(), minor: parts[1].to_owned() })
+        Ok(Self {
+            version,
+            major: parts[0].to_owned(),
+            minor: parts[1].to_owned(),
+        })
     }
 }
 
@@ -144,12 +150,15 @@ impl Default for Capabilities {
                 major: "1".to_owned(),
                 minor: "36".to_owned(),
             },
-            api_versions: DEFAULT_API_VERSIONS.iter().map(|text| (*text).to_owned()).collect(),
+            api_versions: DEFAULT_API_VERSIONS
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect(),
             helm_version: HelmVersion {
                 version: "v3.21.4".to_owned(),
                 git_commit: String::new(),
                 git_tree_state: String::new(),
-                go_version: "go1.26.5".to_owned(),
+                go_version: "go1.26.8".to_owned(),
             },
         }
     }
@@ -172,7 +181,9 @@ static VERSION_SET: SliceType = SliceType {
         (name == "Has").then(|| {
             Function::new("Has", &[Type::String], move |_, args| {
                 let wanted = args[0].as_bytes();
-                Ok(Value::Bool(set.to_vec().iter().any(|known| known.as_bytes() == wanted)))
+                Ok(Value::Bool(
+                    set.to_vec().iter().any(|known| known.as_bytes() == wanted),
+                ))
             })
         })
     },
@@ -200,11 +211,22 @@ impl Object for CapabilitiesObject {
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        let versions = self.0.api_versions.iter().map(|text| Value::from(text.as_str())).collect();
+        let versions = self
+            .0
+            .api_versions
+            .iter()
+            .map(|text| Value::from(text.as_str()))
+            .collect();
         vec![
-            ("KubeVersion", Value::object(KubeVersionObject(self.0.kube_version.clone()))),
+            (
+                "KubeVersion",
+                Value::object(KubeVersionObject(self.0.kube_version.clone())),
+            ),
             ("APIVersions", Value::List(List::typed(&VERSION_SET, versions))),
-            ("HelmVersion", Value::object(HelmVersionObject(self.0.helm_version.clone()))),
+            (
+                "HelmVersion",
+                Value::object(HelmVersionObject(self.0.helm_version.clone())),
+            ),
         ]
     }
 }
@@ -219,9 +241,10 @@ impl Object for KubeVersionObject {
     }
 
     fn method(self: Rc<Self>, name: &str) -> Option<Function> {
-        ["String", "GitVersion"].iter().find(|known| **known == name).map(|known| {
-            Function::new(known, &[], move |_, _| Ok(Value::from(self.0.version.as_str())))
-        })
+        ["String", "GitVersion"]
+            .iter()
+            .find(|known| **known == name)
+            .map(|known| Function::new(known, &[], move |_, _| Ok(Value::from(self.0.version.as_str()))))
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
@@ -261,9 +284,14 @@ impl Object for HelmVersionObject {
 
     fn to_json(&self) -> serde_json::Value {
         let names = ["version", "git_commit", "git_tree_state", "go_version"];
-        let fields = names.iter().zip(self.fields()).filter(|(_, (_, value))| value.truth());
+        let fields = names
+            .iter()
+            .zip(self.fields())
+            .filter(|(_, (_, value))| value.truth());
         serde_json::Value::Object(
-            fields.map(|(name, (_, value))| ((*name).to_owned(), value.to_json())).collect(),
+            fields
+                .map(|(name, (_, value))| ((*name).to_owned(), value.to_json()))
+                .collect(),
         )
     }
 }

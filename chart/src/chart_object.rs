@@ -25,7 +25,12 @@ fn no_method(_: &Value, _: &str) -> Option<Function> {
 }
 
 const fn pointer_slice(name: &'static str, elem: &'static str) -> SliceType {
-    SliceType { name, defined: false, elem: Type::Named(elem, Kind::Ptr), method: no_method }
+    SliceType {
+        name,
+        defined: false,
+        elem: Type::Named(elem, Kind::Ptr),
+        method: no_method,
+    }
 }
 
 static MAINTAINERS: SliceType = pointer_slice("[]*chart.Maintainer", "*chart.Maintainer");
@@ -33,7 +38,10 @@ static DEPENDENCIES: SliceType = pointer_slice("[]*chart.Dependency", "*chart.De
 
 impl ChartObject {
     pub(crate) fn new(metadata: Metadata, is_root: bool) -> Self {
-        Self { metadata: Rc::new(MetadataObject(metadata)), is_root }
+        Self {
+            metadata: Rc::new(MetadataObject(metadata)),
+            is_root,
+        }
     }
 }
 
@@ -52,12 +60,19 @@ impl Object for ChartObject {
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
         let metadata: Rc<dyn Object> = Rc::clone(&self.metadata) as Rc<dyn Object>;
-        vec![("Metadata", Value::Object(metadata)), ("IsRoot", Value::Bool(self.is_root))]
+        vec![
+            ("Metadata", Value::Object(metadata)),
+            ("IsRoot", Value::Bool(self.is_root)),
+        ]
     }
 
     fn field(&self, name: &str) -> Option<Value> {
         // Go: the fields of an embedded structure are fields of its holder.
-        let own = self.fields().into_iter().find(|(field, _)| *field == name).map(|(_, value)| value);
+        let own = self
+            .fields()
+            .into_iter()
+            .find(|(field, _)| *field == name)
+            .map(|(_, value)| value);
         own.or_else(|| self.metadata.field(name))
     }
 
@@ -92,7 +107,10 @@ impl Object for MetadataObject {
             ("Version", text(&m.version)),
             ("Description", text(&m.description)),
             ("Keywords", texts(&m.keywords)),
-            ("Maintainers", objects(&MAINTAINERS, m.maintainers.iter().cloned().map(MaintainerObject))),
+            (
+                "Maintainers",
+                objects(&MAINTAINERS, m.maintainers.iter().cloned().map(MaintainerObject)),
+            ),
             ("Icon", text(&m.icon)),
             ("APIVersion", text(&m.api_version)),
             ("Condition", text(&m.condition)),
@@ -101,7 +119,13 @@ impl Object for MetadataObject {
             ("Deprecated", Value::Bool(m.deprecated)),
             ("Annotations", annotations(m)),
             ("KubeVersion", text(&m.kube_version)),
-            ("Dependencies", objects(&DEPENDENCIES, m.dependencies.iter().cloned().map(DependencyObject))),
+            (
+                "Dependencies",
+                objects(
+                    &DEPENDENCIES,
+                    m.dependencies.iter().cloned().map(DependencyObject),
+                ),
+            ),
             ("Type", text(&m.chart_type)),
         ]
     }
@@ -129,7 +153,11 @@ impl Object for MaintainerObject {
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        vec![("Name", text(&self.0.name)), ("Email", text(&self.0.email)), ("URL", text(&self.0.url))]
+        vec![
+            ("Name", text(&self.0.name)),
+            ("Email", text(&self.0.email)),
+            ("URL", text(&self.0.url)),
+        ]
     }
 
     fn to_json(&self) -> serde_json::Value {
@@ -182,18 +210,29 @@ fn text(text: &str) -> Value {
 }
 
 fn texts(items: &[String]) -> Value {
-    if items.is_empty() { Value::List(List::nil(&STRING_SLICE)) } else { Value::strings(items) }
+    if items.is_empty() {
+        Value::List(List::nil(&STRING_SLICE))
+    } else {
+        Value::strings(items)
+    }
 }
 
 fn objects<T: Object + 'static>(slice: &'static SliceType, items: impl Iterator<Item = T>) -> Value {
     let items: Vec<_> = items.map(Value::object).collect();
-    Value::List(if items.is_empty() { List::nil(slice) } else { List::typed(slice, items) })
+    Value::List(if items.is_empty() {
+        List::nil(slice)
+    } else {
+        List::typed(slice, items)
+    })
 }
 
 fn annotations(metadata: &Metadata) -> Value {
     if metadata.annotations.is_empty() {
         return Value::Map(Map::nil(&STRING_MAP));
     }
-    let entries = metadata.annotations.iter().map(|(key, value)| (Str::from(key), text(value)));
+    let entries = metadata
+        .annotations
+        .iter()
+        .map(|(key, value)| (Str::from(key), text(value)));
     Value::Map(Map::typed(&STRING_MAP, entries.collect::<Entries>()))
 }

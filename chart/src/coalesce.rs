@@ -36,7 +36,10 @@ pub(crate) struct Coalescer<'t, 'c> {
 
 impl<'t, 'c> Coalescer<'t, 'c> {
     pub(crate) fn new(tree: &'t Tree<'c>) -> Self {
-        Self { tree, warnings: Vec::new() }
+        Self {
+            tree,
+            warnings: Vec::new(),
+        }
     }
 
     /// A copy of `values`, completed with the defaults of the chart and all charts below it.
@@ -69,7 +72,10 @@ impl<'t, 'c> Coalescer<'t, 'c> {
                 }
                 Some(Value::Map(table)) => table,
                 Some(other) => {
-                    return Err(CoalesceError { chart: name.to_owned(), found: as_bool_verb(&other) });
+                    return Err(CoalesceError {
+                        chart: name.to_owned(),
+                        found: as_bool_verb(&other),
+                    });
                 }
             };
             let prefix = joined(prefix, self.tree.name(chart));
@@ -92,7 +98,12 @@ impl<'t, 'c> Coalescer<'t, 'c> {
                     dest.remove(&key);
                 }
                 (Value::Map(table), Value::Map(defaults)) => {
-                    let is_chart = self.tree.node(chart).children.iter().any(|c| key == self.tree.name(*c));
+                    let is_chart = self
+                        .tree
+                        .node(chart)
+                        .children
+                        .iter()
+                        .any(|c| key == self.tree.name(*c));
                     let nulls = if is_chart { Nulls::Keep } else { nulls };
                     self.tables(table, defaults, &joined(&prefix, &key.to_lossy()), nulls);
                 }
@@ -109,13 +120,19 @@ impl<'t, 'c> Coalescer<'t, 'c> {
             None => Map::new(),
             Some(Value::Map(table)) => table,
             Some(_) => {
-                return self.warn(&format!("skipping globals because destination {GLOBAL} is not a table."));
+                return self.warn(&format!(
+                    "skipping globals because destination {GLOBAL} is not a table."
+                ));
             }
         };
         let theirs = match source.get(GLOBAL) {
             None => Map::new(),
             Some(Value::Map(table)) => table,
-            Some(_) => return self.warn(&format!("skipping globals because source {GLOBAL} is not a table.")),
+            Some(_) => {
+                return self.warn(&format!(
+                    "skipping globals because source {GLOBAL} is not a table."
+                ));
+            }
         };
         for (key, value) in theirs.to_vec() {
             match (&value, ours.get(&key)) {
@@ -128,7 +145,9 @@ impl<'t, 'c> Coalescer<'t, 'c> {
                     ours.insert(key, Value::Map(table));
                 }
                 (Value::Map(_), Some(_)) => {
-                    self.warn(&format!("Conflict: cannot merge map onto non-map for {key:?}. Skipping."));
+                    self.warn(&format!(
+                        "Conflict: cannot merge map onto non-map for {key:?}. Skipping."
+                    ));
                 }
                 (_, Some(Value::Map(_))) => self.warn(&format!("key {key} is table. Skipping")),
                 _ => {
@@ -141,8 +160,12 @@ impl<'t, 'c> Coalescer<'t, 'c> {
 
     /// Adds to `dest` what only `source` has, table by table.
     pub(crate) fn tables(&mut self, dest: &Map, source: &Map, prefix: &str, nulls: Nulls) {
-        let set_in_source: Vec<_> =
-            source.to_vec().into_iter().filter(|(_, value)| !value.is_nil()).map(|(key, _)| key).collect();
+        let set_in_source: Vec<_> = source
+            .to_vec()
+            .into_iter()
+            .filter(|(_, value)| !value.is_nil())
+            .map(|(key, _)| key)
+            .collect();
         for (key, value) in dest.to_vec() {
             if value.is_nil() {
                 // Go writes these into the source too, where others who hold the table see them.
@@ -167,7 +190,9 @@ impl<'t, 'c> Coalescer<'t, 'c> {
                 }
                 (Value::Map(_), value) if !value.is_nil() => {
                     let key = joined(prefix, &key.to_lossy());
-                    self.warn(&format!("destination for {key} is a table. Ignoring non-table value"));
+                    self.warn(&format!(
+                        "destination for {key} is a table. Ignoring non-table value"
+                    ));
                 }
                 _ => {}
             }
@@ -177,7 +202,11 @@ impl<'t, 'c> Coalescer<'t, 'c> {
 
 /// `a.b`, or `b` where there is no `a`.
 fn joined(prefix: &str, key: &str) -> String {
-    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+    if prefix.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{prefix}.{key}")
+    }
 }
 
 /// Go: `%t`, which fits booleans only and says so for anything else.
@@ -196,10 +225,11 @@ fn as_bool_verb(value: &Value) -> String {
 
 /// The table at a path of names, as far as tables go.
 pub(crate) fn table_at(values: &Map, path: &str) -> Option<Map> {
-    path.split('.').try_fold(values.clone(), |table, name| match table.get(name) {
-        Some(Value::Map(next)) => Some(next),
-        _ => None,
-    })
+    path.split('.')
+        .try_fold(values.clone(), |table, name| match table.get(name) {
+            Some(Value::Map(next)) => Some(next),
+            _ => None,
+        })
 }
 
 /// The value at a path of names that is not a table.

@@ -12,8 +12,12 @@ use crate::render::RenderInput;
 use crate::tree::{NodeId, Tree};
 
 /// Go: `chartutil.Values`, the type of `.Values` and of the root.
-static VALUES: MapType =
-    MapType { name: "chartutil.Values", defined: true, elem: Type::Any, method: values_method };
+static VALUES: MapType = MapType {
+    name: "chartutil.Values",
+    defined: true,
+    elem: Type::Any,
+    method: values_method,
+};
 
 /// A template file and what it is executed with.
 pub(crate) struct Renderable {
@@ -33,7 +37,9 @@ pub(crate) struct Context {
 impl Context {
     /// Go: `recAllTpls`.
     pub(crate) fn new(tree: &Tree<'_>, input: &RenderInput<'_>, values: &Map) -> Self {
-        let mut context = Self { templates: BTreeMap::new() };
+        let mut context = Self {
+            templates: BTreeMap::new(),
+        };
         let release = &input.release;
         let top = Map::new();
         top.insert(
@@ -65,7 +71,10 @@ impl Context {
             Value::Map(own.with_type(&VALUES))
         };
         let root = Map::new();
-        root.insert("Chart", Value::object(ChartObject::new(metadata, tree.is_root(id))));
+        root.insert(
+            "Chart",
+            Value::object(ChartObject::new(metadata, tree.is_root(id))),
+        );
         root.insert("Files", files_value(&node.chart.files));
         root.insert("Release", parent.get("Release").unwrap_or_default());
         root.insert("Capabilities", parent.get("Capabilities").unwrap_or_default());
@@ -106,7 +115,8 @@ impl Renderable {
         let template = Map::new();
         template.insert("Name", Value::from(name));
         template.insert("BasePath", Value::from(self.base_path.as_str()));
-        self.root.insert("Template", Value::Map(template.with_type(&VALUES)));
+        self.root
+            .insert("Template", Value::Map(template.with_type(&VALUES)));
         Value::Map(self.root.with_type(&VALUES))
     }
 }
@@ -120,10 +130,16 @@ fn values_method(values: &Value, name: &str) -> Option<Function> {
     let values = values.as_map()?.clone();
     let method = match name {
         "AsMap" => Function::new("AsMap", &[], move |_, _| {
-            Ok(Value::Map(if values.is_empty() { Map::new() } else { values.with_type(&kiel_template::value::ANY_MAP) }))
+            Ok(Value::Map(if values.is_empty() {
+                Map::new()
+            } else {
+                values.with_type(&kiel_template::value::ANY_MAP)
+            }))
         }),
         "YAML" => Function::new("YAML", &[], move |_, _| {
-            Ok(Value::from(kiel_template::yaml::to_string(&Value::Map(values.clone())).unwrap_or_default()))
+            Ok(Value::from(
+                kiel_template::yaml::to_string(&Value::Map(values.clone())).unwrap_or_default(),
+            ))
         }),
         "Table" => Function::new("Table", &[Type::String], move |_, args| {
             let path = String::from_utf8_lossy(args[0].as_bytes().unwrap_or_default()).into_owned();
@@ -137,8 +153,9 @@ fn values_method(values: &Value, name: &str) -> Option<Function> {
         }),
         "PathValue" => Function::new("PathValue", &[Type::String], move |_, args| {
             let path = String::from_utf8_lossy(args[0].as_bytes().unwrap_or_default()).into_owned();
-            crate::coalesce::leaf_at(&values, &path)
-                .ok_or_else(|| format!("{:?} is not a value", path.rsplit('.').next().unwrap_or_default()).into())
+            crate::coalesce::leaf_at(&values, &path).ok_or_else(|| {
+                format!("{:?} is not a value", path.rsplit('.').next().unwrap_or_default()).into()
+            })
         }),
         _ => return None,
     };

@@ -30,8 +30,16 @@ impl Place {
     }
 
     pub(crate) fn error(&self, found: &Value, wanted: &'static str) -> DecodeError {
-        let target = if self.0.contains('.') { format!("struct field {}", self.0) } else { "value".to_owned() };
-        DecodeError { found: type_name(found), target, wanted }
+        let target = if self.0.contains('.') {
+            format!("struct field {}", self.0)
+        } else {
+            "value".to_owned()
+        };
+        DecodeError {
+            found: type_name(found),
+            target,
+            wanted,
+        }
     }
 }
 
@@ -48,9 +56,16 @@ fn type_name(value: &Value) -> &'static str {
 
 /// The values of `object` whose keys are `name`, in Go's order of assignment: the last one counts.
 pub(crate) fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let mut found: Vec<_> = object.iter().filter(|(key, _)| key.to_lowercase() == name.to_lowercase()).collect();
+    let mut found: Vec<_> = object
+        .iter()
+        .filter(|(key, _)| key.to_lowercase() == name.to_lowercase())
+        .collect();
     found.sort_by(|a, b| a.0.cmp(b.0));
-    found.iter().rev().map(|(_, value)| *value).find(|value| !value.is_null())
+    found
+        .iter()
+        .rev()
+        .map(|(_, value)| *value)
+        .find(|value| !value.is_null())
 }
 
 /// The object that `value` is; nothing for null.
@@ -105,19 +120,25 @@ pub(crate) fn text_map(
     place: &Place,
 ) -> Result<std::collections::BTreeMap<String, String>, DecodeError> {
     match value {
-        Value::Object(object) => {
-            object.iter().map(|(key, value)| Ok((key.clone(), text(value, place)?))).collect()
-        }
+        Value::Object(object) => object
+            .iter()
+            .map(|(key, value)| Ok((key.clone(), text(value, place)?)))
+            .collect(),
         other => Err(place.error(other, "map[string]string")),
     }
 }
 
 /// Go: `strconv.FormatFloat(value, 'g', -1, 32)`.
 fn short_float(value: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "the precision of 32 bits is the rule to match")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the precision of 32 bits is the rule to match"
+    )]
     let value = value as f32;
     let scientific = format!("{value:e}");
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    let Some((mantissa, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
     let exponent: i32 = exponent.parse().unwrap_or_default();
     if (-4..6).contains(&exponent) {
         return format!("{value}");

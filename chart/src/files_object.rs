@@ -10,12 +10,18 @@ use crate::glob::Glob;
 use crate::model::File;
 
 /// Helm's type of `.Files`.
-static FILES: MapType =
-    MapType { name: "engine.files", defined: true, elem: Type::Slice(&BYTE_SLICE), method: files_method };
+static FILES: MapType = MapType {
+    name: "engine.files",
+    defined: true,
+    elem: Type::Slice(&BYTE_SLICE),
+    method: files_method,
+};
 
 /// `.Files` of a chart with these files.
 pub(crate) fn files_value(files: &[File]) -> Value {
-    let entries = files.iter().map(|file| (Str::from(file.name.as_str()), Value::Bytes(Rc::from(&*file.data))));
+    let entries = files
+        .iter()
+        .map(|file| (Str::from(file.name.as_str()), Value::Bytes(Rc::from(&*file.data))));
     Value::Map(Map::typed(&FILES, entries.collect::<Entries>()))
 }
 
@@ -25,17 +31,20 @@ fn files_method(files: &Value, name: &str) -> Option<Function> {
         "Get" => Function::new("Get", &[Type::String], move |_, args| {
             Ok(Value::Str(Str::from(&*content(&files, &args[0]))))
         }),
-        "GetBytes" => {
-            Function::new("GetBytes", &[Type::String], move |_, args| Ok(Value::Bytes(content(&files, &args[0]))))
-        }
+        "GetBytes" => Function::new("GetBytes", &[Type::String], move |_, args| {
+            Ok(Value::Bytes(content(&files, &args[0])))
+        }),
         "Glob" => Function::new("Glob", &[Type::String], move |_, args| {
             let glob = Glob::new(&String::from_utf8_lossy(args[0].as_bytes().unwrap_or_default()));
-            let matching = files.to_vec().into_iter().filter(|(path, _)| glob.matches(&path.to_lossy()));
+            let matching = files
+                .to_vec()
+                .into_iter()
+                .filter(|(path, _)| glob.matches(&path.to_lossy()));
             Ok(Value::Map(Map::typed(&FILES, matching.collect::<Entries>())))
         }),
-        "Lines" => {
-            Function::new("Lines", &[Type::String], move |_, args| Ok(lines(&content(&files, &args[0]))))
-        }
+        "Lines" => Function::new("Lines", &[Type::String], move |_, args| {
+            Ok(lines(&content(&files, &args[0])))
+        }),
         "AsConfig" => Function::new("AsConfig", &[], move |_, _| {
             Ok(by_base_name(&files, |data| Value::Str(Str::from(data))))
         }),

@@ -42,7 +42,12 @@ impl Environment for WithLookup {
 
     fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
         match &self.lookup {
-            Some(lookup) => Ok(Value::from_json(&lookup.lookup(api_version, kind, namespace, name)?)),
+            Some(lookup) => Ok(Value::from_json(&lookup.lookup(
+                api_version,
+                kind,
+                namespace,
+                name,
+            )?)),
             None => self.environment.lookup(api_version, kind, namespace, name),
         }
     }
@@ -59,9 +64,11 @@ pub(crate) fn all(
 ) -> Functions {
     let environment: Rc<dyn Environment> = Rc::new(WithLookup { environment, lookup });
     let mut all = functions::all(&environment);
-    all.add("include", &[Type::String, Type::Any], |call, args| match &args[0] {
-        Value::Str(name) => call.include(name, &args[1]).map(Value::Str),
-        _ => Ok(Value::Nil),
+    all.add("include", &[Type::String, Type::Any], |call, args| {
+        match &args[0] {
+            Value::Str(name) => call.include(name, &args[1]).map(Value::Str),
+            _ => Ok(Value::Nil),
+        }
     });
     all.add("tpl", &[Type::String, Type::Any], |call, args| match &args[0] {
         Value::Str(text) => call.tpl(text, &args[1]).map(Value::Str),
@@ -88,7 +95,10 @@ pub(crate) fn execute_error_text(file: &str, error: &str) -> String {
     };
     match (rest.find(MESSAGE_START), rest.rfind(MESSAGE_END)) {
         (Some(start), Some(end)) if start + MESSAGE_START.len() <= end => {
-            format!("execution error at ({place}): {}", &rest[start + MESSAGE_START.len()..end])
+            format!(
+                "execution error at ({place}): {}",
+                &rest[start + MESSAGE_START.len()..end]
+            )
         }
         _ => error.to_owned(),
     }
@@ -107,7 +117,10 @@ mod tests {
             ),
             "execution error at (c/templates/a.yaml:1:4): no: way"
         );
-        assert_eq!(execute_error_text("f", "template: f:1: other"), "template: f:1: other");
+        assert_eq!(
+            execute_error_text("f", "template: f:1: other"),
+            "template: f:1: other"
+        );
         assert_eq!(execute_error_text("f", "other"), "execution error in (f): other");
     }
 

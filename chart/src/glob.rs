@@ -64,7 +64,11 @@ fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> 
         if rest.next() != Some(']') || first > last {
             return None;
         }
-        out.push_str(&format!("\\x{{{:x}}}-\\x{{{:x}}}]", u32::from(first), u32::from(last)));
+        out.push_str(&format!(
+            "\\x{{{:x}}}-\\x{{{:x}}}]",
+            u32::from(first),
+            u32::from(last)
+        ));
         return Some(out);
     }
     let mut next = Some(first);

@@ -32,13 +32,19 @@ impl HookEvent {
 
     /// As annotations and release records have it.
     pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(event, _)| *event == self).map_or("", |(_, name)| *name)
+        Self::ALL
+            .iter()
+            .find(|(event, _)| *event == self)
+            .map_or("", |(_, name)| *name)
     }
 
     fn parse(text: &str) -> Option<Self> {
         // Helm 2's name of tests that have to succeed.
         let text = if text == "test-success" { "test" } else { text };
-        Self::ALL.iter().find(|(_, name)| *name == text).map(|(event, _)| *event)
+        Self::ALL
+            .iter()
+            .find(|(_, name)| *name == text)
+            .map(|(event, _)| *event)
     }
 }
 
@@ -65,9 +71,17 @@ impl Hook {
     pub(crate) fn of(document: &Document) -> Option<Result<Self, UnknownHook>> {
         let annotations = &document.annotations;
         let written = annotations.get("helm.sh/hook")?;
-        let events = list(written).map(|event| HookEvent::parse(&event).ok_or_else(|| UnknownHook(written.clone())));
-        let policies = |name: &str| annotations.get(name).map(|text| list(text).collect()).unwrap_or_default();
-        let weight = annotations.get("helm.sh/hook-weight").and_then(|text| text.parse().ok());
+        let events =
+            list(written).map(|event| HookEvent::parse(&event).ok_or_else(|| UnknownHook(written.clone())));
+        let policies = |name: &str| {
+            annotations
+                .get(name)
+                .map(|text| list(text).collect())
+                .unwrap_or_default()
+        };
+        let weight = annotations
+            .get("helm.sh/hook-weight")
+            .and_then(|text| text.parse().ok());
         Some(events.collect::<Result<Vec<_>, _>>().map(|events| Self {
             events,
             weight: weight.unwrap_or(0),

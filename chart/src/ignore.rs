@@ -74,13 +74,20 @@ impl IgnoreRules {
             None if rest.contains('/') => (rest, Scope::WholePath),
             None => (rest, Scope::LastPart),
         };
-        self.0.push(Rule { pattern: pattern.to_owned(), negated, folders_only, scope });
+        self.0.push(Rule {
+            pattern: pattern.to_owned(),
+            negated,
+            folders_only,
+            scope,
+        });
         Ok(())
     }
 
     /// Whether the file at `path` is left out, by itself or with a folder above it.
     pub(crate) fn ignores_file(&self, path: &str) -> bool {
-        path.match_indices('/').any(|(end, _)| self.ignores(&path[..end], true)) || self.ignores(path, false)
+        path.match_indices('/')
+            .any(|(end, _)| self.ignores(&path[..end], true))
+            || self.ignores(path, false)
     }
 
     /// Go: `ignore.Rules.Ignore`, its treatment of negated rules included.
@@ -141,6 +148,9 @@ mod tests {
     #[test]
     fn refused() {
         assert_eq!(IgnoreRules::parse("a/**/b").err(), Some(IgnoreError::DoubleStar));
-        assert_eq!(IgnoreRules::parse("a[").err(), Some(IgnoreError::Pattern("a[".to_owned())));
+        assert_eq!(
+            IgnoreRules::parse("a[").err(),
+            Some(IgnoreError::Pattern("a[".to_owned()))
+        );
     }
 }

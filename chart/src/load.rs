@@ -107,16 +107,26 @@ pub fn load_archive(data: &[u8]) -> Result<Chart, ChartError> {
 }
 
 fn read_folder(files: &dyn FileTree, dir: &str, profile: &Profile) -> Result<Vec<File>, ChartError> {
-    let failed = |source| ChartError::Read { dir: dir.to_owned(), source };
+    let failed = |source| ChartError::Read {
+        dir: dir.to_owned(),
+        source,
+    };
     if !files.is_dir(dir).map_err(failed)? {
         return Err(ChartError::NoFolder(dir.to_owned()));
     }
-    let prefix = if dir.is_empty() { String::new() } else { format!("{dir}/") };
+    let prefix = if dir.is_empty() {
+        String::new()
+    } else {
+        format!("{dir}/")
+    };
     let rules = match profile {
         Profile::Helm => match files.read(&format!("{prefix}.helmignore")).map_err(failed)? {
-            Some(text) => IgnoreRules::parse(&String::from_utf8_lossy(&text)).map_err(|source| {
-                ChartError::Ignore { path: format!("{prefix}.helmignore"), source }
-            })?,
+            Some(text) => {
+                IgnoreRules::parse(&String::from_utf8_lossy(&text)).map_err(|source| ChartError::Ignore {
+                    path: format!("{prefix}.helmignore"),
+                    source,
+                })?
+            }
             None => IgnoreRules::default(),
         },
         Profile::Werf { .. } => IgnoreRules::default(),
@@ -134,11 +144,16 @@ fn read_folder(files: &dyn FileTree, dir: &str, profile: &Profile) -> Result<Vec
     names.sort_by(|a, b| a.split('/').cmp(b.split('/')));
     let mut found = Vec::with_capacity(names.len());
     for name in names {
-        let Some(data) = files.read(&format!("{prefix}{name}")).map_err(failed)? else { continue };
+        let Some(data) = files.read(&format!("{prefix}{name}")).map_err(failed)? else {
+            continue;
+        };
         if data.len() > MAX_FILE_SIZE {
             return Err(ChartError::TooLarge(name));
         }
-        found.push(File { name, data: without_mark(data) });
+        found.push(File {
+            name,
+            data: without_mark(data),
+        });
     }
     Ok(found)
 }
@@ -169,13 +184,19 @@ fn build(files: Vec<File>, profile: Option<&Profile>) -> Result<Chart, ChartErro
         {
             let path = path.to_owned();
             let name = path.split('/').next().unwrap_or_default().to_owned();
-            subcharts.entry(name).or_default().push(File { name: path, data: file.data });
+            subcharts.entry(name).or_default().push(File {
+                name: path,
+                data: file.data,
+            });
         } else {
             place(&mut chart, file)?;
         }
     }
     chart.metadata.validate(&version::is_version)?;
-    for (name, files) in subcharts.into_iter().filter(|(name, _)| !name.starts_with(['_', '.'])) {
+    for (name, files) in subcharts
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with(['_', '.']))
+    {
         let subchart = build_subchart(&name, files).map_err(|source| ChartError::Subchart {
             name: name.clone(),
             parent: chart.metadata.name.clone(),
@@ -193,7 +214,10 @@ fn build_subchart(name: &str, files: Vec<File>) -> Result<Chart, ChartError> {
     }
     let inside = files.into_iter().filter_map(|file| {
         let (_, rest) = file.name.split_once('/')?;
-        Some(File { name: rest.to_owned(), data: file.data })
+        Some(File {
+            name: rest.to_owned(),
+            data: file.data,
+        })
     });
     build(inside.collect(), None)
 }
@@ -208,7 +232,11 @@ fn read_metadata(files: &[File], profile: Option<&Profile>) -> Result<Metadata, 
         }
     }
     match profile {
-        Some(Profile::Werf { name, version, app_version }) => {
+        Some(Profile::Werf {
+            name,
+            version,
+            app_version,
+        }) => {
             if chart_file.is_none() {
                 "v2".clone_into(&mut metadata.api_version);
             }
@@ -230,7 +258,9 @@ fn read_metadata(files: &[File], profile: Option<&Profile>) -> Result<Metadata, 
 
 fn read_into(metadata: &mut Metadata, name: &'static str, file: &File) -> Result<(), ChartError> {
     let tree = parse(name, &file.data)?;
-    metadata.read(&tree).map_err(|source| ChartError::Decode { file: name, source })
+    metadata
+        .read(&tree)
+        .map_err(|source| ChartError::Decode { file: name, source })
 }
 
 fn parse(file: &'static str, data: &[u8]) -> Result<Value, ChartError> {
@@ -243,8 +273,10 @@ fn place(chart: &mut Chart, file: File) -> Result<(), ChartError> {
         "Chart.yaml" => {}
         "Chart.lock" => chart.lock = read_lock("Chart.lock", &file)?,
         "values.yaml" => {
-            chart.values = yaml::to_table(&file.data)
-                .map_err(|source| ChartError::Yaml { file: "values.yaml", source })?;
+            chart.values = yaml::to_table(&file.data).map_err(|source| ChartError::Yaml {
+                file: "values.yaml",
+                source,
+            })?;
         }
         "values.schema.json" => chart.schema = Some(file.data),
         "requirements.yaml" => {

@@ -132,13 +132,16 @@ impl Manifests {
                     }
                     Some(Err(unknown)) => {
                         let Document { kind, name, .. } = document;
-                        self.warnings.push(format!("{path}: skipping {kind} `{name}`: {unknown}"));
+                        self.warnings
+                            .push(format!("{path}: skipping {kind} `{name}`: {unknown}"));
                     }
                 }
             }
         }
-        self.documents.sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));
-        self.hooks.sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));
+        self.documents
+            .sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));
+        self.hooks
+            .sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));
         Ok(())
     }
 
@@ -167,8 +170,10 @@ fn push_block(output: &mut String, source: &str, text: &str) {
 impl Document {
     /// Reads the parts of a manifest that decide what happens to it.
     fn parse(path: &str, text: &str) -> Result<Self, ManifestError> {
-        let object = yaml::to_json(text.as_bytes())
-            .map_err(|source| ManifestError::Yaml { path: path.to_owned(), source })?;
+        let object = yaml::to_json(text.as_bytes()).map_err(|source| ManifestError::Yaml {
+            path: path.to_owned(),
+            source,
+        })?;
         let mut document = Self {
             source: path.to_owned(),
             text: text.to_owned(),
@@ -180,25 +185,39 @@ impl Document {
             object: Value::Null,
             hook: None,
         };
-        document.read_head(&object).map_err(|source| ManifestError::Head { path: path.to_owned(), source })?;
+        document
+            .read_head(&object)
+            .map_err(|source| ManifestError::Head {
+                path: path.to_owned(),
+                source,
+            })?;
         document.object = object;
         Ok(document)
     }
 
     fn read_head(&mut self, object: &Value) -> Result<(), DecodeError> {
-        const METADATA: &str = r#"struct { Name string "json:\"name\""; Annotations map[string]string "json:\"annotations\"" }"#;
+        const METADATA: &str =
+            r#"struct { Name string "json:\"name\""; Annotations map[string]string "json:\"annotations\"" }"#;
         let place = Place::root("SimpleHead");
-        let Some(object) = decode::object(object, &place, "releaseutil.SimpleHead")? else { return Ok(()) };
+        let Some(object) = decode::object(object, &place, "releaseutil.SimpleHead")? else {
+            return Ok(());
+        };
         decode::set_text(&mut self.api_version, object, "apiVersion", &place)?;
         decode::set_text(&mut self.kind, object, "kind", &place)?;
-        let Some(metadata) = decode::field(object, "metadata") else { return Ok(()) };
+        let Some(metadata) = decode::field(object, "metadata") else {
+            return Ok(());
+        };
         let place = place.field("metadata");
-        let Some(metadata) = decode::object(metadata, &place, METADATA)? else { return Ok(()) };
+        let Some(metadata) = decode::object(metadata, &place, METADATA)? else {
+            return Ok(());
+        };
         decode::set_text(&mut self.name, metadata, "name", &place)?;
         if let Some(annotations) = decode::field(metadata, "annotations") {
             self.annotations = decode::text_map(annotations, &place.field("annotations"))?;
         }
-        self.namespace = decode::field(metadata, "namespace").and_then(Value::as_str).map(str::to_owned);
+        self.namespace = decode::field(metadata, "namespace")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         Ok(())
     }
 }

@@ -100,7 +100,9 @@ impl Metadata {
     /// Takes over what the parsed YAML file says; fields that it does not have stay as they are.
     pub(crate) fn read(&mut self, file: &Value) -> Result<(), DecodeError> {
         let place = Place::root("Metadata");
-        let Some(object) = decode::object(file, &place, "chart.Metadata")? else { return Ok(()) };
+        let Some(object) = decode::object(file, &place, "chart.Metadata")? else {
+            return Ok(());
+        };
         for (target, name) in [
             (&mut self.name, "name"),
             (&mut self.home, "home"),
@@ -128,11 +130,21 @@ impl Metadata {
             self.annotations = decode::text_map(value, &place.field("annotations"))?;
         }
         if let Some(value) = decode::field(object, "maintainers") {
-            self.maintainers = read_list(value, &place.field("maintainers"), "[]*chart.Maintainer", read_maintainer)?;
+            self.maintainers = read_list(
+                value,
+                &place.field("maintainers"),
+                "[]*chart.Maintainer",
+                read_maintainer,
+            )?;
         }
         if let Some(value) = decode::field(object, "dependencies") {
             self.lists_dependencies = true;
-            self.dependencies = read_list(value, &place.field("dependencies"), "[]*chart.Dependency", read_dependency)?;
+            self.dependencies = read_list(
+                value,
+                &place.field("dependencies"),
+                "[]*chart.Dependency",
+                read_dependency,
+            )?;
         }
         Ok(())
     }
@@ -169,15 +181,25 @@ impl Metadata {
     fn validate_dependencies(&self) -> Result<(), ValidationError> {
         let mut seen = Vec::new();
         for dependency in &self.dependencies {
-            let alias_is_valid =
-                dependency.alias.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            let alias_is_valid = dependency
+                .alias
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
             if !alias_is_valid {
                 let name = &dependency.name;
-                return Err(ValidationError(format!("dependency {name:?} has disallowed characters in the alias")));
+                return Err(ValidationError(format!(
+                    "dependency {name:?} has disallowed characters in the alias"
+                )));
             }
-            let key = if dependency.alias.is_empty() { &dependency.name } else { &dependency.alias };
+            let key = if dependency.alias.is_empty() {
+                &dependency.name
+            } else {
+                &dependency.alias
+            };
             if seen.contains(&key) {
-                return Err(ValidationError(format!("more than one dependency with name or alias {key:?}")));
+                return Err(ValidationError(format!(
+                    "more than one dependency with name or alias {key:?}"
+                )));
             }
             seen.push(key);
         }
@@ -185,8 +207,27 @@ impl Metadata {
     }
 
     fn sanitize(&mut self) {
-        let Self { name, home, description, icon, condition, tags, app_version, kube_version, .. } = self;
-        for text in [name, home, description, icon, condition, tags, app_version, kube_version] {
+        let Self {
+            name,
+            home,
+            description,
+            icon,
+            condition,
+            tags,
+            app_version,
+            kube_version,
+            ..
+        } = self;
+        for text in [
+            name,
+            home,
+            description,
+            icon,
+            condition,
+            tags,
+            app_version,
+            kube_version,
+        ] {
             *text = sanitized(text);
         }
         for text in self.sources.iter_mut().chain(&mut self.keywords) {
@@ -198,8 +239,17 @@ impl Metadata {
             }
         }
         for dependency in &mut self.dependencies {
-            let Dependency { name, version, repository, condition, .. } = dependency;
-            for text in [name, version, repository, condition].into_iter().chain(&mut dependency.tags) {
+            let Dependency {
+                name,
+                version,
+                repository,
+                condition,
+                ..
+            } = dependency;
+            for text in [name, version, repository, condition]
+                .into_iter()
+                .chain(&mut dependency.tags)
+            {
                 *text = sanitized(text);
             }
         }
@@ -234,8 +284,14 @@ impl Metadata {
         for (name, list) in [
             ("sources", json!(self.sources)),
             ("keywords", json!(self.keywords)),
-            ("maintainers", self.maintainers.iter().map(Maintainer::to_json).collect()),
-            ("dependencies", self.dependencies.iter().map(Dependency::to_json).collect()),
+            (
+                "maintainers",
+                self.maintainers.iter().map(Maintainer::to_json).collect(),
+            ),
+            (
+                "dependencies",
+                self.dependencies.iter().map(Dependency::to_json).collect(),
+            ),
         ] {
             if list.as_array().is_some_and(|items| !items.is_empty()) {
                 object.insert(name.to_owned(), list);
@@ -272,7 +328,10 @@ impl Dependency {
             object.insert("enabled".to_owned(), Value::Bool(true));
         }
         if !self.import_values.is_empty() {
-            object.insert("import-values".to_owned(), Value::Array(self.import_values.clone()));
+            object.insert(
+                "import-values".to_owned(),
+                Value::Array(self.import_values.clone()),
+            );
         }
         put_text(&mut object, "alias", &self.alias);
         Value::Object(object)
@@ -282,18 +341,29 @@ impl Dependency {
 impl Lock {
     pub(crate) fn read(file: &Value) -> Result<Option<Self>, DecodeError> {
         let place = Place::root("Lock");
-        let Some(object) = decode::object(file, &place, "chart.Lock")? else { return Ok(None) };
+        let Some(object) = decode::object(file, &place, "chart.Lock")? else {
+            return Ok(None);
+        };
         let mut lock = Self::default();
         decode::set_text(&mut lock.generated, object, "generated", &place)?;
         decode::set_text(&mut lock.digest, object, "digest", &place)?;
         if let Some(value) = decode::field(object, "dependencies") {
-            lock.dependencies = read_list(value, &place.field("dependencies"), "[]*chart.Dependency", read_dependency)?;
+            lock.dependencies = read_list(
+                value,
+                &place.field("dependencies"),
+                "[]*chart.Dependency",
+                read_dependency,
+            )?;
         }
         Ok(Some(lock))
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let generated = if self.generated.is_empty() { "0001-01-01T00:00:00Z" } else { &self.generated };
+        let generated = if self.generated.is_empty() {
+            "0001-01-01T00:00:00Z"
+        } else {
+            &self.generated
+        };
         json!({
             "generated": generated,
             "digest": self.digest,
@@ -336,7 +406,9 @@ fn read_maintainer(value: &Value, place: &Place) -> Result<Maintainer, DecodeErr
 
 fn read_dependency(value: &Value, place: &Place) -> Result<Dependency, DecodeError> {
     let mut dependency = Dependency::default();
-    let Some(object) = decode::object(value, place, "chart.Dependency")? else { return Ok(dependency) };
+    let Some(object) = decode::object(value, place, "chart.Dependency")? else {
+        return Ok(dependency);
+    };
     for (target, name) in [
         (&mut dependency.name, "name"),
         (&mut dependency.version, "version"),
@@ -353,7 +425,9 @@ fn read_dependency(value: &Value, place: &Place) -> Result<Dependency, DecodeErr
         dependency.enabled = read_bool(value, &place.field("enabled"))?;
     }
     if let Some(value) = decode::field(object, "import-values") {
-        let items = value.as_array().ok_or_else(|| place.field("import-values").error(value, "[]interface {}"))?;
+        let items = value
+            .as_array()
+            .ok_or_else(|| place.field("import-values").error(value, "[]interface {}"))?;
         dependency.import_values.clone_from(items);
     }
     Ok(dependency)

@@ -60,7 +60,9 @@ impl Chart {
         self.files.iter().filter(|file| {
             let extension = file.name.rsplit_once('.').map_or("", |(_, extension)| extension);
             file.name.starts_with("crds/")
-                && ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+                && ["yaml", "yml", "json"]
+                    .iter()
+                    .any(|known| extension.eq_ignore_ascii_case(known))
         })
     }
 
@@ -84,7 +86,10 @@ impl Chart {
 }
 
 fn files_json(files: &[File]) -> Value {
-    files.iter().map(|file| json!({"name": file.name, "data": encode(&file.data)})).collect()
+    files
+        .iter()
+        .map(|file| json!({"name": file.name, "data": encode(&file.data)}))
+        .collect()
 }
 
 fn encode(data: &[u8]) -> String {

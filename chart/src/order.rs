@@ -56,8 +56,29 @@ mod tests {
 
     #[test]
     fn known_kinds_come_first_and_the_others_by_name() {
-        let mut kinds = ["Widget", "APIService", "", "Deployment", "Alpha", "Namespace", "Ingress", "ConfigMap"];
+        let mut kinds = [
+            "Widget",
+            "APIService",
+            "",
+            "Deployment",
+            "Alpha",
+            "Namespace",
+            "Ingress",
+            "ConfigMap",
+        ];
         kinds.sort_by(|a, b| install_rank(a).cmp(&install_rank(b)));
-        assert_eq!(kinds, ["Namespace", "ConfigMap", "Deployment", "Ingress", "APIService", "", "Alpha", "Widget"]);
+        assert_eq!(
+            kinds,
+            [
+                "Namespace",
+                "ConfigMap",
+                "Deployment",
+                "Ingress",
+                "APIService",
+                "",
+                "Alpha",
+                "Widget"
+            ]
+        );
     }
 }

@@ -58,18 +58,28 @@ fn class_char(pattern: &[char], at: usize) -> Result<(char, usize), BadPattern> 
         Some('\\') => pattern.get(at + 1).map(|c| (*c, at + 2)).ok_or(BadPattern),
         Some(c) => Ok((*c, at + 1)),
     }
-    .and_then(|(c, next)| if next >= pattern.len() { Err(BadPattern) } else { Ok((c, next)) })
+    .and_then(|(c, next)| {
+        if next >= pattern.len() {
+            Err(BadPattern)
+        } else {
+            Ok((c, next))
+        }
+    })
 }
 
 fn match_here(pattern: &[char], name: &[char]) -> bool {
-    let Some(first) = pattern.first() else { return name.is_empty() };
+    let Some(first) = pattern.first() else {
+        return name.is_empty();
+    };
     match first {
         '*' => (0..=name.len())
             .take_while(|taken| !name[..*taken].contains(&'/'))
             .any(|taken| match_here(&pattern[1..], &name[taken..])),
         '?' => name.first().is_some_and(|c| *c != '/') && match_here(&pattern[1..], &name[1..]),
         '[' => {
-            let Ok(end) = class_end(pattern, 0) else { return false };
+            let Ok(end) = class_end(pattern, 0) else {
+                return false;
+            };
             name.first().is_some_and(|c| in_class(&pattern[1..end - 1], *c))
                 && match_here(&pattern[end..], &name[1..])
         }

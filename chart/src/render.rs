@@ -157,7 +157,12 @@ fn check_installable(chart: &Chart) -> Result<(), RenderError> {
     if !matches!(chart.metadata.chart_type.as_str(), "" | "application") {
         return Err(RenderError::NotInstallable(chart.metadata.chart_type.clone()));
     }
-    let is_there = |name: &str| chart.dependencies.iter().any(|dependency| dependency.name() == name);
+    let is_there = |name: &str| {
+        chart
+            .dependencies
+            .iter()
+            .any(|dependency| dependency.name() == name)
+    };
     let missing: Vec<String> = chart
         .metadata
         .dependencies
@@ -165,7 +170,11 @@ fn check_installable(chart: &Chart) -> Result<(), RenderError> {
         .map(|dependency| dependency.name.clone())
         .filter(|name| !is_there(name))
         .collect();
-    if missing.is_empty() { Ok(()) } else { Err(RenderError::MissingDependencies(missing)) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(RenderError::MissingDependencies(missing))
+    }
 }
 
 fn check_kube_version(input: &RenderInput<'_>) -> Result<(), RenderError> {
@@ -174,13 +183,20 @@ fn check_kube_version(input: &RenderInput<'_>) -> Result<(), RenderError> {
     if wanted.is_empty() || version::is_compatible(wanted, found) {
         return Ok(());
     }
-    Err(RenderError::KubeVersion { wanted: wanted.clone(), found: found.clone() })
+    Err(RenderError::KubeVersion {
+        wanted: wanted.clone(),
+        found: found.clone(),
+    })
 }
 
 /// Service values over secret values over the user's.
 fn joined_values(input: &RenderInput<'_>) -> Result<Map, RenderError> {
     let user = input.values.merge()?;
-    let secret = ValuesInput { files: input.secret_values.to_vec(), ..ValuesInput::default() }.merge()?;
+    let secret = ValuesInput {
+        files: input.secret_values.to_vec(),
+        ..ValuesInput::default()
+    }
+    .merge()?;
     let service = match Value::from_json(input.service_values) {
         Value::Map(service) => service,
         _ => Map::new(),
@@ -221,18 +237,22 @@ fn render_files(
     let context = Context::new(tree, input, values);
     let mut templates = TemplateSet::new(options(input));
     for name in context.names() {
-        templates.parse(name, &context.templates[name].text).map_err(|source| RenderError::Template {
-            text: functions::parse_error_text(name, &source.to_string()),
-            source,
-        })?;
+        templates
+            .parse(name, &context.templates[name].text)
+            .map_err(|source| RenderError::Template {
+                text: functions::parse_error_text(name, &source.to_string()),
+                source,
+            })?;
     }
     let mut rendered = BTreeMap::new();
     for name in context.names().into_iter().filter(|name| !is_partial(name)) {
         let data = context.templates[name].data(name);
-        let output = templates.execute_bytes(name, &data).map_err(|source| RenderError::Template {
-            text: functions::execute_error_text(name, &source.to_string()),
-            source,
-        })?;
+        let output = templates
+            .execute_bytes(name, &data)
+            .map_err(|source| RenderError::Template {
+                text: functions::execute_error_text(name, &source.to_string()),
+                source,
+            })?;
         rendered.insert(name.to_owned(), without_no_value(output));
     }
     Ok(rendered)
@@ -271,7 +291,9 @@ fn without_no_value(output: Vec<u8>) -> Vec<u8> {
 /// Takes all `NOTES.txt` out of the files and gives the main chart's text.
 fn take_notes(rendered: &mut BTreeMap<String, Vec<u8>>, chart: &str) -> Option<String> {
     let main = format!("{chart}/templates/NOTES.txt");
-    let notes = rendered.get(&main).map(|text| String::from_utf8_lossy(text).into_owned());
+    let notes = rendered
+        .get(&main)
+        .map(|text| String::from_utf8_lossy(text).into_owned());
     rendered.retain(|name, _| !name.ends_with("NOTES.txt"));
     notes
 }

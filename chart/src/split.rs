@@ -37,7 +37,9 @@ fn next_separator(text: &str, start: usize) -> Option<(usize, usize)> {
             Some(0)
         } else {
             let before = &text[start..dashes];
-            before.ends_with('\n').then(|| start + before.trim_end_matches(is_space).len())
+            before
+                .ends_with('\n')
+                .then(|| start + before.trim_end_matches(is_space).len())
         };
         if let Some(from) = from {
             let rest = &text[dashes + 3..];
@@ -70,7 +72,10 @@ mod tests {
         check("---apiVersion: v1", &["apiVersion: v1"]);
         check("---\n---\nkind: Zed", &["---\nkind: Zed"]);
         check("a: 1\n---\n---\n---\nb: 2", &["a: 1", "---", "b: 2"]);
-        check("a: 1\n---\n# only a comment\n---\nb: 2", &["a: 1", "# only a comment", "b: 2"]);
+        check(
+            "a: 1\n---\n# only a comment\n---\nb: 2",
+            &["a: 1", "# only a comment", "b: 2"],
+        );
         check("a: |\n  x\n---\n  y", &["a: |\n  x", "y"]);
         check("a: |\n  x\n  ---\n  y", &["a: |\n  x\n  ---\n  y"]);
         check("--- # head\na: 1", &["# head\na: 1"]);

@@ -101,7 +101,11 @@ impl Parser<'_> {
 
     /// Reads one `key…=value` into `data`.
     fn key(&mut self, data: &Map, nesting: usize) -> Result<(), Stop> {
-        let stops: &[char] = if self.is_literal() { &['=', '[', '.'] } else { &['=', '[', ',', '.'] };
+        let stops: &[char] = if self.is_literal() {
+            &['=', '[', '.']
+        } else {
+            &['=', '[', ',', '.']
+        };
         let Piece { text: key, stop } = self.until(stops);
         match stop {
             None if key.is_empty() => Err(Stop::End),
@@ -182,7 +186,9 @@ impl Parser<'_> {
         let digits = text.strip_prefix('+').unwrap_or(&text);
         match digits.parse() {
             Ok(index) if !digits.starts_with('+') => Ok(index),
-            _ => error(format!("error parsing index: strconv.Atoi: parsing {text:?}: invalid syntax")),
+            _ => error(format!(
+                "error parsing index: strconv.Atoi: parsing {text:?}: invalid syntax"
+            )),
         }
     }
 

@@ -9,7 +9,9 @@ pub(crate) struct TestTree(BTreeMap<String, Arc<[u8]>>);
 
 impl TestTree {
     pub(crate) fn new(dir: &str, files: &[(&str, &str)]) -> Self {
-        let files = files.iter().map(|(path, text)| (format!("{dir}/{path}"), Arc::from(text.as_bytes())));
+        let files = files
+            .iter()
+            .map(|(path, text)| (format!("{dir}/{path}"), Arc::from(text.as_bytes())));
         Self(files.collect())
     }
 
@@ -24,7 +26,12 @@ impl FileTree for TestTree {
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>, FileError> {
-        Ok(self.0.keys().filter(|path| path.starts_with(&format!("{dir}/"))).cloned().collect())
+        Ok(self
+            .0
+            .keys()
+            .filter(|path| path.starts_with(&format!("{dir}/")))
+            .cloned()
+            .collect())
     }
 
     fn is_dir(&self, path: &str) -> Result<bool, FileError> {

@@ -69,13 +69,20 @@ impl<'c> Tree<'c> {
 
     /// No charts at all, for joining tables that belong to none.
     pub(crate) fn without_charts() -> Self {
-        Self { nodes: Vec::new(), requirements: Vec::new(), warnings: Vec::new() }
+        Self {
+            nodes: Vec::new(),
+            requirements: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     fn add(&mut self, chart: &'c Chart, parent: Option<NodeId>) -> NodeId {
         let id = NodeId(self.nodes.len());
         let requirements = chart.metadata.dependencies.iter().map(|dependency| {
-            self.requirements.push(Requirement { dependency: dependency.clone(), imports_done: false });
+            self.requirements.push(Requirement {
+                dependency: dependency.clone(),
+                imports_done: false,
+            });
             RequirementId(self.requirements.len() - 1)
         });
         self.nodes.push(Node {
@@ -86,7 +93,11 @@ impl<'c> Tree<'c> {
             children: Vec::new(),
             parent,
         });
-        let children: Vec<_> = chart.dependencies.iter().map(|child| self.add(child, Some(id))).collect();
+        let children: Vec<_> = chart
+            .dependencies
+            .iter()
+            .map(|child| self.add(child, Some(id)))
+            .collect();
         self.nodes[id.0].children = children;
         id
     }
@@ -121,8 +132,11 @@ impl<'c> Tree<'c> {
     pub(crate) fn metadata(&self, id: NodeId) -> Metadata {
         let node = &self.nodes[id.0];
         let mut metadata = node.metadata.clone();
-        metadata.dependencies =
-            node.requirements.iter().map(|id| self.requirements[id.0].dependency.clone()).collect();
+        metadata.dependencies = node
+            .requirements
+            .iter()
+            .map(|id| self.requirements[id.0].dependency.clone())
+            .collect();
         metadata
     }
 
@@ -168,8 +182,12 @@ impl<'c> Tree<'c> {
             .map(|dependency| dependency.name.clone())
             .collect();
         let is_enabled = |name: &str| !disabled.iter().any(|other| other == name);
-        let children: Vec<_> =
-            self.nodes[id.0].children.iter().copied().filter(|child| is_enabled(self.name(*child))).collect();
+        let children: Vec<_> = self.nodes[id.0]
+            .children
+            .iter()
+            .copied()
+            .filter(|child| is_enabled(self.name(*child)))
+            .collect();
         let requirements = requirements
             .into_iter()
             .filter(|id| is_enabled(&self.requirements[id.0].dependency.name))
@@ -190,10 +208,17 @@ impl<'c> Tree<'c> {
         let mut children: Vec<_> = loaded
             .iter()
             .copied()
-            .filter(|child| !requirements.iter().any(|requirement| self.satisfies(*child, *requirement)))
+            .filter(|child| {
+                !requirements
+                    .iter()
+                    .any(|requirement| self.satisfies(*child, *requirement))
+            })
             .collect();
         for requirement in requirements {
-            let found = loaded.iter().copied().find(|child| self.satisfies(*child, requirement));
+            let found = loaded
+                .iter()
+                .copied()
+                .find(|child| self.satisfies(*child, requirement));
             let dependency = &mut self.requirements[requirement.0].dependency;
             if let Some(found) = found {
                 let mut copy = self.nodes[found.0].clone();
@@ -224,7 +249,9 @@ impl<'c> Tree<'c> {
     }
 
     fn apply_tags(&mut self, requirement: RequirementId, values: &Map) {
-        let Some(tags) = table_at(values, "tags") else { return };
+        let Some(tags) = table_at(values, "tags") else {
+            return;
+        };
         let dependency = &mut self.requirements[requirement.0].dependency;
         let (mut any_true, mut any_false) = (false, false);
         for tag in &dependency.tags {
@@ -274,12 +301,17 @@ impl<'c> Tree<'c> {
         let imported = Map::new();
         let mut warnings = Vec::new();
         for requirement in &requirements {
-            let Requirement { dependency, imports_done } = &self.requirements[requirement.0];
+            let Requirement {
+                dependency,
+                imports_done,
+            } = &self.requirements[requirement.0];
             if *imports_done {
                 continue;
             }
             for import in &dependency.import_values {
-                let Some((child, parent)) = import_paths(import) else { continue };
+                let Some((child, parent)) = import_paths(import) else {
+                    continue;
+                };
                 match table_at(&values, &format!("{}.{child}", dependency.name)) {
                     Some(table) => {
                         coalescer.tables(&imported, &nested(&parent, table), "", Nulls::Keep);
@@ -291,7 +323,9 @@ impl<'c> Tree<'c> {
                 }
             }
         }
-        let Value::Map(values) = Value::Map(values).deep_copy() else { return Ok(()) };
+        let Value::Map(values) = Value::Map(values).deep_copy() else {
+            return Ok(());
+        };
         coalescer.tables(&values, &imported, "", Nulls::Keep);
         warnings.extend(coalescer.into_warnings());
         for requirement in requirements {
@@ -322,7 +356,9 @@ fn nested(path: &str, table: Map) -> Map {
     if path == "." {
         return table;
     }
-    path.rsplit('.').fold(table, |inner, name| [(name, Value::Map(inner))].into_iter().collect())
+    path.rsplit('.').fold(table, |inner, name| {
+        [(name, Value::Map(inner))].into_iter().collect()
+    })
 }
 
 #[cfg(test)]

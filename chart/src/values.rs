@@ -73,8 +73,10 @@ impl ValuesInput {
             _ => Map::new(),
         };
         for file in &self.files {
-            let table = yaml::to_table(&file.content)
-                .map_err(|source| ValuesError::File { name: file.name.clone(), source })?;
+            let table = yaml::to_table(&file.content).map_err(|source| ValuesError::File {
+                name: file.name.clone(),
+                source,
+            })?;
             if let Value::Map(table) = Value::from_json(&table) {
                 merged = joined(&merged, &table);
             }
@@ -88,7 +90,10 @@ impl ValuesInput {
         }
         for line in &self.set_string {
             let outcome = strvals::apply(line, &merged, Reading::Text);
-            outcome.map_err(|source| ValuesError::Set { flag: "set-string", source })?;
+            outcome.map_err(|source| ValuesError::Set {
+                flag: "set-string",
+                source,
+            })?;
         }
         for line in &self.set_file {
             let mut read = |path: &str| match self.set_file_contents.get(path) {
@@ -96,11 +101,17 @@ impl ValuesInput {
                 None => Err(format!("open {path}: no such file or directory")),
             };
             let outcome = strvals::apply(line, &merged, Reading::With(&mut read));
-            outcome.map_err(|source| ValuesError::Set { flag: "set-file", source })?;
+            outcome.map_err(|source| ValuesError::Set {
+                flag: "set-file",
+                source,
+            })?;
         }
         for line in &self.set_literal {
             let outcome = strvals::apply(line, &merged, Reading::Literal);
-            outcome.map_err(|source| ValuesError::Set { flag: "set-literal", source })?;
+            outcome.map_err(|source| ValuesError::Set {
+                flag: "set-literal",
+                source,
+            })?;
         }
         Ok(merged)
     }
@@ -118,8 +129,12 @@ impl ValuesInput {
                 paths.push(path.to_owned());
                 Ok(Value::Nil)
             };
-            strvals::apply(line, &Map::new(), Reading::With(&mut collect))
-                .map_err(|source| ValuesError::Set { flag: "set-file", source })?;
+            strvals::apply(line, &Map::new(), Reading::With(&mut collect)).map_err(|source| {
+                ValuesError::Set {
+                    flag: "set-file",
+                    source,
+                }
+            })?;
         }
         Ok(paths)
     }

@@ -4,7 +4,10 @@
 //! Helm said: `expected.yaml` or `expected.error`. With `KIEL_TEST_HELM` (the binary) the expectations
 //! themselves are checked against Helm; with `KIEL_TEST_WRITE_GOLDEN` too, they are written anew.
 
-#![allow(clippy::disallowed_methods, reason = "tests read the variables that the environment sets")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests read the variables that the environment sets"
+)]
 
 #[path = "support/mod.rs"]
 mod support;
@@ -26,19 +29,36 @@ fn main() -> Result<()> {
         }
     }
     cases.sort();
-    if let Some(helm) = helm.as_deref().filter(|_| std::env::var_os("KIEL_TEST_WRITE_GOLDEN").is_some()) {
+    if let Some(helm) = helm
+        .as_deref()
+        .filter(|_| std::env::var_os("KIEL_TEST_WRITE_GOLDEN").is_some())
+    {
         for case in &cases {
             write(helm, case)?;
         }
-        let version = Command::new(helm).args(["version", "--template", "{{ .Version }}"]).output()?;
-        fs_err::write(root.join("written-by"), format!("Helm {}\n", String::from_utf8(version.stdout)?))?;
+        let version = Command::new(helm)
+            .args(["version", "--template", "{{ .Version }}"])
+            .output()?;
+        fs_err::write(
+            root.join("written-by"),
+            format!("Helm {}\n", String::from_utf8(version.stdout)?),
+        )?;
     }
     let mut trials = Vec::new();
     for case in cases {
-        let name = case.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = case
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let (folder, binary) = (case.clone(), helm.clone());
-        trials.push(Trial::test(format!("render::{name}"), move || check(&case).map_err(|error| failed(&error))));
-        let kind = if helm.is_some() { "oracle" } else { "KIEL_TEST_HELM is not set" };
+        trials.push(Trial::test(format!("render::{name}"), move || {
+            check(&case).map_err(|error| failed(&error))
+        }));
+        let kind = if helm.is_some() {
+            "oracle"
+        } else {
+            "KIEL_TEST_HELM is not set"
+        };
         let oracle = Trial::test(format!("oracle::{name}"), move || {
             check_oracle(&binary.context("no Helm")?, &folder).map_err(|error| failed(&error))
         });
@@ -63,7 +83,9 @@ fn arguments(case: &Path) -> Result<Vec<String>> {
 fn expected(case: &Path) -> Result<Result<String, String>> {
     let error = case.join("expected.error");
     if error.exists() {
-        return Ok(Err(fs_err::read_to_string(error)?.trim_end_matches('\n').to_owned()));
+        return Ok(Err(fs_err::read_to_string(error)?
+            .trim_end_matches('\n')
+            .to_owned()));
     }
     Ok(Ok(fs_err::read_to_string(case.join("expected.yaml"))?))
 }
@@ -105,7 +127,9 @@ fn run(helm: &Path, case: &Path) -> Result<Result<String, String>> {
     }
     let text = String::from_utf8(output.stderr)?;
     let error = text.split_once("Error: ").map_or("", |(_, error)| error);
-    let error = error.trim_end().trim_end_matches("Use --debug flag to render out invalid YAML");
+    let error = error
+        .trim_end()
+        .trim_end_matches("Use --debug flag to render out invalid YAML");
     Ok(Err(error.trim_end().to_owned()))
 }
 

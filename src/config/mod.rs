@@ -5,12 +5,17 @@
 
 mod document;
 mod image;
+mod load;
 pub mod model;
+mod names;
 mod parse;
 mod reader;
+mod render;
 mod schema;
 mod select;
 pub mod slug;
 
+pub use self::load::{ConfigError, GlobMaker, LoadOptions, Loaded, SharedEnvironment, Variables, load};
+pub use self::names::{NameError, namespace_name, release_name};
 pub use self::parse::documents_of;
 pub use self::select::{SelectError, select};

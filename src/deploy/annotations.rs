@@ -146,6 +146,11 @@ fn boolean(annotations: &Annotations, key: &str) -> Result<Option<bool>, String>
 }
 
 impl Policy {
+    /// The policy of an object without annotations.
+    pub(crate) fn none() -> Self {
+        Self::read(&Value::Null, false).expect("no annotation can be misunderstood")
+    }
+
     /// Reads the annotations of an object of the given kind; `hook` objects have Helm's defaults for hooks.
     pub(crate) fn read(object: &Value, hook: bool) -> Result<Self, String> {
         let found = annotations(object);

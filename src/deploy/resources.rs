@@ -254,6 +254,18 @@ impl Resources {
     }
 }
 
+/// One hook of a release record; `None` where it can't be used any more.
+pub(crate) fn read_hook(source: &Source, target: &ReleaseTarget, kinds: &Kinds) -> Option<Hook> {
+    let object = read_objects(source).ok()?.into_iter().next()?;
+    let events = hook_events(&object)?;
+    let resource = make_resource(source, object, true, target, kinds).ok()?;
+    Some(Hook {
+        resource,
+        events,
+        text: source.text.clone(),
+    })
+}
+
 fn hook_events(object: &Value) -> Option<Vec<HookEvent>> {
     annotations(object)
         .get("helm.sh/hook")?
@@ -287,7 +299,7 @@ pub(crate) fn read_objects(source: &Source) -> Result<Vec<Value>, String> {
 }
 
 fn parse_document(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    kiel_template::yaml::to_json(text).map_err(|error| error.to_string())
 }
 
 fn flatten(value: Value, out: &mut Vec<Value>) -> Result<(), String> {

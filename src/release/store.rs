@@ -1,12 +1,14 @@
 //! Records as Secrets in the release's namespace.
 
+use std::collections::BTreeSet;
+
 use http::{HeaderValue, Method, header};
 use kube::Client;
 use serde_json::{Value, json};
 
 use super::api::{self, ApiError, encode_part};
 use super::record::{Release, Status, decode, encode};
-use super::{ReleaseError, ReleaseTarget};
+use super::{Namespace, ReleaseError, ReleaseTarget};
 
 /// The API server's limit for a Secret's data.
 const SECRET_LIMIT: usize = 1 << 20;
@@ -38,13 +40,8 @@ fn secret_path(target: &ReleaseTarget, revision: u64) -> String {
 
 /// All revisions, oldest first; one request, metadata only.
 pub async fn history(client: &Client, target: &ReleaseTarget) -> Result<Vec<Revision>, ReleaseError> {
-    let selector = encode_part(&format!("owner=helm,name={}", target.name));
-    let path = format!("{}?labelSelector={selector}", secrets_path(target));
-    let mut request = api::request(Method::GET, &path);
-    request
-        .headers_mut()
-        .insert(header::ACCEPT, HeaderValue::from_static(METADATA_ONLY));
-    let list = api::send(client, request)
+    let selector = format!("owner=helm,name={}", target.name);
+    let list = list_metadata(client, &target.namespace, &selector)
         .await
         .map_err(|source| ReleaseError::Api {
             action: format!("list the records of release `{target}`"),
@@ -68,6 +65,32 @@ pub async fn history(client: &Client, target: &ReleaseTarget) -> Result<Vec<Revi
         .collect();
     revisions.sort_by_key(|revision| revision.number);
     Ok(revisions)
+}
+
+/// The names of all releases in a namespace.
+pub async fn names_in(client: &Client, namespace: &Namespace) -> Result<BTreeSet<String>, ReleaseError> {
+    let list = list_metadata(client, namespace, "owner=helm")
+        .await
+        .map_err(|source| ReleaseError::Api {
+            action: format!("list the releases in namespace `{namespace}`"),
+            source,
+        })?;
+    let items = list["items"].as_array().into_iter().flatten();
+    Ok(items
+        .filter_map(|item| item["metadata"]["labels"]["name"].as_str().map(str::to_owned))
+        .collect())
+}
+
+async fn list_metadata(client: &Client, namespace: &Namespace, selector: &str) -> Result<Value, ApiError> {
+    let path = format!(
+        "/api/v1/namespaces/{namespace}/secrets?labelSelector={}",
+        encode_part(selector)
+    );
+    let mut request = api::request(Method::GET, &path);
+    request
+        .headers_mut()
+        .insert(header::ACCEPT, HeaderValue::from_static(METADATA_ONLY));
+    api::send(client, request).await
 }
 
 /// The newest revision with its body.

@@ -394,6 +394,10 @@ fn slice(args: &[Slot]) -> Result<Slot, String> {
     };
     let mut bounds = [0, length, length];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
+        // Go: unlike `index`, this one does not look into interfaces.
+        if let Slot::Interface(_) = index {
+            return Err(format!("cannot index slice/array with type {}", Type::Any));
+        }
         *bound = position(index, length)?;
     }
     let [low, high, most] = bounds;

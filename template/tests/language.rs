@@ -99,11 +99,19 @@ fn int(value: &Value) -> i64 {
 fn functions() -> Functions {
     let mut set = Functions::new();
     set.add_variadic("dict", &[], Type::Any, |_, args| {
-        Ok(Value::Map(
-            args.chunks_exact(2)
-                .map(|pair| (Str::from(pair[0].as_bytes().unwrap_or_default()), pair[1].clone()))
-                .collect(),
-        ))
+        let map = Map::new();
+        for pair in args.chunks_exact(2) {
+            let Some(key) = pair[0].as_string() else {
+                let name = if pair[0].is_nil() {
+                    "nil"
+                } else {
+                    pair[0].type_name()
+                };
+                return Err(format!("interface conversion: interface {{}} is {name}, not string").into());
+            };
+            map.insert(key, pair[1].clone());
+        }
+        Ok(Value::Map(map))
     });
     set.add_variadic("list", &[], Type::Any, |_, args| Ok(Value::list(args.to_vec())));
     set.add_variadic("strs", &[], Type::String, |_, args| {
@@ -117,7 +125,7 @@ fn functions() -> Functions {
     });
     set.add("i64", &[Type::INT], |_, args| Ok(Value::int64(int(&args[0]))));
     set.add("u8", &[Type::INT], |_, args| {
-        Ok(Value::Uint(int(&args[0]) as u64, UintKind::Uint8))
+        Ok(Value::Uint(u64::from(int(&args[0]) as u8), UintKind::Uint8))
     });
     set.add("u64", &[Type::INT], |_, args| {
         Ok(Value::Uint(int(&args[0]) as u64, UintKind::Uint64))
@@ -159,7 +167,11 @@ fn functions() -> Functions {
             .ok_or_else(|| "runtime error: index out of range [0] with length 0".into())
     });
     set.add("fail", &[Type::String], |_, args| {
-        Err(args[0].as_str().unwrap_or_default().into())
+        Err(args[0]
+            .as_string()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+            .into())
     });
     set.add("boom", &[], |_, _| Err("boom".into()));
     set.add("two", &[Type::String, Type::INT], |_, args| {

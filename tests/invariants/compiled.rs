@@ -69,12 +69,23 @@ fn modules(file: &Path, text: &str) -> Vec<PathBuf> {
     };
     let mut found = Vec::new();
     let mut path = None;
-    for line in text.lines().map(str::trim) {
-        if let Some(named) = quoted(line, "#[path = ") {
+    // Inline modules that a line is in, with their indentation: formatted code ends them at the same one.
+    let mut inline: Vec<(&str, usize)> = Vec::new();
+    for full in text.lines() {
+        let line = full.trim();
+        let indentation = full.len() - full.trim_start().len();
+        if line == "}" && inline.last().is_some_and(|(_, at)| *at == indentation) {
+            inline.pop();
+        } else if let Some(named) = quoted(line, "#[path = ") {
             path = Some(named);
         } else if let Some(named) = quoted(line, "include!(") {
             found.push(normal(&folder.join(named)));
-        } else if let Some(module) = module(line) {
+        } else if let Some(opened) = module(line, " {") {
+            inline.push((opened, indentation));
+        } else if let Some(module) = module(line, ";") {
+            let below = inline
+                .iter()
+                .fold(below.clone(), |path, (name, _)| path.join(name));
             match path.take() {
                 Some(named) => found.push(normal(&folder.join(named))),
                 None => found.extend([
@@ -87,7 +98,8 @@ fn modules(file: &Path, text: &str) -> Vec<PathBuf> {
     found
 }
 
-fn module(line: &str) -> Option<&str> {
+/// The name in a line such as `pub(crate) mod name;`, up to `end`.
+fn module<'a>(line: &'a str, end: &str) -> Option<&'a str> {
     let rest = match line.strip_prefix("pub") {
         Some(rest) => rest
             .trim_start_matches("(crate)")
@@ -95,7 +107,7 @@ fn module(line: &str) -> Option<&str> {
             .trim_start(),
         None => line,
     };
-    let name = rest.strip_prefix("mod ")?.strip_suffix(';')?;
+    let name = rest.strip_prefix("mod ")?.strip_suffix(end)?;
     name.chars()
         .all(|c| c.is_alphanumeric() || c == '_')
         .then_some(name)
@@ -135,7 +147,12 @@ pub(crate) mod tests {
             ("src/tests.rs", ""),
             ("tests/one.rs", "#[path = \"support/help.rs\"]\nmod help;"),
             ("tests/support/help.rs", ""),
-            ("tests/two/main.rs", "mod part;"),
+            (
+                "tests/two/main.rs",
+                "mod part;\nmod inner {\n    mod deep;\n}\nmod after;",
+            ),
+            ("tests/two/inner/deep.rs", ""),
+            ("tests/two/after.rs", ""),
             ("tests/two/part.rs", ""),
             ("tests/two/other.rs", ""),
         ];

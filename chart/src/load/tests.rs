@@ -13,13 +13,21 @@ fn check(files: &[(&str, &str)], profile: &Profile, look: fn(&Chart) -> String, 
 }
 
 fn names(files: &[File]) -> String {
-    files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(" ")
+    files
+        .iter()
+        .map(|file| file.name.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 const CHART: (&str, &str) = ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n");
 
 fn werf() -> Profile {
-    Profile::Werf { name: "project".to_owned(), version: None, app_version: None }
+    Profile::Werf {
+        name: "project".to_owned(),
+        version: None,
+        app_version: None,
+    }
 }
 
 #[test]
@@ -36,13 +44,31 @@ fn files_have_roles() {
         ("README.md", ""),
         ("values.yaml", "a: 1\n"),
         ("values.schema.json", "{}"),
-        ("charts/sub/Chart.yaml", "apiVersion: v2\nname: sub\nversion: 0.1.0\n"),
+        (
+            "charts/sub/Chart.yaml",
+            "apiVersion: v2\nname: sub\nversion: 0.1.0\n",
+        ),
         ("charts/sub/values.yaml", "b: 2\n"),
         ("charts/_skipped/x", ""),
     ];
-    check(&files, &Profile::Helm, |chart| names(&chart.templates), "templates/a/x.yaml templates/a-b.yaml templates/b.yaml");
-    check(&files, &Profile::Helm, |chart| names(&chart.files), ".helmignore README.md crds/x.yaml");
-    check(&files, &Profile::Helm, |chart| chart.dependencies[0].values.to_string(), r#"{"b":2}"#);
+    check(
+        &files,
+        &Profile::Helm,
+        |chart| names(&chart.templates),
+        "templates/a/x.yaml templates/a-b.yaml templates/b.yaml",
+    );
+    check(
+        &files,
+        &Profile::Helm,
+        |chart| names(&chart.files),
+        ".helmignore README.md crds/x.yaml",
+    );
+    check(
+        &files,
+        &Profile::Helm,
+        |chart| chart.dependencies[0].values.to_string(),
+        r#"{"b":2}"#,
+    );
     check(
         &files,
         &werf(),
@@ -55,7 +81,12 @@ fn files_have_roles() {
 fn werf_needs_no_chart_file() {
     let files = [("templates/a.yaml", "")];
     let show = |chart: &Chart| chart.metadata.to_json().to_string();
-    check(&files, &werf(), show, r#"{"name":"project","version":"1.0.0","apiVersion":"v2"}"#);
+    check(
+        &files,
+        &werf(),
+        show,
+        r#"{"name":"project","version":"1.0.0","apiVersion":"v2"}"#,
+    );
     check(&files, &Profile::Helm, show, "Chart.yaml file is missing");
     let partial = [("Chart.yaml", "apiVersion: v2\nappVersion: old\n")];
     let profile = Profile::Werf {
@@ -74,11 +105,25 @@ fn werf_needs_no_chart_file() {
 #[test]
 fn wrong_charts() {
     let check_chart = |text: &str, want: &str| {
-        check(&[("Chart.yaml", text)], &Profile::Helm, |_| "loaded".to_owned(), want);
+        check(
+            &[("Chart.yaml", text)],
+            &Profile::Helm,
+            |_| "loaded".to_owned(),
+            want,
+        );
     };
-    check_chart("apiVersion: v2\nname: c\n", "validation: chart.metadata.version is required");
-    check_chart("apiVersion: v2\nname: c\nversion: x\n", r#"validation: chart.metadata.version "x" is invalid"#);
-    check_chart("apiVersion: v2\nversion: 1.0.0\n", "validation: chart.metadata.name is required");
+    check_chart(
+        "apiVersion: v2\nname: c\n",
+        "validation: chart.metadata.version is required",
+    );
+    check_chart(
+        "apiVersion: v2\nname: c\nversion: x\n",
+        r#"validation: chart.metadata.version "x" is invalid"#,
+    );
+    check_chart(
+        "apiVersion: v2\nversion: 1.0.0\n",
+        "validation: chart.metadata.name is required",
+    );
     check_chart(
         "apiVersion: v2\nname: a/b\nversion: 1.0.0\n",
         r#"validation: chart.metadata.name "a/b" is invalid"#,
@@ -115,7 +160,8 @@ fn wrong_charts() {
 
 #[test]
 fn metadata_reads_as_helm_reads_it() {
-    let text = "NAME: c\nversion: 1.10.0\nappVersion: 1.10\nannotations: {num: 5, t: true}\nkeywords: [a, 1]\n";
+    let text =
+        "NAME: c\nversion: 1.10.0\nappVersion: 1.10\nannotations: {num: 5, t: true}\nkeywords: [a, 1]\n";
     check(
         &[("Chart.yaml", text)],
         &Profile::Helm,
@@ -126,7 +172,10 @@ fn metadata_reads_as_helm_reads_it() {
 
 #[test]
 fn archives_are_charts_too() {
-    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(
+        Vec::new(),
+        flate2::Compression::fast(),
+    ));
     for (path, text) in [
         ("sub/Chart.yaml", "apiVersion: v2\nname: sub\nversion: 0.1.0\n"),
         ("sub/values.yaml", "\u{feff}b: 2\n"),
@@ -136,11 +185,20 @@ fn archives_are_charts_too() {
         header.set_size(text.len() as u64);
         header.set_mode(0o644);
         header.set_cksum();
-        builder.append_data(&mut header, path, text.as_bytes()).expect("an entry");
+        builder
+            .append_data(&mut header, path, text.as_bytes())
+            .expect("an entry");
     }
-    let data = builder.into_inner().expect("a tar file").finish().expect("a gzip file");
+    let data = builder
+        .into_inner()
+        .expect("a tar file")
+        .finish()
+        .expect("a gzip file");
     let chart = load_archive(&data).expect("a chart");
-    assert_eq!((chart.name(), chart.values.to_string()), ("sub", r#"{"b":2}"#.to_owned()));
+    assert_eq!(
+        (chart.name(), chart.values.to_string()),
+        ("sub", r#"{"b":2}"#.to_owned())
+    );
 
     let mut tree = TestTree::new("c", &[CHART]);
     tree.add("c/charts/sub-0.1.0.tgz", &data);

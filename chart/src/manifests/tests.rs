@@ -2,7 +2,10 @@ use super::*;
 use crate::hook::HookEvent;
 
 fn rendered(files: &[(&str, &str)]) -> Result<Manifests, ManifestError> {
-    let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+    let files = files
+        .iter()
+        .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+        .collect();
     let mut manifests = Manifests::default();
     manifests.add_rendered(&files).map(|()| manifests)
 }
@@ -17,9 +20,15 @@ fn names(documents: &[Document]) -> Vec<&str> {
 
 #[test]
 fn documents_are_sorted_by_kind_and_stay_in_file_order() {
-    let first = [manifest("Deployment", "a"), manifest("Widget", "w"), manifest("Service", "s")].join("\n---\n");
+    let first = [
+        manifest("Deployment", "a"),
+        manifest("Widget", "w"),
+        manifest("Service", "s"),
+    ]
+    .join("\n---\n");
     let second = [manifest("Namespace", "ns"), manifest("Deployment", "b")].join("\n---\n");
-    let manifests = rendered(&[("c/templates/1.yaml", &first), ("c/templates/2.yaml", &second)]).expect("manifests");
+    let manifests =
+        rendered(&[("c/templates/1.yaml", &first), ("c/templates/2.yaml", &second)]).expect("manifests");
     assert_eq!(names(&manifests.documents), ["ns", "s", "a", "b", "w"]);
 }
 
@@ -30,8 +39,12 @@ fn hooks_stand_apart() {
             "kind: Job\nmetadata:\n  name: {name}\n  annotations:\n    helm.sh/hook: {event}\n    helm.sh/hook-weight: \"-5\"\n    helm.sh/hook-delete-policy: Hook-Succeeded, before-hook-creation"
         )
     };
-    let text =
-        [hook("pre", "pre-install, Pre-Upgrade"), hook("t", "test-success"), hook("u", "sometimes")].join("\n---\n");
+    let text = [
+        hook("pre", "pre-install, Pre-Upgrade"),
+        hook("t", "test-success"),
+        hook("u", "sometimes"),
+    ]
+    .join("\n---\n");
     let manifests = rendered(&[("c/templates/hooks.yaml", &text)]).expect("manifests");
     assert_eq!(names(&manifests.hooks), ["pre", "t"]);
     let found = manifests.hooks[0].hook.as_ref().expect("a hook");
@@ -43,15 +56,23 @@ fn hooks_stand_apart() {
         [r#"c/templates/hooks.yaml: skipping Job `u`: unknown hook: "sometimes""#]
     );
     let output = manifests.to_template_output(false, HookOutput::WithoutTests);
-    assert!(output.contains("name: pre") && !output.contains("name: t\n"), "{output}");
+    assert!(
+        output.contains("name: pre") && !output.contains("name: t\n"),
+        "{output}"
+    );
     assert_eq!(manifests.to_template_output(false, HookOutput::None), "\n");
 }
 
 #[test]
 fn outputs() {
-    let mut manifests =
-        rendered(&[("c/templates/a.yaml", "\n---\n# note\nkind: A\n\n---\n# only a comment\n")]).expect("manifests");
-    manifests.add_crds("c/crds/x.yaml".to_owned(), b"kind: X\n---\nkind: Y\n").expect("manifests");
+    let mut manifests = rendered(&[(
+        "c/templates/a.yaml",
+        "\n---\n# note\nkind: A\n\n---\n# only a comment\n",
+    )])
+    .expect("manifests");
+    manifests
+        .add_crds("c/crds/x.yaml".to_owned(), b"kind: X\n---\nkind: Y\n")
+        .expect("manifests");
     assert_eq!(
         manifests.to_template_output(true, HookOutput::All),
         "---\n# Source: c/crds/x.yaml\nkind: X\n---\nkind: Y\n\n---\n# Source: c/templates/a.yaml\n# only a comment\n---\n# Source: c/templates/a.yaml\n# note\nkind: A\n"

@@ -36,13 +36,29 @@ fn check_onto(start: &str, form: &Form, line: &str, want: &str) {
 
 #[test]
 fn scalars() {
-    check(&Form::Set, "a=1,b=two,c=3.5,d=true,e=FALSE,f=null", r#"{"a":1,"b":"two","c":"3.5","d":true,"e":false,"f":null}"#);
-    check(&Form::Set, "a=007,b=0,c=-1,d=+5", r#"{"a":"007","b":0,"c":-1,"d":5}"#);
+    check(
+        &Form::Set,
+        "a=1,b=two,c=3.5,d=true,e=FALSE,f=null",
+        r#"{"a":1,"b":"two","c":"3.5","d":true,"e":false,"f":null}"#,
+    );
+    check(
+        &Form::Set,
+        "a=007,b=0,c=-1,d=+5",
+        r#"{"a":"007","b":0,"c":-1,"d":5}"#,
+    );
     check(&Form::Set, "a=", r#"{"a":""}"#);
     check(&Form::Set, "a=,b=1", r#"{"a":"","b":1}"#);
-    check(&Form::Set, r"a=one\,two,b\.c=1,d=x\=y", r#"{"a":"one,two","b.c":1,"d":"x=y"}"#);
+    check(
+        &Form::Set,
+        r"a=one\,two,b\.c=1,d=x\=y",
+        r#"{"a":"one,two","b.c":1,"d":"x=y"}"#,
+    );
     check(&Form::Set, "a==b", r#"{"a":"=b"}"#);
-    check(&Form::Text, "a=1,b=true,c=null", r#"{"a":"1","b":"true","c":"null"}"#);
+    check(
+        &Form::Text,
+        "a=1,b=true,c=null",
+        r#"{"a":"1","b":"true","c":"null"}"#,
+    );
 }
 
 #[test]
@@ -57,14 +73,30 @@ fn lists() {
     check(&Form::Set, "a={},b=1", r#"{"a":[""],"b":1}"#);
     check(&Form::Set, "a={1,2},b=3", r#"{"a":[1,2],"b":3}"#);
     check(&Form::Set, "a[0]=1,a[2]=3", r#"{"a":[1,null,3]}"#);
-    check(&Form::Set, "a[0].b=1,a[0].c=2,a[1].b=3", r#"{"a":[{"b":1,"c":2},{"b":3}]}"#);
+    check(
+        &Form::Set,
+        "a[0].b=1,a[0].c=2,a[1].b=3",
+        r#"{"a":[{"b":1,"c":2},{"b":3}]}"#,
+    );
     check(&Form::Set, "a[0][1]=x", r#"{"a":[[null,"x"]]}"#);
     check_onto(r#"{"a":["x","y"]}"#, &Form::Set, "a[1]=z", r#"{"a":["x","z"]}"#);
     check(&Form::Set, "a={1,2", "list must terminate with '}'");
-    check(&Form::Set, "a[x]=1", r#"error parsing index: strconv.Atoi: parsing "x": invalid syntax"#);
+    check(
+        &Form::Set,
+        "a[x]=1",
+        r#"error parsing index: strconv.Atoi: parsing "x": invalid syntax"#,
+    );
     check(&Form::Set, "a[-1]=1", "negative -1 index not allowed");
-    check(&Form::Set, "a[65537]=1", "index of 65537 is greater than maximum supported index of 65536");
-    check(&Form::Set, "a[0]b=1", r#"unexpected data at end of array index: "b""#);
+    check(
+        &Form::Set,
+        "a[65537]=1",
+        "index of 65537 is greater than maximum supported index of 65536",
+    );
+    check(
+        &Form::Set,
+        "a[0]b=1",
+        r#"unexpected data at end of array index: "b""#,
+    );
     check(&Form::Set, "a[0]", r#"{"a":[]}"#);
 }
 
@@ -98,8 +130,16 @@ fn nested_names() {
 
 #[test]
 fn json() {
-    check(&Form::Json, r#"a={"b":[1,"x"]},c=null, d=2"#, r#"{" d":2,"a":{"b":[1,"x"]},"c":null}"#);
-    check(&Form::Json, r#"a[1]={"b":1},c="#, r#"{"a":[null,{"b":1}],"c":null}"#);
+    check(
+        &Form::Json,
+        r#"a={"b":[1,"x"]},c=null, d=2"#,
+        r#"{" d":2,"a":{"b":[1,"x"]},"c":null}"#,
+    );
+    check(
+        &Form::Json,
+        r#"a[1]={"b":1},c="#,
+        r#"{"a":[null,{"b":1}],"c":null}"#,
+    );
     check(&Form::Json, r#"a="x" , b=true"#, r#"{" b":true,"a":"x"}"#);
     let values = run("{}", "n=5", &Form::Json).expect("a valid line");
     assert_eq!(values.get("n").expect("set").type_name(), "float64");
@@ -107,7 +147,11 @@ fn json() {
 
 #[test]
 fn literals() {
-    check(&Form::Literal, r"a.b=one,two={three}\n", r#"{"a":{"b":"one,two={three}\\n"}}"#);
+    check(
+        &Form::Literal,
+        r"a.b=one,two={three}\n",
+        r#"{"a":{"b":"one,two={three}\\n"}}"#,
+    );
     check(&Form::Literal, "a[1]=x,y", r#"{"a":[null,"x,y"]}"#);
 }
 
@@ -121,5 +165,8 @@ fn files() {
     };
     apply("a=x.txt,b.c=y.txt", &values, Reading::With(&mut read)).expect("a valid line");
     assert_eq!(paths, ["x.txt", "y.txt"]);
-    assert_eq!(Value::Map(values).to_json().to_string(), r#"{"a":"content","b":{"c":"content"}}"#);
+    assert_eq!(
+        Value::Map(values).to_json().to_string(),
+        r#"{"a":"content","b":{"c":"content"}}"#
+    );
 }

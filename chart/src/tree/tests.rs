@@ -7,13 +7,19 @@ const DEPENDENCIES: &str = "dependencies:\n";
 /// A chart `c` whose `Chart.yaml` ends with `dependencies` and whose subcharts are `a` and `b`.
 fn chart(dependencies: &str, values: &str, subcharts: &[(&str, &str)]) -> Chart {
     let main = format!("apiVersion: v2\nname: c\nversion: 1.0.0\n{DEPENDENCIES}{dependencies}");
-    let mut files = vec![("Chart.yaml".to_owned(), main), ("values.yaml".to_owned(), values.to_owned())];
+    let mut files = vec![
+        ("Chart.yaml".to_owned(), main),
+        ("values.yaml".to_owned(), values.to_owned()),
+    ];
     for (name, values) in subcharts {
         let head = format!("apiVersion: v2\nname: {name}\nversion: 1.2.3\n");
         files.push((format!("charts/{name}/Chart.yaml"), head));
         files.push((format!("charts/{name}/values.yaml"), (*values).to_owned()));
     }
-    let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
     load(&TestTree::new("c", &files), "c", &Profile::Helm).expect("a chart")
 }
 
@@ -42,19 +48,45 @@ fn check_enabled(dependencies: &str, user: &str, want: &[&str]) {
     let chart = chart(dependencies, "", &[("a", "x: 1\n"), ("b", "w: 2\n")]);
     let user = Value::from_json(&crate::yaml::to_json(user.as_bytes()).expect("YAML"));
     let mut tree = Tree::new(&chart);
-    tree.process_dependencies(&user.as_map().cloned().unwrap_or_default()).expect("dependencies");
-    let names: Vec<_> = tree.node(tree.root()).children.iter().map(|child| tree.name(*child)).collect();
+    tree.process_dependencies(&user.as_map().cloned().unwrap_or_default())
+        .expect("dependencies");
+    let names: Vec<_> = tree
+        .node(tree.root())
+        .children
+        .iter()
+        .map(|child| tree.name(*child))
+        .collect();
     assert_eq!(names, want);
 }
 
 #[test]
 fn conditions_tags_and_aliases() {
     check_enabled("- {name: b, version: 1.x.x}\n", "", &["a", "b"]);
-    check_enabled("- {name: a, version: 2.x.x}\n- {name: b, version: ^1.0.0}\n", "", &["a", "b"]);
-    check_enabled("- {name: a, version: \">0\", condition: a.enabled}\n", "a: {enabled: false}", &["b"]);
-    check_enabled("- {name: a, version: \">0\", condition: \"x.y,a.act\"}\n", "a: {act: false}", &["b"]);
-    check_enabled("- {name: a, version: \">0\", tags: [t, u]}\n", "tags: {t: false}", &["b"]);
-    check_enabled("- {name: a, version: \">0\", tags: [t, u]}\n", "tags: {t: false, u: true}", &["b", "a"]);
+    check_enabled(
+        "- {name: a, version: 2.x.x}\n- {name: b, version: ^1.0.0}\n",
+        "",
+        &["a", "b"],
+    );
+    check_enabled(
+        "- {name: a, version: \">0\", condition: a.enabled}\n",
+        "a: {enabled: false}",
+        &["b"],
+    );
+    check_enabled(
+        "- {name: a, version: \">0\", condition: \"x.y,a.act\"}\n",
+        "a: {act: false}",
+        &["b"],
+    );
+    check_enabled(
+        "- {name: a, version: \">0\", tags: [t, u]}\n",
+        "tags: {t: false}",
+        &["b"],
+    );
+    check_enabled(
+        "- {name: a, version: \">0\", tags: [t, u]}\n",
+        "tags: {t: false, u: true}",
+        &["b", "a"],
+    );
     check_enabled(
         "- {name: a, version: \">0\", tags: [t], condition: a.act}\n",
         "tags: {t: false}\na: {act: true}",
@@ -83,7 +115,11 @@ fn values_go_down_and_globals_win() {
 
 #[test]
 fn nulls_remove_defaults() {
-    let chart = chart("- {name: a, version: \">0\"}\n", "k: {l: 1, m: 2, o: null}\nt: 1\n", &[("a", "x: {w: 1, z: 2}\n")]);
+    let chart = chart(
+        "- {name: a, version: \">0\"}\n",
+        "k: {l: 1, m: 2, o: null}\nt: 1\n",
+        &[("a", "x: {w: 1, z: 2}\n")],
+    );
     check_values(
         &chart,
         "k: {l: null}\nt: null\nother: null\na: {x: {w: null}}",

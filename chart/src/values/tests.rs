@@ -10,14 +10,24 @@ fn check(input: &ValuesInput, want: &str) {
 }
 
 fn file(content: &str) -> ValuesFile {
-    ValuesFile { name: "v.yaml".to_owned(), content: content.as_bytes().to_vec() }
+    ValuesFile {
+        name: "v.yaml".to_owned(),
+        content: content.as_bytes().to_vec(),
+    }
 }
 
 #[test]
 fn later_files_win_table_by_table() {
-    let files = vec![file("a: {b: 1, c: [1, 2]}\nd: 4\n"), file("a: {c: [3], e: null}\nd: {f: 1}\n"), file("")];
+    let files = vec![
+        file("a: {b: 1, c: [1, 2]}\nd: 4\n"),
+        file("a: {c: [3], e: null}\nd: {f: 1}\n"),
+        file(""),
+    ];
     check(
-        &ValuesInput { files, ..ValuesInput::default() },
+        &ValuesInput {
+            files,
+            ..ValuesInput::default()
+        },
         r#"{"a":{"b":1,"c":[3],"e":null},"d":{"f":1}}"#,
     );
 }
@@ -35,23 +45,44 @@ fn flags_win_over_files_and_by_kind() {
         set_file_contents: BTreeMap::from([("path".to_owned(), b"content".to_vec())]),
         set_literal: lines("f=x,y"),
     };
-    check(&input, r#"{"a":1,"b":2,"c":3,"d":"4","e":"content","f":"x,y","old":true}"#);
+    check(
+        &input,
+        r#"{"a":1,"b":2,"c":3,"d":"4","e":"content","f":"x,y","old":true}"#,
+    );
     assert_eq!(input.set_file_paths().expect("valid lines"), ["path", "path"]);
 }
 
 #[test]
 fn wrong_input_names_its_source() {
     check(
-        &ValuesInput { files: vec![file("a: b: c")], ..ValuesInput::default() },
+        &ValuesInput {
+            files: vec![file("a: b: c")],
+            ..ValuesInput::default()
+        },
         "failed to parse v.yaml: error converting YAML to JSON: yaml: mapping values are not allowed in this context",
     );
     let set = vec!["a".to_owned()];
-    check(&ValuesInput { set, ..ValuesInput::default() }, r#"failed parsing --set data: key "a" has no value"#);
+    check(
+        &ValuesInput {
+            set,
+            ..ValuesInput::default()
+        },
+        r#"failed parsing --set data: key "a" has no value"#,
+    );
     let set_json = vec!["a={".to_owned()];
-    check(&ValuesInput { set_json, ..ValuesInput::default() }, "failed parsing --set-json data a={");
+    check(
+        &ValuesInput {
+            set_json,
+            ..ValuesInput::default()
+        },
+        "failed parsing --set-json data a={",
+    );
     let set_file = vec!["a=missing".to_owned()];
     check(
-        &ValuesInput { set_file, ..ValuesInput::default() },
+        &ValuesInput {
+            set_file,
+            ..ValuesInput::default()
+        },
         "failed parsing --set-file data: open missing: no such file or directory",
     );
 }

@@ -8,8 +8,8 @@ use kiel_chart::{
     Capabilities, HookOutput, KubeVersion, Profile, Release, RenderInput, ValuesFile, ValuesInput, load,
     render_on_own_stack,
 };
-use kiel_template::functions::Environment;
 use kiel_template::files::{FileError, FileTree};
+use kiel_template::functions::Environment;
 
 /// A folder of the disk as a tree of files.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -20,7 +20,9 @@ impl FileTree for Folder {
         if !path.is_file() {
             return Ok(None);
         }
-        fs_err::read(path).map(|data| Some(Arc::from(data))).map_err(|error| FileError(error.to_string()))
+        fs_err::read(path)
+            .map(|data| Some(Arc::from(data)))
+            .map_err(|error| FileError(error.to_string()))
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>, FileError> {
@@ -38,7 +40,11 @@ impl FileTree for Folder {
 fn list(root: &Path, dir: &str, found: &mut Vec<String>) -> std::io::Result<()> {
     for entry in fs_err::read_dir(root.join(dir))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let path = if dir.is_empty() { name } else { format!("{dir}/{name}") };
+        let path = if dir.is_empty() {
+            name
+        } else {
+            format!("{dir}/{name}")
+        };
         if root.join(&path).is_dir() {
             list(root, &path, found)?;
         } else {
@@ -124,7 +130,9 @@ impl Arguments {
             "--namespace" => self.release.namespace = value,
             "--kube-version" => self.capabilities.kube_version = KubeVersion::parse(&value)?,
             "--api-versions" => {
-                self.capabilities.api_versions.extend(value.split(',').map(str::to_owned));
+                self.capabilities
+                    .api_versions
+                    .extend(value.split(',').map(str::to_owned));
             }
             other => bail!("unknown flag {other}"),
         }

@@ -96,7 +96,6 @@ fn add_hooks(graph: &mut Graph, plan: &DeployPlan, kinds: &Kinds, event: HookEve
 fn create_namespace(plan: &DeployPlan) -> Operation {
     let name = plan.target.namespace.as_str();
     let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-    let policy = Policy::read(&object, true).expect("an object without annotations has the default policy");
     Operation {
         action: Action::CreateNamespace,
         resource: Some(ResourceId {
@@ -109,7 +108,7 @@ fn create_namespace(plan: &DeployPlan) -> Operation {
             kind: namespace_kind(),
             object,
             live: None,
-            policy,
+            policy: Policy::none(),
             take_over: false,
             changed: true,
         })),

@@ -118,126 +118,16 @@ fn hide_all(value: &mut Value) {
     }
 }
 
-/// YAML for people: block style, keys in order of name with the usual ones first.
-pub(crate) fn yaml(value: &Value) -> String {
-    let mut out = String::new();
-    write_node(&mut out, value, 0);
-    out
-}
-
-fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    let rank = |key: &str| {
-        ["apiVersion", "kind", "metadata"]
-            .iter()
-            .position(|first| *first == key)
-            .unwrap_or(9)
-    };
-    let mut entries: Vec<_> = map.iter().collect();
-    entries.sort_by(|a, b| (rank(a.0), a.0).cmp(&(rank(b.0), b.0)));
-    entries
-}
-
-fn write_node(out: &mut String, value: &Value, indent: usize) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in sorted(map) {
-                out.push_str(&" ".repeat(indent));
-                write_entry(out, key, value, indent);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                out.push_str(&" ".repeat(indent));
-                write_item(out, item, indent);
-            }
-        }
-        other => out.push_str(&format!("{}{}\n", " ".repeat(indent), scalar(other, indent))),
-    }
-}
-
-fn is_block(value: &Value) -> bool {
-    value.as_object().is_some_and(|map| !map.is_empty())
-        || value.as_array().is_some_and(|items| !items.is_empty())
-}
-
-fn write_entry(out: &mut String, key: &str, value: &Value, indent: usize) {
-    out.push_str(&plain_or_quoted(key));
-    out.push(':');
-    if is_block(value) {
-        out.push('\n');
-        write_node(out, value, if value.is_array() { indent } else { indent + 2 });
-    } else {
-        out.push_str(&format!(" {}\n", scalar(value, indent)));
-    }
-}
-
-fn write_item(out: &mut String, item: &Value, indent: usize) {
-    let mut below = String::new();
-    if is_block(item) {
-        write_node(&mut below, item, indent + 2);
-        out.push_str("- ");
-        out.push_str(below.trim_start_matches(' '));
-    } else {
-        out.push_str(&format!("- {}\n", scalar(item, indent)));
-    }
-}
-
-fn scalar(value: &Value, indent: usize) -> String {
-    match value {
-        Value::String(text)
-            if text.contains('\n') && !text.contains('\r') && !text.starts_with([' ', '\n']) =>
-        {
-            let mark = if text.ends_with('\n') { "|" } else { "|-" };
-            let pad = " ".repeat(indent + 2);
-            let lines: Vec<String> = text
-                .lines()
-                .map(|line| {
-                    if line.is_empty() {
-                        String::new()
-                    } else {
-                        format!("{pad}{line}")
-                    }
-                })
-                .collect();
-            format!("{mark}\n{}", lines.join("\n"))
-        }
-        Value::String(text) => plain_or_quoted(text),
-        Value::Object(_) => "{}".to_owned(),
-        Value::Array(_) => "[]".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-fn plain_or_quoted(text: &str) -> String {
-    let plain_first = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '.' | '$' | '(' | '<');
-    let plain = text.starts_with(plain_first)
-        && !text.ends_with([' ', ':'])
-        && !text.contains(": ")
-        && !text.contains(" #")
-        && !text.chars().any(char::is_control)
-        && text.parse::<f64>().is_err()
-        && !matches!(
-            text.to_ascii_lowercase().as_str(),
-            "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
-        );
-    if plain {
-        text.to_owned()
-    } else {
-        Value::from(text).to_string()
-    }
+/// YAML with its keys in order of name, as Go's libraries write it.
+fn yaml(value: &Value) -> String {
+    // Only numbers that YAML can't hold are refused; JSON can't hold them either.
+    kiel_template::yaml::json_to_string(value).unwrap_or_else(|_| value.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn yaml_is_readable() {
-        let object = json!({"kind": "A", "apiVersion": "v1", "spec": {"list": [{"name": "a", "args": ["1", "x y"]}, 2],
-            "empty": {}, "text": "one\ntwo\n", "flag": "true", "n": 3}});
-        insta::assert_snapshot!(yaml(&object));
-    }
 
     #[test]
     fn only_what_changes_is_shown() {

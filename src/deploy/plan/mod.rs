@@ -24,8 +24,10 @@ use super::kinds::{ApiKind, Kinds};
 use super::resources::{HookEvent, Resource, ResourceId, Resources, identify, read_objects};
 use crate::release::{self, Release, ReleaseError, ReleaseTarget, Revision, Status};
 
+pub(crate) use build::{hook_operation, namespace_kind};
 pub(crate) use decide::{Decision, Verdict};
 pub(crate) use live::Live;
+pub(crate) use order::{Graph, kind_rank};
 
 /// Dry runs at a time.
 const PARALLEL: usize = 16;

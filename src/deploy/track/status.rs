@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// How far an object is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub enum Status {
+pub(crate) enum Status {
     /// It is as it should be; the text adds detail, often nothing.
     Ready(String),
     /// Not yet; the text says what is missing.
@@ -24,8 +24,7 @@ impl Status {
 }
 
 /// The status of any object.
-#[must_use]
-pub fn compute(object: &Value) -> Status {
+pub(crate) fn compute(object: &Value) -> Status {
     let group = object["apiVersion"]
         .as_str()
         .and_then(|text| text.split_once('/'))

@@ -169,7 +169,7 @@ impl<'t> State<'_, '_, 't> {
         let iterated = match subject.value() {
             None => false,
             Some(value) => self.iterate(value, branch)?.ok_or_else(|| {
-                let shown = format::display(value);
+                let shown = format::display_pointed(value);
                 self.error(&format!("range can't iterate over {shown}"))
             })?,
         };

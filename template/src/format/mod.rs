@@ -75,6 +75,18 @@ pub(crate) fn print_indirect(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
+/// What a pointer points to, else the value, as text for a message.
+pub(crate) fn display_pointed(value: &Value) -> String {
+    let mut out = Vec::new();
+    match value {
+        Value::Object(object) if object.kind() == Kind::Ptr => {
+            Printer::new(&mut out).fields(&**object, 'v', 0);
+        }
+        other => print(&mut out, other),
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// The value as `%v` prints it, as text for a message.
 pub(crate) fn display(value: &Value) -> String {
     let mut out = Vec::new();
