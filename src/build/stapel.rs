@@ -57,6 +57,16 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    fn stage_name(&self, part: &Part) -> String {
+        match part {
+            Part::Stage { stage, .. } => stage.to_string(),
+            Part::CopiedImport { import, .. } | Part::Import { import, .. } => {
+                describe_import(&self.plan.spec.imports[*import])
+            }
+            Part::Archive => "gitArchive".to_owned(),
+        }
+    }
+
     fn bad(&self, reason: String) -> BuildError {
         BuildError::Export {
             image: self.ctx.name.to_owned(),
@@ -278,7 +288,7 @@ impl Builder<'_> {
         let Some(key) = part.stage_key() else {
             return Ok(below);
         };
-        let name = stage_name(part);
+        let name = self.stage_name(part);
         let image = self
             .solve(
                 &format!("stage-{key}"),
@@ -420,7 +430,7 @@ impl Builder<'_> {
 
     fn note(&mut self, part: &Part, image: &Image, rebuilt: bool) {
         if let Some(key) = part.stage_key() {
-            self.report(&stage_name(part), &format!("stage-{key}"), image, rebuilt);
+            self.report(&self.stage_name(part), &format!("stage-{key}"), image, rebuilt);
         }
     }
 
@@ -441,14 +451,6 @@ impl Builder<'_> {
             size: image.manifest.layers.iter().map(|layer| layer.size).sum(),
             rebuilt,
         });
-    }
-}
-
-fn stage_name(part: &Part) -> String {
-    match part {
-        Part::Stage { stage, .. } => stage.to_string(),
-        Part::CopiedImport { import, .. } | Part::Import { import, .. } => format!("import {}", import + 1),
-        Part::Archive => "gitArchive".to_owned(),
     }
 }
 

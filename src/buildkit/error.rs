@@ -187,7 +187,10 @@ fn source_lines(detail: SourceDetail) -> Option<SourceLines> {
     use base64::Engine as _;
     let info = detail.info?;
     let data = base64::engine::general_purpose::STANDARD.decode(info.data).ok()?;
-    let ranges = detail.ranges.iter().map(|range| (range.start.line, range.end.line));
+    let ranges = detail
+        .ranges
+        .iter()
+        .map(|range| (range.start.line, range.end.line));
     cut_lines(&info.filename, &data, ranges)
 }
 
@@ -197,19 +200,33 @@ pub(super) fn located(definition: &pb::Definition, vertex: &str) -> Option<Sourc
     let location = source.locations.get(vertex)?.locations.first()?;
     let info = source.infos.get(usize::try_from(location.source_index).ok()?)?;
     let line = |position: Option<&pb::Position>| {
-        position.and_then(|position| usize::try_from(position.line).ok()).unwrap_or_default()
+        position
+            .and_then(|position| usize::try_from(position.line).ok())
+            .unwrap_or_default()
     };
-    let ranges = location.ranges.iter().map(|range| (line(range.start.as_ref()), line(range.end.as_ref())));
+    let ranges = location
+        .ranges
+        .iter()
+        .map(|range| (line(range.start.as_ref()), line(range.end.as_ref())));
     cut_lines(&info.filename, &info.data, ranges)
 }
 
 fn cut_lines(file: &str, data: &[u8], ranges: impl Iterator<Item = (usize, usize)>) -> Option<SourceLines> {
     let ranges: Vec<(usize, usize)> = ranges.collect();
-    let first = ranges.iter().map(|(start, _)| *start).min().filter(|first| *first > 0)?;
+    let first = ranges
+        .iter()
+        .map(|(start, _)| *start)
+        .min()
+        .filter(|first| *first > 0)?;
     let last = ranges.iter().map(|(start, end)| *start.max(end)).max()?;
     let text = String::from_utf8_lossy(data);
     let lines: Vec<&str> = text.lines().skip(first - 1).take(last + 1 - first).collect();
-    Some(SourceLines { file: file.to_owned(), first, last, text: lines.join("\n") })
+    Some(SourceLines {
+        file: file.to_owned(),
+        first,
+        last,
+        text: lines.join("\n"),
+    })
 }
 
 /// The engine's words for a failed process end with its exit code.
