@@ -22,6 +22,7 @@ mod model;
 mod order;
 mod path_match;
 mod render;
+mod schema;
 mod split;
 mod strvals;
 #[cfg(test)]

@@ -17,7 +17,8 @@ use crate::context::{Context, is_partial};
 use crate::functions::{self, Lookup};
 use crate::manifests::{ManifestError, Manifests};
 use crate::model::Chart;
-use crate::tree::Tree;
+use crate::schema::{self, Verdict};
+use crate::tree::{NodeId, Tree};
 use crate::values::{ValuesError, ValuesFile, ValuesInput};
 use crate::version;
 
@@ -52,6 +53,9 @@ pub enum RenderError {
         /// The cluster's version.
         found: String,
     },
+    /// The values break a `values.schema.json`.
+    #[error("values don't meet the specifications of the schema(s) in the following chart(s):\n{0}")]
+    Schema(String),
     /// A template can't be parsed or failed.
     #[error("{text}")]
     Template {
@@ -103,6 +107,8 @@ pub struct RenderInput<'a> {
     pub environment: Arc<dyn Environment + Send + Sync>,
     /// What answers `lookup`; without it the environment does, which mostly finds nothing.
     pub lookup: Option<Arc<dyn Lookup + Send + Sync>>,
+    /// Whether values must meet the charts' `values.schema.json`.
+    pub check_schemas: bool,
     /// Adds functions to Helm's, or replaces them.
     pub extra_functions: Option<AddFunctions>,
     /// How many bytes of stack the thread has that renders.
@@ -142,6 +148,13 @@ pub fn render(input: &RenderInput<'_>) -> Result<Manifests, RenderError> {
     manifests.warnings.extend(coalescer.into_warnings());
     manifests.warnings.extend(tree.take_warnings());
     add_warnings(chart, &mut manifests.warnings);
+    if input.check_schemas {
+        let mut refused = String::new();
+        check_schemas(&tree, tree.root(), &values, &mut refused, &mut manifests.warnings);
+        if !refused.is_empty() {
+            return Err(RenderError::Schema(refused.trim_end().to_owned()));
+        }
+    }
     check_kube_version(input)?;
 
     let mut rendered = render_files(input, &tree, &values)?;
@@ -218,13 +231,38 @@ fn add_warnings(chart: &Chart, warnings: &mut Vec<String>) {
     let mut pending = vec![chart];
     while let Some(chart) = pending.pop() {
         warnings.extend(chart.warnings.iter().cloned());
-        if chart.schema.is_some() {
-            warnings.push(format!(
-                "chart `{}`: its values.schema.json is not checked yet: values that break it are accepted",
-                chart.name()
-            ));
-        }
         pending.extend(&chart.dependencies);
+    }
+}
+
+/// Judges the values of a chart and of the charts below it by their schemas.
+fn check_schemas(
+    tree: &Tree<'_>,
+    id: NodeId,
+    values: &Map,
+    refused: &mut String,
+    warnings: &mut Vec<String>,
+) {
+    let name = tree.name(id);
+    if let Some(schema) = &tree.node(id).chart.schema {
+        match schema::judge(schema, &Value::Map(values.clone()).to_json()) {
+            Verdict::Accepted => {}
+            Verdict::Refused(reasons) => refused.push_str(&format!("{name}:\n{reasons}")),
+            Verdict::Unusable(reason) => warnings.push(format!(
+                "chart `{name}`: its values are not checked by values.schema.json: {reason}"
+            )),
+        }
+    }
+    for child in &tree.node(id).children {
+        let name = tree.name(*child);
+        match values.get(name) {
+            None | Some(Value::Nil) => {}
+            Some(Value::Map(values)) => check_schemas(tree, *child, &values, refused, warnings),
+            Some(other) => refused.push_str(&format!(
+                "{name}:\ninvalid type for values: expected object (map), got {}\n",
+                other.type_name()
+            )),
+        }
     }
 }
 

@@ -110,13 +110,32 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let names = ["inf", "infinity"];
     if names.iter().any(|name| unsigned.eq_ignore_ascii_case(name)) {
-        return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY });
+        return Some(if text.starts_with('-') {
+            f64::NEG_INFINITY
+        } else {
+            f64::INFINITY
+        });
     }
     if text.eq_ignore_ascii_case("nan") {
         return Some(f64::NAN);
     }
     if !unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
         return None;
+    }
+    if text.contains('_') {
+        let bytes = text.as_bytes();
+        let between_digits = |at: usize| {
+            at > 0 && bytes[at - 1].is_ascii_digit() && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
+        };
+        let fits = bytes
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| *byte != b'_' || between_digits(at));
+        return if fits {
+            parse_float(&text.replace('_', ""))
+        } else {
+            None
+        };
     }
     text.parse::<f64>().ok().filter(|number| number.is_finite())
 }

@@ -151,6 +151,7 @@ impl Arguments {
             capabilities: self.capabilities,
             environment: Arc::new(Fixed),
             lookup: None,
+            check_schemas: true,
             extra_functions: None,
             stack_size: 0,
         })

@@ -1,7 +1,7 @@
 // The oracle of the language goldens: reads cases, one JSON object a line, and writes them back with what Go's
 // own text/template answers. Run in this folder with Go 1.26:
 //
-//	go run . < ../cases.jsonl > ../new.jsonl && mv ../new.jsonl ../cases.jsonl
+//	for f in cases random; do go run . < ../$f.jsonl > ../new.jsonl && mv ../new.jsonl ../$f.jsonl; done
 package main
 
 import (
