@@ -1,12 +1,15 @@
 //! What can go wrong between us and an engine, and how a failed solve is told.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use bollard_buildkit_proto::google::rpc;
 use bollard_buildkit_proto::pb;
 use prost::Message as _;
 use serde::Deserialize;
 use tonic::{Code, Status};
+
+/// Under which a step's description holds its name.
+const NAME_KEY: &str = "llb.customname";
 
 /// Why an engine cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -94,17 +97,13 @@ impl SolveError {
             || status.code() == Code::Unknown && status.message().contains("transport error");
         (error, details)
     }
-
-    pub(super) fn with_lines(mut self, lines: Option<VecDeque<String>>) -> Self {
-        self.last_lines = lines.unwrap_or_default().into();
-        self
-    }
 }
 
 /// The typed details of a failed call, as far as they are shown.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Details {
     pub(super) vertex: Option<String>,
+    pub(super) step: Option<String>,
     pub(super) source: Option<SourceLines>,
     pub(super) exit_code: Option<i32>,
     pub(super) raw: Option<rpc::Status>,
@@ -113,6 +112,12 @@ pub(super) struct Details {
 #[derive(Deserialize)]
 struct VertexDetail {
     digest: String,
+}
+
+#[derive(Deserialize)]
+struct SolveDetail {
+    #[serde(default)]
+    description: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -164,6 +169,12 @@ impl Details {
                     let vertex: Option<VertexDetail> = serde_json::from_slice(&any.value).ok();
                     details.vertex = vertex.map(|vertex| vertex.digest);
                 }
+                "errdefs.Solve+json" => {
+                    let solve: Option<SolveDetail> = serde_json::from_slice(&any.value).ok();
+                    details.step = solve
+                        .and_then(|mut solve| solve.description.remove(NAME_KEY))
+                        .or(details.step);
+                }
                 "errdefs.Source+json" if details.source.is_none() => {
                     details.source = serde_json::from_slice(&any.value).ok().and_then(source_lines);
                 }
@@ -187,29 +198,49 @@ fn source_lines(detail: SourceDetail) -> Option<SourceLines> {
     use base64::Engine as _;
     let info = detail.info?;
     let data = base64::engine::general_purpose::STANDARD.decode(info.data).ok()?;
-    let ranges = detail.ranges.iter().map(|range| (range.start.line, range.end.line));
+    let ranges = detail
+        .ranges
+        .iter()
+        .map(|range| (range.start.line, range.end.line));
     cut_lines(&info.filename, &data, ranges)
 }
 
-/// Where a step stands in a user's file, from the source map of the graph that a frontend made.
-pub(super) fn located(definition: &pb::Definition, vertex: &str) -> Option<SourceLines> {
+/// Where a step stands in a user's file, from the source map of the graph that a frontend made. It is found by its
+/// name: the engine's digests of steps are not those of the graph.
+pub(super) fn located(definition: &pb::Definition, step: &str) -> Option<SourceLines> {
     let source = definition.source.as_ref()?;
-    let location = source.locations.get(vertex)?.locations.first()?;
+    let is_step = |found: &pb::OpMetadata| found.description.get(NAME_KEY).is_some_and(|name| name == step);
+    let (digest, _) = definition.metadata.iter().find(|(_, found)| is_step(found))?;
+    let location = source.locations.get(digest)?.locations.first()?;
     let info = source.infos.get(usize::try_from(location.source_index).ok()?)?;
     let line = |position: Option<&pb::Position>| {
-        position.and_then(|position| usize::try_from(position.line).ok()).unwrap_or_default()
+        position
+            .and_then(|position| usize::try_from(position.line).ok())
+            .unwrap_or_default()
     };
-    let ranges = location.ranges.iter().map(|range| (line(range.start.as_ref()), line(range.end.as_ref())));
+    let ranges = location
+        .ranges
+        .iter()
+        .map(|range| (line(range.start.as_ref()), line(range.end.as_ref())));
     cut_lines(&info.filename, &info.data, ranges)
 }
 
 fn cut_lines(file: &str, data: &[u8], ranges: impl Iterator<Item = (usize, usize)>) -> Option<SourceLines> {
     let ranges: Vec<(usize, usize)> = ranges.collect();
-    let first = ranges.iter().map(|(start, _)| *start).min().filter(|first| *first > 0)?;
+    let first = ranges
+        .iter()
+        .map(|(start, _)| *start)
+        .min()
+        .filter(|first| *first > 0)?;
     let last = ranges.iter().map(|(start, end)| *start.max(end)).max()?;
     let text = String::from_utf8_lossy(data);
     let lines: Vec<&str> = text.lines().skip(first - 1).take(last + 1 - first).collect();
-    Some(SourceLines { file: file.to_owned(), first, last, text: lines.join("\n") })
+    Some(SourceLines {
+        file: file.to_owned(),
+        first,
+        last,
+        text: lines.join("\n"),
+    })
 }
 
 /// The engine's words for a failed process end with its exit code.

@@ -138,7 +138,7 @@ impl Client {
             Err(status) => {
                 let (mut error, details) = SolveError::from_status(&status);
                 if error.source_lines.is_none() && !error.engine_lost {
-                    error.source_lines = locate(&mut bridge, &request, details.vertex.as_deref()).await;
+                    error.source_lines = locate(&mut bridge, &request, details.step.as_deref()).await;
                 }
                 let reported = details.raw.clone().unwrap_or_else(|| rpc::Status {
                     code: status.code() as i32,
@@ -194,7 +194,8 @@ fn with_step(mut error: SolveError, details: &Details, progress: &Progress) -> S
         return error;
     };
     error.step = Some(step);
-    error.with_lines(Some(lines))
+    error.last_lines = lines;
+    error
 }
 
 /// The outer build, which waits for the gateway's result and exports it.
@@ -241,8 +242,13 @@ async fn solve_in(
 ) -> Result<(bridge::Result, BTreeMap<String, Bytes>), Status> {
     // It is answered as soon as the outer build has begun: the engine itself waits for that.
     bridge.ping(bridge::PingRequest {}).await?;
-    let response = bridge.solve(inner_request(&request.build, true)).await?.into_inner();
-    let result = response.result.ok_or_else(|| Status::internal("the engine solved without a result"))?;
+    let response = bridge
+        .solve(inner_request(&request.build, true))
+        .await?
+        .into_inner();
+    let result = response
+        .result
+        .ok_or_else(|| Status::internal("the engine solved without a result"))?;
     let mut files = BTreeMap::new();
     if !request.read_files.is_empty() {
         let Some(bridge::result::Result::Ref(found)) = &result.result else {
@@ -254,7 +260,10 @@ async fn solve_in(
                 file_path: path.clone(),
                 ..bridge::ReadFileRequest::default()
             };
-            files.insert(path.clone(), bridge.read_file(read).await?.into_inner().data.into());
+            files.insert(
+                path.clone(),
+                bridge.read_file(read).await?.into_inner().data.into(),
+            );
         }
     }
     Ok((result, files))
@@ -280,13 +289,22 @@ fn inner_request(build: &Build, evaluate: bool) -> bridge::SolveRequest {
 
 /// Where a failed step stands in a user's file, if the engine has not said it: the frontend makes its graph again,
 /// which runs nothing, and the graph's source map tells.
-async fn locate(bridge: &mut Bridge, request: &SolveRequest, vertex: Option<&str>) -> Option<SourceLines> {
-    let (Build::Frontend { .. }, Some(vertex)) = (&request.build, vertex) else { return None };
-    let solved = bridge.solve(inner_request(&request.build, false)).await.ok()?.into_inner();
+async fn locate(bridge: &mut Bridge, request: &SolveRequest, step: Option<&str>) -> Option<SourceLines> {
+    let (Build::Frontend { .. }, Some(step)) = (&request.build, step) else {
+        return None;
+    };
+    let solved = bridge
+        .solve(inner_request(&request.build, false))
+        .await
+        .ok()?
+        .into_inner();
     let references: Vec<bridge::Ref> = match solved.result?.result? {
         bridge::result::Result::Ref(found) => vec![found],
         bridge::result::Result::Refs(found) => found.refs.into_values().collect(),
         _ => Vec::new(),
     };
-    references.iter().filter_map(|found| found.def.as_ref()).find_map(|graph| located(graph, vertex))
+    references
+        .iter()
+        .filter_map(|found| found.def.as_ref())
+        .find_map(|graph| located(graph, step))
 }
