@@ -92,6 +92,12 @@ impl Events {
         (Self(sender), receiver)
     }
 
+    /// A handle that does not keep the channel open.
+    #[must_use]
+    pub fn downgrade(self) -> WeakEvents {
+        WeakEvents(self.0.downgrade())
+    }
+
     /// Sends one event.
     pub fn send(&self, event: Event) {
         // A closed receiver means that nobody looks any more.
@@ -112,5 +118,17 @@ impl Events {
             level: Level::Warning,
             text: text.into(),
         });
+    }
+}
+
+/// A sending end that does not keep the channel open.
+#[derive(Debug, Clone)]
+pub struct WeakEvents(mpsc::WeakUnboundedSender<Event>);
+
+impl WeakEvents {
+    /// The sender, while another one is alive.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Events> {
+        self.0.upgrade().map(Events)
     }
 }

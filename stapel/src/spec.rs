@@ -277,3 +277,17 @@ pub struct Healthcheck {
     /// Failures until it counts as unhealthy.
     pub retries: Option<u64>,
 }
+
+impl NamePart {
+    /// As `type` of werf.yaml has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ImageName => "ImageName",
+            Self::ImageRepo => "ImageRepo",
+            Self::ImageTag => "ImageTag",
+            Self::ImageId => "ImageID",
+            Self::ImageDigest => "ImageDigest",
+        }
+    }
+}

@@ -25,14 +25,20 @@ pub(crate) struct Cache {
 impl Cache {
     /// The cache folder that the environment's variables name; made if it is missing.
     pub(crate) fn open() -> Result<Self> {
-        let root = match (variable("KIEL_CACHE"), variable("XDG_CACHE_HOME"), variable("HOME")) {
+        let root = match (
+            variable("KIEL_CACHE"),
+            variable("XDG_CACHE_HOME"),
+            variable("HOME"),
+        ) {
             (Some(own), _, _) => PathBuf::from(own),
             (None, Some(xdg), _) => PathBuf::from(xdg).join("kiel"),
             (None, None, Some(home)) => PathBuf::from(home).join(".cache/kiel"),
             (None, None, None) => anyhow::bail!("cannot find a cache folder: set KIEL_CACHE or HOME"),
         };
         fs_err::create_dir_all(&root)?;
-        Ok(Self { root: fs_err::canonicalize(root)? })
+        Ok(Self {
+            root: fs_err::canonicalize(root)?,
+        })
     }
 
     /// The folder itself.
@@ -54,7 +60,10 @@ impl Cache {
 }
 
 /// A variable of the process's environment; an empty one counts as absent.
-#[expect(clippy::disallowed_methods, reason = "the one place of xtask that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of xtask that reads the environment"
+)]
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -63,11 +72,16 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
 pub(crate) fn variable_or(name: &str, default: &str) -> Result<String> {
     match variable(name) {
         None => Ok(default.to_owned()),
-        Some(value) => value.into_string().ok().with_context(|| format!("variable `{name}` is not UTF-8")),
+        Some(value) => value
+            .into_string()
+            .ok()
+            .with_context(|| format!("variable `{name}` is not UTF-8")),
     }
 }
 
 /// The root of the checkout that this program was compiled in.
 pub(crate) fn checkout() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the checkout")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask is a folder of the checkout")
 }

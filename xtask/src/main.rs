@@ -6,11 +6,12 @@
 //! Nothing here is part of kiel itself.
 
 mod cache;
-
+mod cargo;
+mod demo;
 mod env;
 mod say;
 mod shell;
-
+mod test;
 
 use std::process::ExitCode;
 
@@ -30,13 +31,17 @@ enum Command {
         #[command(subcommand)]
         action: env::Action,
     },
-
+    /// Bring the environment up and run every test of every crate
+    Test(test::Args),
+    /// Show kiel at work: from a commit to running pods, a change, the way back
+    Demo(demo::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Env { action } => env::run(&action).map(|()| ExitCode::SUCCESS),
-
+        Command::Test(args) => test::run(&args),
+        Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         say::error(&error);

@@ -25,7 +25,11 @@ pub(crate) fn elapsed() -> Duration {
 
 /// One finished step: what, how or from where, and how long it took.
 pub(crate) fn step(what: &str, how: &str, took: Duration) {
-    eprintln!("{:7.2} s  {what:<34} {how} ({:.2} s)", elapsed().as_secs_f64(), took.as_secs_f64());
+    eprintln!(
+        "{:7.2} s  {what:<34} {how} ({:.2} s)",
+        elapsed().as_secs_f64(),
+        took.as_secs_f64()
+    );
 }
 
 /// A remark that belongs to no step: a source that cannot be reached, a choice that was made.

@@ -34,12 +34,18 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
 
 /// Runs a program to its end, whatever its exit code.
 pub(crate) fn capture(command: &mut Command) -> Result<Output> {
-    command.output().with_context(|| format!("cannot run `{}`", shown(command)))
+    command
+        .output()
+        .with_context(|| format!("cannot run `{}`", shown(command)))
 }
 
 /// Whether a program ran and succeeded; its output is dropped.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// The file that a program's name stands for on `PATH`.
@@ -54,7 +60,8 @@ pub(crate) fn which(program: &str) -> Option<PathBuf> {
 
 fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    file.metadata()
+        .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 fn shown(command: &Command) -> String {

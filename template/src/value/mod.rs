@@ -108,6 +108,11 @@ impl Value {
         Self::Map(entries.into_iter().collect())
     }
 
+    /// A `[]uint8`.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self::Bytes(Rc::from(bytes))
+    }
+
     /// A value of a type of its own.
     pub fn object(object: impl Object + 'static) -> Self {
         Self::Object(Rc::new(object))
@@ -117,6 +122,14 @@ impl Value {
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::Str(text) => Some(text.as_bytes()),
+            _ => None,
+        }
+    }
+
+    /// The `string`, to be shared.
+    pub fn as_string(&self) -> Option<&Str> {
+        match self {
+            Self::Str(text) => Some(text),
             _ => None,
         }
     }

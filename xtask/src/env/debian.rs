@@ -13,8 +13,14 @@ use crate::cache::Cache;
 use crate::{say, shell};
 
 /// What the node is made of, besides the programs that are compiled.
-const NODE: &[&str] =
-    &["etcd-server", "containerd", "runc", "containernetworking-plugins", "iptables", "conntrack"];
+const NODE: &[&str] = &[
+    "etcd-server",
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "iptables",
+    "conntrack",
+];
 /// Programs of the host that the environment needs, and the packages they come from where they are missing.
 const HOST: &[(&str, &str)] = &[("ip", "iproute2"), ("openssl", "openssl")];
 /// Folders of programs below the unpacked root.
@@ -31,8 +37,12 @@ impl Root {
     pub(crate) fn prepare(cache: &Cache) -> Result<Self> {
         let started = Instant::now();
         let mut packages = NODE.to_vec();
-        packages.extend(HOST.iter().filter(|(program, _)| shell::which(program).is_none()).map(|(_, package)| package));
-        let root = Self { path: cache.path("root") };
+        packages.extend(
+            HOST.iter()
+                .filter(|(program, _)| shell::which(program).is_none())
+                .map(|(_, package)| package),
+        );
+        let root = Self::cached(cache);
         let stamp = root.path.join(".packages");
         let wanted = packages.join("\n");
         if fs_err::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
@@ -43,7 +53,11 @@ impl Root {
         let archives = download(&packages, temporary.path(), Missing::OnThisMachine)?;
         let unpacked = temporary.path().join("root");
         for archive in &archives {
-            shell::run(shell::command("dpkg-deb", ["--extract"]).arg(archive).arg(&unpacked))?;
+            shell::run(
+                shell::command("dpkg-deb", ["--extract"])
+                    .arg(archive)
+                    .arg(&unpacked),
+            )?;
         }
         if root.path.exists() {
             fs_err::remove_dir_all(&root.path)?;
@@ -51,8 +65,19 @@ impl Root {
         fs_err::rename(&unpacked, &root.path)?;
         root.write_wrappers()?;
         fs_err::write(&stamp, wanted)?;
-        say::step("Debian packages", &format!("{} unpacked", archives.len()), started.elapsed());
+        say::step(
+            "Debian packages",
+            &format!("{} unpacked", archives.len()),
+            started.elapsed(),
+        );
         Ok(root)
+    }
+
+    /// The folder in the cache, whatever it holds.
+    pub(crate) fn cached(cache: &Cache) -> Self {
+        Self {
+            path: cache.path("root"),
+        }
     }
 
     /// An unpacked program.
@@ -75,12 +100,22 @@ impl Root {
         let folder = self.wrappers();
         fs_err::create_dir_all(&folder)?;
         let multi = self.path.join("usr/sbin/xtables-nft-multi");
-        let tables = ["iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"];
+        let tables = [
+            "iptables",
+            "iptables-save",
+            "iptables-restore",
+            "ip6tables",
+            "ip6tables-save",
+            "ip6tables-restore",
+        ];
         for name in tables {
             self.write_wrapper(name, &format!("{} {name}", multi.display()))?;
         }
         for name in ["conntrack", "ip", "openssl"] {
-            let program = PROGRAM_FOLDERS.iter().map(|folder| self.path.join(folder).join(name)).find(|file| file.exists());
+            let program = PROGRAM_FOLDERS
+                .iter()
+                .map(|folder| self.path.join(folder).join(name))
+                .find(|file| file.exists());
             if let Some(program) = program {
                 self.write_wrapper(name, &program.display().to_string())?;
             }
@@ -95,10 +130,17 @@ impl Root {
             let folder = self.path.join(folder);
             libraries.push(folder.join(format!("{}-linux-gnu", std::env::consts::ARCH)));
         }
-        let tables = libraries.iter().map(|folder| folder.join("xtables")).find(|folder| folder.exists());
+        let tables = libraries
+            .iter()
+            .map(|folder| folder.join("xtables"))
+            .find(|folder| folder.exists());
         let script = format!(
             "#!/bin/sh\nexport LD_LIBRARY_PATH={}\nexport XTABLES_LIBDIR={}\nexec {call} \"$@\"\n",
-            libraries.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":"),
+            libraries
+                .iter()
+                .map(|folder| folder.display().to_string())
+                .collect::<Vec<_>>()
+                .join(":"),
             tables.unwrap_or_default().display(),
         );
         let file = self.wrappers().join(name);
@@ -116,10 +158,17 @@ pub(crate) fn install_uidmap() -> Result<()> {
         return Ok(());
     }
     with_lists(|| {
-        let mut apt = shell::command("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "uidmap"]);
+        let mut apt = shell::command(
+            "apt-get",
+            ["install", "-y", "-qq", "--no-install-recommends", "uidmap"],
+        );
         shell::run(apt.env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
     })?;
-    say::step("newuidmap, newgidmap", "Debian package uidmap, installed", started.elapsed());
+    say::step(
+        "newuidmap, newgidmap",
+        "Debian package uidmap, installed",
+        started.elapsed(),
+    );
     Ok(())
 }
 
@@ -139,11 +188,16 @@ pub(crate) fn download(packages: &[&str], folder: &Path, missing: Missing) -> Re
     let nothing = folder.join("no-packages");
     fs_err::write(&nothing, "")?;
     with_lists(|| {
-        let mut apt = shell::command("apt-get", ["-qq", "-y", "--download-only", "--no-install-recommends"]);
+        let mut apt = shell::command(
+            "apt-get",
+            ["-qq", "-y", "--download-only", "--no-install-recommends"],
+        );
         apt.args(["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"]);
-        apt.arg("-o").arg(format!("Dir::Cache::archives={}", archives.display()));
+        apt.arg("-o")
+            .arg(format!("Dir::Cache::archives={}", archives.display()));
         if missing == Missing::Everywhere {
-            apt.arg("-o").arg(format!("Dir::State::status={}", nothing.display()));
+            apt.arg("-o")
+                .arg(format!("Dir::State::status={}", nothing.display()));
         }
         shell::run(apt.args(["--reinstall", "install"]).args(packages)).map(drop)
     })

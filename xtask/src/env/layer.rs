@@ -19,8 +19,14 @@ use crate::shell;
 /// Folders of the old layout that Debian merged into `/usr`.
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 /// What a container has no use for.
-const LEFT_OUT: [&str; 6] =
-    ["usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/info/", "usr/share/lintian/", "usr/lib/udev/"];
+const LEFT_OUT: [&str; 6] = [
+    "usr/share/doc/",
+    "usr/share/man/",
+    "usr/share/locale/",
+    "usr/share/info/",
+    "usr/share/lintian/",
+    "usr/lib/udev/",
+];
 /// Time of every entry: 2026-01-01.
 const TIME: u64 = 1_767_225_600;
 
@@ -50,7 +56,20 @@ impl Layer {
     /// An empty layer with the folders that every root file system has.
     pub(crate) fn root() -> Self {
         let mut layer = Self::default();
-        for folder in ["dev", "etc", "proc", "root", "run", "sys", "usr", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "var"] {
+        for folder in [
+            "dev",
+            "etc",
+            "proc",
+            "root",
+            "run",
+            "sys",
+            "usr",
+            "usr/bin",
+            "usr/sbin",
+            "usr/lib",
+            "usr/lib64",
+            "var",
+        ] {
             layer.add_folder(folder, 0o755);
         }
         layer.add_folder("tmp", 0o1777);
@@ -86,14 +105,21 @@ impl Layer {
         let path = merged(&entry.path()?);
         let text = path.to_string_lossy();
         let kind = entry.header().entry_type();
-        if path.as_os_str().is_empty() || LEFT_OUT.iter().any(|folder| format!("{text}/").starts_with(folder)) {
+        if path.as_os_str().is_empty()
+            || LEFT_OUT
+                .iter()
+                .any(|folder| format!("{text}/").starts_with(folder))
+        {
             return Ok(());
         }
         let known = |layer: &Self| layer.entries.contains_key(&path);
         if kind.is_dir() && (known(self) || below.is_some_and(known)) {
             return Ok(());
         }
-        let mut target = entry.link_name()?.map(|target| target.into_owned()).unwrap_or_default();
+        let mut target = entry
+            .link_name()?
+            .map(std::borrow::Cow::into_owned)
+            .unwrap_or_default();
         if kind == EntryType::Link {
             target = merged(&target);
         }
@@ -101,7 +127,16 @@ impl Layer {
         let (mode, owner) = (header.mode()?, (header.uid()?, header.gid()?));
         let mut content = Vec::new();
         entry.read_to_end(&mut content)?;
-        self.entries.insert(path, Entry { kind, mode, owner, target, content });
+        self.entries.insert(
+            path,
+            Entry {
+                kind,
+                mode,
+                owner,
+                target,
+                content,
+            },
+        );
         Ok(())
     }
 
@@ -121,18 +156,31 @@ impl Layer {
     }
 
     fn add(&mut self, path: &str, kind: EntryType, mode: u32, target: &str, content: Vec<u8>) {
-        self.entries
-            .insert(PathBuf::from(path), Entry { kind, mode, owner: (0, 0), target: target.into(), content });
+        self.entries.insert(
+            PathBuf::from(path),
+            Entry {
+                kind,
+                mode,
+                owner: (0, 0),
+                target: target.into(),
+                content,
+            },
+        );
     }
 
     /// The content of a file in the layer.
     pub(crate) fn file(&self, path: &str) -> Option<&[u8]> {
-        self.entries.get(Path::new(path)).map(|entry| entry.content.as_slice())
+        self.entries
+            .get(Path::new(path))
+            .map(|entry| entry.content.as_slice())
     }
 
     /// Files below a folder, with their contents.
     pub(crate) fn files_below(&self, folder: &str) -> Vec<&[u8]> {
-        let below = self.entries.iter().filter(|(path, entry)| path.starts_with(folder) && entry.kind.is_file());
+        let below = self
+            .entries
+            .iter()
+            .filter(|(path, entry)| path.starts_with(folder) && entry.kind.is_file());
         below.map(|(_, entry)| entry.content.as_slice()).collect()
     }
 
@@ -149,7 +197,9 @@ impl Layer {
             header.set_mtime(TIME);
             header.set_size(entry.content.len() as u64);
             match entry.kind {
-                EntryType::Symlink | EntryType::Link => archive.append_link(&mut header, path, &entry.target)?,
+                EntryType::Symlink | EntryType::Link => {
+                    archive.append_link(&mut header, path, &entry.target)?;
+                }
                 _ => archive.append_data(&mut header, path, entry.content.as_slice())?,
             }
         }
@@ -175,11 +225,17 @@ struct Tee {
 
 impl Tee {
     fn new() -> Self {
-        Self { gzip: GzEncoder::new(Vec::new(), Compression::new(3)), hash: Sha256::new() }
+        Self {
+            gzip: GzEncoder::new(Vec::new(), Compression::new(3)),
+            hash: Sha256::new(),
+        }
     }
 
     fn finish(self) -> Result<Packed> {
-        Ok(Packed { bytes: self.gzip.finish()?, diff_id: hex::encode(self.hash.finalize()) })
+        Ok(Packed {
+            bytes: self.gzip.finish()?,
+            diff_id: hex::encode(self.hash.finalize()),
+        })
     }
 }
 
@@ -192,5 +248,46 @@ impl Write for Tee {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{Layer, merged};
+
+    fn layer(names: [&str; 2]) -> Layer {
+        let mut layer = Layer::root();
+        for name in names {
+            layer.add_file(name, 0o644, name);
+        }
+        layer
+    }
+
+    #[test]
+    fn equal_contents_give_equal_bytes() -> anyhow::Result<()> {
+        let first = layer(["etc/a", "etc/b"]).pack()?;
+        let second = layer(["etc/b", "etc/a"]).pack()?;
+        assert_eq!(first.diff_id, second.diff_id);
+        assert_eq!(first.bytes, second.bytes);
+        assert_ne!(first.diff_id, layer(["etc/a", "etc/c"]).pack()?.diff_id);
+        Ok(())
+    }
+
+    #[test]
+    fn old_folders_lead_into_usr() {
+        for (path, want) in [
+            ("./bin/sh", "usr/bin/sh"),
+            (
+                "./lib/x86_64-linux-gnu/libc.so.6",
+                "usr/lib/x86_64-linux-gnu/libc.so.6",
+            ),
+            ("./libexec/x", "libexec/x"),
+            ("./etc/passwd", "etc/passwd"),
+            ("./", ""),
+        ] {
+            assert_eq!(merged(Path::new(path)), PathBuf::from(want), "{path}");
+        }
     }
 }

@@ -47,7 +47,8 @@ impl Local {
 
     /// Whether a registry answers there.
     pub(crate) fn answers(self) -> bool {
-        self.request("GET", "/v2/", &[], &[]).is_ok_and(|answer| answer.status == 200)
+        self.request("GET", "/v2/", &[], &[])
+            .is_ok_and(|answer| answer.status == 200)
     }
 
     /// A manifest by tag or digest.
@@ -63,7 +64,11 @@ impl Local {
     fn get(self, path: &str) -> Result<Answer> {
         let answer = self.request("GET", path, &[("Accept", ACCEPTED)], &[])?;
         if answer.status != 200 {
-            bail!("cannot get `{path}` from 127.0.0.1:{}: status {}", self.port, answer.status);
+            bail!(
+                "cannot get `{path}` from 127.0.0.1:{}: status {}",
+                self.port,
+                answer.status
+            );
         }
         Ok(answer)
     }
@@ -75,12 +80,21 @@ impl Local {
             return Ok(());
         }
         let begun = self.request("POST", &format!("/v2/{repository}/blobs/uploads/"), &[], &[])?;
-        let location = begun.header("Location").context("cannot begin an upload: no Location in the answer")?;
-        let path = location.strip_prefix("http://").and_then(|rest| rest.find('/').map(|at| &rest[at..]));
+        let location = begun
+            .header("Location")
+            .context("cannot begin an upload: no Location in the answer")?;
+        let path = location
+            .strip_prefix("http://")
+            .and_then(|rest| rest.find('/').map(|at| &rest[at..]));
         let path = path.unwrap_or(location);
         let mark = if path.contains('?') { '&' } else { '?' };
         let target = format!("{path}{mark}digest={digest}");
-        let done = self.request("PUT", &target, &[("Content-Type", "application/octet-stream")], bytes)?;
+        let done = self.request(
+            "PUT",
+            &target,
+            &[("Content-Type", "application/octet-stream")],
+            bytes,
+        )?;
         if done.status != 201 {
             bail!("cannot push `{digest}` to `{repository}`: status {}", done.status);
         }
@@ -88,7 +102,13 @@ impl Local {
     }
 
     /// Sets a tag.
-    pub(crate) fn push_manifest(self, repository: &str, tag: &str, media_type: &str, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn push_manifest(
+        self,
+        repository: &str,
+        tag: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<()> {
         let path = format!("/v2/{repository}/manifests/{tag}");
         let answer = self.request("PUT", &path, &[("Content-Type", media_type)], bytes)?;
         if answer.status != 201 {
@@ -106,7 +126,10 @@ impl Local {
         let failed = || format!("cannot reach the registry on {address}");
         let mut stream = TcpStream::connect_timeout(&address, self.timeout).with_context(failed)?;
         stream.set_read_timeout(Some(self.timeout))?;
-        let mut head = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n", body.len());
+        let mut head = format!(
+            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n",
+            body.len()
+        );
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -115,9 +138,20 @@ impl Local {
         stream.write_all(body).with_context(failed)?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).with_context(failed)?;
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").with_context(failed)?;
+        let end = bytes
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .with_context(failed)?;
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let status = head.split_whitespace().nth(1).and_then(|status| status.parse().ok()).with_context(failed)?;
-        Ok(Answer { status, head, body: bytes.split_off(end + 4) })
+        let status = head
+            .split_whitespace()
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .with_context(failed)?;
+        Ok(Answer {
+            status,
+            head,
+            body: bytes.split_off(end + 4),
+        })
     }
 }

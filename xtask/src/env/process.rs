@@ -31,12 +31,18 @@ impl Process {
                 None => detached.env_remove(name),
             };
         }
-        detached.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        detached
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file);
         let child = detached
             .spawn()
             .with_context(|| format!("cannot start `{}`", command.get_program().to_string_lossy()))?;
         let id = i32::try_from(child.id()).context("process id out of range")?;
-        let process = Self { id, started: start_time(id).context("the process ended at once")? };
+        let process = Self {
+            id,
+            started: start_time(id).context("the process ended at once")?,
+        };
         fs_err::write(record, format!("{} {}\n", process.id, process.started))?;
         Ok(process)
     }
@@ -45,7 +51,10 @@ impl Process {
     pub(crate) fn recorded(record: &Path) -> Option<Self> {
         let text = fs_err::read_to_string(record).ok()?;
         let (id, started) = text.trim().split_once(' ')?;
-        let process = Self { id: id.parse().ok()?, started: started.parse().ok()? };
+        let process = Self {
+            id: id.parse().ok()?,
+            started: started.parse().ok()?,
+        };
         process.alive().then_some(process)
     }
 
@@ -63,7 +72,8 @@ impl Process {
     pub(crate) fn end(self, signal: Signal) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(10);
         if self.alive() {
-            kill(Pid::from_raw(self.id), signal).with_context(|| format!("cannot end process {}", self.id))?;
+            kill(Pid::from_raw(self.id), signal)
+                .with_context(|| format!("cannot end process {}", self.id))?;
         }
         while self.alive() {
             anyhow::ensure!(Instant::now() < deadline, "process {} does not end", self.id);

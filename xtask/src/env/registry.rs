@@ -28,7 +28,11 @@ pub(crate) fn start(settings: &Settings, program: &Path) -> Result<()> {
     let registry = client(settings);
     let port = settings.registry_port;
     if Process::recorded(&record(settings)).is_some() && registry.answers() {
-        say::step("registry", &format!("127.0.0.1:{port}, was up"), started.elapsed());
+        say::step(
+            "registry",
+            &format!("127.0.0.1:{port}, was up"),
+            started.elapsed(),
+        );
         return Ok(());
     }
     if std::net::TcpListener::bind(("127.0.0.1", port)).is_err() {
@@ -40,7 +44,11 @@ pub(crate) fn start(settings: &Settings, program: &Path) -> Result<()> {
     write_config(settings)?;
     let mut command = shell::command(program, ["serve"]);
     command.arg(config(settings)).env("OTEL_TRACES_EXPORTER", "none");
-    let process = Process::start(&command, &settings.state.join("log/registry.log"), &record(settings))?;
+    let process = Process::start(
+        &command,
+        &settings.state.join("log/registry.log"),
+        &record(settings),
+    )?;
     wait(registry, process, &settings.state.join("log/registry.log"))?;
     say::step("registry", &format!("127.0.0.1:{port}"), started.elapsed());
     Ok(())
@@ -51,7 +59,10 @@ pub(crate) fn wait(registry: Local, process: Process, log: &Path) -> Result<()> 
     let deadline = Instant::now() + Duration::from_secs(10);
     while !registry.answers() {
         if !process.alive() || Instant::now() > deadline {
-            bail!("cannot start a registry\n{}", fs_err::read_to_string(log).unwrap_or_default());
+            bail!(
+                "cannot start a registry\n{}",
+                fs_err::read_to_string(log).unwrap_or_default()
+            );
         }
         std::thread::sleep(Duration::from_millis(20));
     }

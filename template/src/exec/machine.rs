@@ -1,0 +1,176 @@
+//! What all templates of one execution share: output, namespace, limits; and what functions may ask for.
+
+use std::{borrow::Cow, collections::HashMap, rc::Rc};
+
+use super::{Fallible, Slot, call::assign, run};
+use crate::{
+    error::{Error, ErrorKind},
+    format::quote_str,
+    parse::Tree,
+    set::{Namespace, TemplateSet},
+    stack::Stack,
+    value::{Call, CallError, Function, Renderer, Str, Value},
+};
+
+/// Helm's limit on `include` of one name within itself.
+const MAX_INCLUDES: usize = 1_000;
+
+/// One execution of a template set.
+pub(crate) struct Machine<'e> {
+    pub(super) out: Vec<u8>,
+    pub(super) stack: Stack,
+    pub(super) set: &'e TemplateSet,
+    namespace: Rc<Namespace>,
+    /// How often each template is being included at the moment.
+    included: HashMap<Str, usize>,
+}
+
+impl<'e> Machine<'e> {
+    pub(crate) fn new(set: &'e TemplateSet) -> Self {
+        Self {
+            out: Vec::new(),
+            stack: Stack::new(set.stack_budget()),
+            set,
+            namespace: set.namespace(),
+            included: HashMap::new(),
+        }
+    }
+
+    /// Executes the template of that name and returns its output.
+    pub(crate) fn execute(mut self, name: &Str, data: &Value) -> Result<Vec<u8>, Error> {
+        self.execute_named(name, data).map_err(|error| *error)?;
+        Ok(self.out)
+    }
+
+    pub(super) fn lookup(&self, name: &[u8]) -> Option<Rc<Tree>> {
+        self.namespace.get(name)
+    }
+
+    pub(super) fn run(&mut self, tree: &Rc<Tree>, dot: &Slot, depth: usize) -> Fallible<()> {
+        run(self, tree, dot, depth)
+    }
+
+    fn execute_named(&mut self, name: &Str, data: &Value) -> Fallible<()> {
+        let Some(tree) = self.lookup(name) else {
+            let root = quote_str(self.set.name().as_bytes());
+            return Err(Box::new(Error {
+                text: format!(
+                    "template: no template {} associated with template {root}",
+                    quote_str(name)
+                ),
+                kind: ErrorKind::Missing,
+                template: name.to_string(),
+                line: 0,
+                column: None,
+                cause: None,
+            }));
+        };
+        self.run(&tree, &Slot::of(data.clone()), 0)
+    }
+
+    /// Runs something and takes what it wrote out of the output.
+    fn captured<T>(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Fallible<()>,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Fallible<T> {
+        let start = self.out.len();
+        let result = write(self).map(|()| take(&self.out[start..]));
+        self.out.truncate(start);
+        result
+    }
+}
+
+impl Renderer for Machine<'_> {
+    fn include(&mut self, name: &Str, data: &Value) -> Result<Str, CallError> {
+        let count = self.included.get(name.as_bytes()).copied().unwrap_or(0);
+        if count > MAX_INCLUDES || self.stack.nearly_exhausted() {
+            return Err(CallError::new(format!(
+                "rendering template has a nested reference name: {name}: unable to execute template"
+            )));
+        }
+        self.included.insert(name.clone(), count + 1);
+        let written = self.captured(
+            |machine| machine.execute_named(name, data),
+            |text| Str::from(text),
+        );
+        if let Some(included) = self.included.get_mut(name.as_bytes()) {
+            *included = count;
+        }
+        Ok(written.map_err(|error| *error)?)
+    }
+
+    fn tpl(&mut self, text: &Str, data: &Value) -> Result<Str, CallError> {
+        let failed = |prefix: &str, error: Error| {
+            CallError::wrap(format!("{prefix} {}: {error}", quote_str(text)), error)
+        };
+        let name = Str::from(self.set.name());
+        if self.stack.nearly_exhausted() {
+            return Err(CallError::new("tpl is nested too deeply"));
+        }
+        let trees = self
+            .set
+            .parse_cached(&name, text, &self.stack)
+            .map_err(|error| failed("cannot parse template", error))?;
+        let overlay = Namespace::over(&self.namespace, &trees);
+        let Some(tree) = trees.iter().find(|tree| tree.name == name) else {
+            return Err(CallError::new("the text has no template"));
+        };
+        let outer = std::mem::replace(&mut self.namespace, Rc::new(overlay));
+        let written = self.captured(
+            |machine| machine.run(tree, &Slot::of(data.clone()), 0),
+            |text| Str::from(&*without_no_value(text)),
+        );
+        self.namespace = outer;
+        written.map_err(|error| failed("error during tpl function execution for", *error))
+    }
+
+    fn invoke(&mut self, function: &Function, args: &[Value]) -> Result<Value, CallError> {
+        let signature = function.signature();
+        let fixed = signature.params.len();
+        if args.len() < fixed || signature.variadic.is_none() && args.len() != fixed {
+            let (name, got) = (function.name(), args.len());
+            return Err(CallError::new(format!(
+                "wrong number of args for {name}: got {got} want {fixed}"
+            )));
+        }
+        let mut converted = Vec::with_capacity(args.len());
+        for (index, arg) in args.iter().enumerate() {
+            let Some(want) = signature.params.get(index).copied().or(signature.variadic) else {
+                break;
+            };
+            converted.push(assign(arg, want).ok_or_else(|| {
+                CallError::new(format!(
+                    "arg {index}: value has type {}; should be {want}",
+                    arg.type_name()
+                ))
+            })?);
+        }
+        function.call(&mut Call::new(self), &converted)
+    }
+}
+
+/// The text without the literal `<no value>`: Helm takes it out of what `tpl` returns and out of every file.
+pub fn without_no_value(text: &[u8]) -> Cow<'_, [u8]> {
+    const NOTHING: &[u8] = b"<no value>";
+    let mut out: Option<Vec<u8>> = None;
+    let mut kept = 0;
+    let mut at = 0;
+    while let Some(offset) = text[at..].iter().position(|&byte| byte == b'<') {
+        at += offset;
+        if text[at..].starts_with(NOTHING) {
+            out.get_or_insert_default().extend_from_slice(&text[kept..at]);
+            at += NOTHING.len();
+            kept = at;
+        } else {
+            at += 1;
+        }
+    }
+    match out {
+        None => Cow::Borrowed(text),
+        Some(mut out) => {
+            out.extend_from_slice(&text[kept..]);
+            Cow::Owned(out)
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Sprig's functions and those that Helm adds to them.
+//!
+//! Names, signatures, results and messages are those of Sprig v3.3 with the versions of its libraries that
+//! Helm pins (`cast` 1.7.0, `mergo` 1.0.1, `xstrings` 1.5.0). Where Go's result is random because a map is
+//! walked (`keys`, `values`), ours is sorted.
+//!
+//! Not here: `include` and `tpl`, which need the templates; `env` and `expandenv`, which Helm removes.
+
+mod args;
+mod cast;
+mod decimal;
+mod dicts;
+mod encoding;
+mod helm;
+mod letters;
+mod lists;
+mod logic;
+mod merge;
+mod numbers;
+mod random;
+mod sha1;
+mod strings;
+
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
+
+pub use helm::{MESSAGE_END, MESSAGE_START};
+
+use crate::value::{Functions, Value};
+
+/// What functions take from outside.
+pub trait Environment {
+    /// The time for `now`.
+    fn now(&self) -> jiff::Timestamp;
+
+    /// Fills `bytes` with entropy for `randAlphaNum`, `uuidv4` and their kin.
+    fn fill_random(&self, bytes: &mut [u8]);
+
+    /// The name of the zone that `date` formats in, as in `TZ`.
+    fn time_zone(&self) -> String {
+        "UTC".to_owned()
+    }
+
+    /// Helm's `lookup`: the object, or with an empty name the list, as maps; an empty map when there is
+    /// none, and always while nothing is deployed. The error is the text of the call's error.
+    ///
+    /// # Errors
+    /// When the cluster cannot answer.
+    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
+        let _ = (api_version, kind, namespace, name);
+        Ok(Value::map(std::iter::empty::<(&str, Value)>()))
+    }
+
+    /// Helm's `getHostByName`: empty unless resolving names is allowed.
+    fn host_address(&self, name: &str) -> String {
+        let _ = name;
+        String::new()
+    }
+}
+
+/// All functions of this module.
+pub fn all(environment: &Rc<dyn Environment>) -> Functions {
+    let mut functions = sprig(environment);
+    functions.extend(helm_additions(environment));
+    functions
+}
+
+/// Sprig's own functions.
+pub fn sprig(environment: &Rc<dyn Environment>) -> Functions {
+    let mut functions = Functions::new();
+    dicts::register(&mut functions);
+    encoding::register(&mut functions);
+    lists::register(&mut functions);
+    logic::register(&mut functions);
+    numbers::register(&mut functions);
+    random::register(&mut functions, environment);
+    strings::register(&mut functions);
+    functions
+}
+
+/// What Helm adds or replaces: YAML, JSON, `required`, `fail`, `lookup`.
+pub fn helm_additions(environment: &Rc<dyn Environment>) -> Functions {
+    let mut functions = Functions::new();
+    helm::register(&mut functions, environment);
+    functions
+}

@@ -1,0 +1,656 @@
+//! Parses templates into trees, with Go's grammar and messages.
+//!
+//! Functions are looked up here, so that executing a template never searches for one by name.
+
+mod node;
+mod number;
+
+use std::{collections::HashMap, rc::Rc};
+
+pub(crate) use node::{
+    Branch, Callee, Command, Invocation, List, Node, Number, Operand, Pipe, ROOT_VARIABLE, Source, Term,
+    Tree, Variable, is_empty,
+};
+
+use crate::{
+    builtins::Builtin,
+    error::{Error, ErrorKind},
+    format::{quote_str, unquote},
+    lex::{Kind, Lexer, Token},
+    stack::Stack,
+    value::{Functions, Str, Value},
+};
+
+/// How deep parentheses may nest; Go's limit.
+const MAX_PARENS: usize = 10_000;
+
+/// The templates of one text, in the order in which they were completed.
+pub(crate) type Trees = Vec<Rc<Tree>>;
+
+/// What a text is parsed with.
+#[derive(Clone, Copy)]
+pub(crate) struct Syntax<'a> {
+    pub(crate) left: &'a str,
+    pub(crate) right: &'a str,
+    pub(crate) functions: &'a Functions,
+    pub(crate) stack: &'a Stack,
+}
+
+/// Parses a text and the definitions in it.
+pub(crate) fn parse(name: &Str, text: &[u8], syntax: Syntax<'_>) -> Result<Trees, Error> {
+    let source = Rc::new(Source {
+        name: name.clone(),
+        text: text.into(),
+    });
+    let mut shared = Shared {
+        lexer: Lexer::new(text, syntax.left, syntax.right),
+        syntax,
+        source,
+        trees: Vec::new(),
+        ids: HashMap::from([("$".into(), ROOT_VARIABLE)]),
+    };
+    shared.lexer.break_keyword = syntax.functions.get("break").is_none();
+    shared.lexer.continue_keyword = syntax.functions.get("continue").is_none();
+    let mut parser = Parser::new(&mut shared);
+    let root = parser.top_level()?;
+    parser.add(name.clone(), root)?;
+    Ok(shared.trees)
+}
+
+/// What the parsers of a text and of its definitions share.
+struct Shared<'a> {
+    lexer: Lexer<'a>,
+    syntax: Syntax<'a>,
+    source: Rc<Source>,
+    trees: Trees,
+    ids: HashMap<Rc<str>, u32>,
+}
+
+/// Parses one tree.
+struct Parser<'p, 'a> {
+    shared: &'p mut Shared<'a>,
+    /// Up to three tokens of look-ahead, the last one first.
+    tokens: [Token; 3],
+    peeked: usize,
+    /// The variables in scope.
+    variables: Vec<u32>,
+    /// Line of the action that is being parsed; 0 outside of one.
+    action_line: usize,
+    range_depth: usize,
+    paren_depth: usize,
+}
+
+/// What ends a list of nodes.
+enum Ending {
+    End,
+    Else { chained: bool },
+}
+
+impl<'p, 'a> Parser<'p, 'a> {
+    fn new(shared: &'p mut Shared<'a>) -> Self {
+        let none = Token {
+            kind: Kind::Eof,
+            pos: 0,
+            end: 0,
+            line: 0,
+            error: None,
+        };
+        Self {
+            shared,
+            tokens: [none.clone(), none.clone(), none],
+            peeked: 0,
+            variables: vec![ROOT_VARIABLE],
+            action_line: 0,
+            range_depth: 0,
+            paren_depth: 0,
+        }
+    }
+
+    // Tokens
+
+    fn next(&mut self) -> Token {
+        if self.peeked > 0 {
+            self.peeked -= 1;
+        } else {
+            self.tokens[0] = self.shared.lexer.next();
+        }
+        self.tokens[self.peeked].clone()
+    }
+
+    fn backup(&mut self) {
+        self.peeked += 1;
+    }
+
+    /// Puts a token back before the last one.
+    fn backup2(&mut self, first: Token) {
+        self.tokens[1] = first;
+        self.peeked = 2;
+    }
+
+    fn backup3(&mut self, first: Token, second: Token) {
+        self.tokens[1] = second;
+        self.tokens[2] = first;
+        self.peeked = 3;
+    }
+
+    fn peek(&mut self) -> &Token {
+        if self.peeked == 0 {
+            self.peeked = 1;
+            self.tokens[0] = self.shared.lexer.next();
+        }
+        &self.tokens[self.peeked - 1]
+    }
+
+    fn next_non_space(&mut self) -> Token {
+        loop {
+            let token = self.next();
+            if token.kind != Kind::Space {
+                return token;
+            }
+        }
+    }
+
+    fn peek_non_space(&mut self) -> Token {
+        let token = self.next_non_space();
+        self.backup();
+        token
+    }
+
+    fn text(&self, token: &Token) -> &'a [u8] {
+        &self.shared.lexer.input[token.pos..token.end]
+    }
+
+    fn expect(&mut self, kind: Kind, context: &str) -> Result<Token, Error> {
+        let token = self.next_non_space();
+        if token.kind == kind {
+            Ok(token)
+        } else {
+            Err(self.unexpected(&token, context))
+        }
+    }
+
+    // Errors
+
+    fn error(&self, message: &str) -> Error {
+        let name = self.shared.source.name.to_string();
+        let line = self.tokens[0].line;
+        Error {
+            text: format!("template: {name}:{line}: {message}"),
+            kind: ErrorKind::Parse,
+            template: name,
+            line,
+            column: None,
+            cause: None,
+        }
+    }
+
+    fn unexpected(&self, token: &Token, context: &str) -> Error {
+        let shown = token.describe(self.shared.lexer.input);
+        if token.kind != Kind::Error {
+            return self.error(&format!("unexpected {shown} in {context}"));
+        }
+        if self.action_line == 0 || self.action_line == token.line {
+            return self.error(&shown);
+        }
+        let place = format!(" started at {}:{}", self.shared.source.name, self.action_line);
+        let action = if shown.ends_with(" action") {
+            ""
+        } else {
+            " in action"
+        };
+        self.error(&format!("{shown}{action}{place}"))
+    }
+
+    fn check_stack(&self) -> Result<(), Error> {
+        if self.shared.syntax.stack.exhausted() {
+            return Err(self.error("max expression depth exceeded"));
+        }
+        Ok(())
+    }
+
+    // Templates
+
+    /// Adds a finished tree. A second definition of a name is an error unless one of both is empty.
+    fn add(&mut self, name: Str, root: List) -> Result<(), Error> {
+        let tree = Rc::new(Tree {
+            name,
+            source: Rc::clone(&self.shared.source),
+            root,
+        });
+        let known = self.shared.trees.iter_mut().find(|known| known.name == tree.name);
+        match known {
+            None => self.shared.trees.push(tree),
+            Some(known) if is_empty(&known.root) => *known = tree,
+            Some(_) if is_empty(&tree.root) => {}
+            Some(_) => {
+                let name = quote_str(&tree.name);
+                return Err(self.error(&format!("template: multiple definition of template {name}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn top_level(&mut self) -> Result<List, Error> {
+        let mut list = List::new();
+        while self.peek().kind != Kind::Eof {
+            if self.peek().kind == Kind::LeftDelim {
+                let delimiter = self.next();
+                if self.next_non_space().kind == Kind::Define {
+                    Parser::new(self.shared).definition()?;
+                    continue;
+                }
+                self.backup2(delimiter);
+            }
+            match self.text_or_action()? {
+                Ok(node) => list.push(node),
+                Err(Ending::End) => return Err(self.error("unexpected {{end}}")),
+                Err(Ending::Else { .. }) => return Err(self.error("unexpected {{else}}")),
+            }
+        }
+        Ok(list)
+    }
+
+    /// After `define`.
+    fn definition(&mut self) -> Result<(), Error> {
+        let context = "define clause";
+        let token = self.next_non_space();
+        let name = self.template_name(&token, context)?;
+        self.expect(Kind::RightDelim, context)?;
+        let root = self.whole_list(context)?;
+        self.add(name, root)
+    }
+
+    /// A list that ends at `{{end}}`.
+    fn whole_list(&mut self, context: &str) -> Result<List, Error> {
+        match self.item_list()? {
+            (list, Ending::End) => Ok(list),
+            (_, Ending::Else { .. }) => Err(self.error(&format!("unexpected {{{{else}}}} in {context}"))),
+        }
+    }
+
+    fn template_name(&mut self, token: &Token, context: &str) -> Result<Str, Error> {
+        if !matches!(token.kind, Kind::String | Kind::RawString) {
+            return Err(self.unexpected(token, context));
+        }
+        unquote(self.text(token))
+            .map(Str::from)
+            .ok_or_else(|| self.error("invalid syntax"))
+    }
+
+    fn item_list(&mut self) -> Result<(List, Ending), Error> {
+        self.check_stack()?;
+        let mut list = List::new();
+        while self.peek_non_space().kind != Kind::Eof {
+            match self.text_or_action()? {
+                Ok(node) => list.push(node),
+                Err(ending) => return Ok((list, ending)),
+            }
+        }
+        Err(self.error("unexpected EOF"))
+    }
+
+    fn text_or_action(&mut self) -> Result<Result<Node, Ending>, Error> {
+        let token = self.next_non_space();
+        match token.kind {
+            Kind::Text => Ok(Ok(Node::Text(self.text(&token).into()))),
+            Kind::LeftDelim => {
+                self.action_line = token.line;
+                let node = self.action();
+                if node.is_ok() {
+                    self.action_line = 0;
+                }
+                node
+            }
+            _ => Err(self.unexpected(&token, "input")),
+        }
+    }
+
+    fn action(&mut self) -> Result<Result<Node, Ending>, Error> {
+        let token = self.next_non_space();
+        let node = match token.kind {
+            Kind::Block => self.block()?,
+            Kind::Break => {
+                self.loop_control("{{break}}")?;
+                Node::Break
+            }
+            Kind::Continue => {
+                self.loop_control("{{continue}}")?;
+                Node::Continue
+            }
+            Kind::Else => return self.otherwise().map(Err),
+            Kind::End => {
+                self.expect(Kind::RightDelim, "end")?;
+                return Ok(Err(Ending::End));
+            }
+            Kind::If => Node::If(Box::new(self.branch("if")?)),
+            Kind::Range => Node::Range(Box::new(self.branch("range")?)),
+            Kind::With => Node::With(Box::new(self.branch("with")?)),
+            Kind::Template => self.invocation()?,
+            _ => {
+                self.backup();
+                Node::Action(self.pipeline("command", Kind::RightDelim)?)
+            }
+        };
+        Ok(Ok(node))
+    }
+
+    fn loop_control(&mut self, shown: &str) -> Result<(), Error> {
+        let token = self.next_non_space();
+        if token.kind != Kind::RightDelim {
+            return Err(self.unexpected(&token, shown));
+        }
+        if self.range_depth == 0 {
+            return Err(self.error(&format!("{shown} outside {{{{range}}}}")));
+        }
+        Ok(())
+    }
+
+    fn otherwise(&mut self) -> Result<Ending, Error> {
+        if matches!(self.peek_non_space().kind, Kind::If | Kind::With) {
+            return Ok(Ending::Else { chained: true });
+        }
+        self.expect(Kind::RightDelim, "else")?;
+        Ok(Ending::Else { chained: false })
+    }
+
+    fn branch(&mut self, context: &str) -> Result<Branch, Error> {
+        let scope = self.variables.len();
+        let pipe = self.pipeline(context, Kind::RightDelim)?;
+        let depth = usize::from(context == "range");
+        self.range_depth += depth;
+        let (list, ending) = self.item_list()?;
+        self.range_depth -= depth;
+        let otherwise = match ending {
+            Ending::End => None,
+            Ending::Else { chained } => Some(self.else_list(context, chained)?),
+        };
+        self.variables.truncate(scope);
+        Ok(Branch {
+            pipe,
+            list,
+            otherwise,
+        })
+    }
+
+    /// `{{else if}}` in an `if` and `{{else with}}` in a `with` are a nested branch that shares the end.
+    fn else_list(&mut self, context: &str, chained: bool) -> Result<List, Error> {
+        if chained {
+            let kind = self.peek().kind;
+            if context == "if" && kind == Kind::If {
+                self.next();
+                return Ok(vec![Node::If(Box::new(self.branch("if")?))]);
+            }
+            if context == "with" && kind == Kind::With {
+                self.next();
+                return Ok(vec![Node::With(Box::new(self.branch("with")?))]);
+            }
+        }
+        match self.item_list()? {
+            (list, Ending::End) => Ok(list),
+            (_, Ending::Else { .. }) => Err(self.error("expected end; found {{else}}")),
+        }
+    }
+
+    fn block(&mut self) -> Result<Node, Error> {
+        let context = "block clause";
+        let token = self.next_non_space();
+        let name = self.template_name(&token, context)?;
+        let pipe = self.pipeline(context, Kind::RightDelim)?;
+        let mut inner = Parser::new(self.shared);
+        let root = inner.whole_list(context)?;
+        inner.add(name.clone(), root)?;
+        Ok(Node::Template(Box::new(Invocation {
+            pos: position(token.pos),
+            name,
+            pipe: Some(pipe),
+        })))
+    }
+
+    fn invocation(&mut self) -> Result<Node, Error> {
+        let context = "template clause";
+        let token = self.next_non_space();
+        let name = self.template_name(&token, context)?;
+        let mut pipe = None;
+        if self.next_non_space().kind != Kind::RightDelim {
+            self.backup();
+            pipe = Some(self.pipeline(context, Kind::RightDelim)?);
+        }
+        Ok(Node::Template(Box::new(Invocation {
+            pos: position(token.pos),
+            name,
+            pipe,
+        })))
+    }
+
+    // Pipelines
+
+    fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe, Error> {
+        self.check_stack()?;
+        let mut pipe = Pipe {
+            pos: position(self.peek_non_space().pos),
+            assign: false,
+            declared: Vec::new(),
+            commands: Vec::new(),
+        };
+        self.declarations(&mut pipe, context)?;
+        loop {
+            let token = self.next_non_space();
+            match token.kind {
+                kind if kind == end => {
+                    self.check_pipeline(&pipe, context)?;
+                    return Ok(pipe);
+                }
+                Kind::Bool
+                | Kind::CharConstant
+                | Kind::Complex
+                | Kind::Dot
+                | Kind::Field
+                | Kind::Identifier
+                | Kind::Number
+                | Kind::Nil
+                | Kind::RawString
+                | Kind::String
+                | Kind::Variable
+                | Kind::LeftParen => {
+                    self.backup();
+                    pipe.commands.push(self.command()?);
+                }
+                _ => return Err(self.unexpected(&token, context)),
+            }
+        }
+    }
+
+    fn declarations(&mut self, pipe: &mut Pipe, context: &str) -> Result<(), Error> {
+        loop {
+            let variable = self.peek_non_space();
+            if variable.kind != Kind::Variable {
+                return Ok(());
+            }
+            self.next();
+            let after = self.peek().clone();
+            let next = self.peek_non_space();
+            let comma = next.kind == Kind::Char && self.text(&next) == b",";
+            if matches!(next.kind, Kind::Assign | Kind::Declare) {
+                pipe.assign = next.kind == Kind::Assign;
+                self.next_non_space();
+                self.declare(pipe, &variable);
+                return Ok(());
+            }
+            if comma {
+                self.next_non_space();
+                self.declare(pipe, &variable);
+                if context == "range" && pipe.declared.len() < 2 {
+                    match self.peek_non_space().kind {
+                        Kind::Variable | Kind::RightDelim | Kind::RightParen => continue,
+                        _ => return Err(self.error("range can only initialize variables")),
+                    }
+                }
+                return Err(self.error(&format!("too many declarations in {context}")));
+            }
+            if after.kind == Kind::Space {
+                self.backup3(variable, after);
+            } else {
+                self.backup2(variable);
+            }
+            return Ok(());
+        }
+    }
+
+    fn declare(&mut self, pipe: &mut Pipe, token: &Token) {
+        let variable = self.variable(self.text(token));
+        self.variables.push(variable.id);
+        pipe.declared.push(variable);
+    }
+
+    fn variable(&mut self, name: &[u8]) -> Variable {
+        let name: Rc<str> = String::from_utf8_lossy(name).into();
+        let next = u32::try_from(self.shared.ids.len()).unwrap_or(u32::MAX);
+        let id = *self.shared.ids.entry(Rc::clone(&name)).or_insert(next);
+        Variable { id, name }
+    }
+
+    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), Error> {
+        if pipe.commands.is_empty() {
+            return Err(self.error(&format!("missing value for {context}")));
+        }
+        for (index, command) in pipe.commands.iter().enumerate().skip(1) {
+            if matches!(
+                command.args[0].term,
+                Term::Bool(_) | Term::Dot | Term::Nil | Term::Number(_) | Term::String { .. }
+            ) {
+                let stage = index + 1;
+                return Err(self.error(&format!("non executable command in pipeline stage {stage}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self) -> Result<Command, Error> {
+        let mut command = Command {
+            pos: position(self.peek_non_space().pos),
+            args: Vec::new(),
+        };
+        loop {
+            self.peek_non_space();
+            command.args.extend(self.operand()?);
+            let token = self.next();
+            match token.kind {
+                Kind::Space => continue,
+                Kind::RightDelim | Kind::RightParen => self.backup(),
+                Kind::Pipe => {}
+                _ => return Err(self.unexpected(&token, "operand")),
+            }
+            break;
+        }
+        if command.args.is_empty() {
+            return Err(self.error("empty command"));
+        }
+        Ok(command)
+    }
+
+    /// A term and the fields after it.
+    fn operand(&mut self) -> Result<Option<Operand>, Error> {
+        let Some(operand) = self.term()? else {
+            return Ok(None);
+        };
+        if self.peek().kind != Kind::Field {
+            return Ok(Some(operand));
+        }
+        let pos = position(self.peek().pos);
+        let mut fields = Vec::new();
+        while self.peek().kind == Kind::Field {
+            let token = self.next();
+            fields.push(Str::from(&self.text(&token)[1..]));
+        }
+        let term = match operand.term {
+            Term::Field(mut first) => {
+                first.append(&mut fields);
+                Term::Field(first)
+            }
+            Term::Variable(variable, mut first) => {
+                first.append(&mut fields);
+                Term::Variable(variable, first)
+            }
+            Term::Bool(_) | Term::String { .. } | Term::Number(_) | Term::Nil | Term::Dot => {
+                let mut shown = String::new();
+                operand.write(&mut shown);
+                let shown = quote_str(shown.as_bytes());
+                return Err(self.error(&format!("unexpected . after term {shown}")));
+            }
+            _ => Term::Chain(Box::new(operand), fields),
+        };
+        Ok(Some(Operand { pos, term }))
+    }
+
+    fn term(&mut self) -> Result<Option<Operand>, Error> {
+        let token = self.next_non_space();
+        let text = self.text_or_empty(&token);
+        let term = match token.kind {
+            Kind::Identifier => self.function(text)?,
+            Kind::Dot => Term::Dot,
+            Kind::Nil => Term::Nil,
+            Kind::Variable => {
+                let variable = self.variable(text);
+                if !self.variables.contains(&variable.id) {
+                    let name = quote_str(text);
+                    return Err(self.error(&format!("undefined variable {name}")));
+                }
+                Term::Variable(variable, Vec::new())
+            }
+            Kind::Field => Term::Field(vec![Str::from(&text[1..])]),
+            Kind::Bool => Term::Bool(text == b"true"),
+            Kind::CharConstant | Kind::Complex | Kind::Number => Term::Number(Box::new(
+                number::parse_number(text, token.kind).map_err(|message| self.error(&message))?,
+            )),
+            Kind::LeftParen => {
+                if self.paren_depth >= MAX_PARENS {
+                    return Err(self.error("max expression depth exceeded"));
+                }
+                self.paren_depth += 1;
+                let pipe = self.pipeline("parenthesized pipeline", Kind::RightParen)?;
+                self.paren_depth -= 1;
+                return Ok(Some(Operand {
+                    pos: pipe.pos,
+                    term: Term::Pipe(Box::new(pipe)),
+                }));
+            }
+            Kind::String | Kind::RawString => Term::String {
+                literal: String::from_utf8_lossy(text).into(),
+                value: Value::Str(unquote(text).ok_or_else(|| self.error("invalid syntax"))?.into()),
+            },
+            _ => {
+                self.backup();
+                return Ok(None);
+            }
+        };
+        Ok(Some(Operand {
+            pos: position(token.pos),
+            term,
+        }))
+    }
+
+    fn text_or_empty(&self, token: &Token) -> &'a [u8] {
+        self.shared
+            .lexer
+            .input
+            .get(token.pos..token.end)
+            .unwrap_or_default()
+    }
+
+    fn function(&self, name: &[u8]) -> Result<Term, Error> {
+        let name = String::from_utf8_lossy(name);
+        let callee = match self.shared.syntax.functions.get(&name) {
+            Some(function) => Some(Callee::Function(function.clone())),
+            None => Builtin::named(&name).map(Callee::Builtin),
+        };
+        match callee {
+            Some(callee) => Ok(Term::Function(name.into(), callee)),
+            None => Err(self.error(&format!("function {} not defined", quote_str(name.as_bytes())))),
+        }
+    }
+}
+
+/// Texts of 4 GiB and more are not templates.
+fn position(pos: usize) -> u32 {
+    u32::try_from(pos).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,222 @@
+//! The parsed form of a template, and how Go prints it back in messages.
+
+use std::{fmt::Write as _, rc::Rc};
+
+use crate::{
+    builtins::Builtin,
+    format::quote_str,
+    value::{Function, Str, Value},
+};
+
+/// One template: a file's text outside its definitions, or one definition.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    pub(crate) name: Str,
+    pub(crate) source: Rc<Source>,
+    pub(crate) root: List,
+}
+
+/// The text that trees were parsed from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The name it was parsed under: messages point into it.
+    pub(crate) name: Str,
+    pub(crate) text: Box<[u8]>,
+}
+
+impl Source {
+    /// Line (from 1) and column (bytes, from 0) of a byte.
+    pub(crate) fn place(&self, pos: u32) -> (usize, usize) {
+        let before = &self.text[..(pos as usize).min(self.text.len())];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count();
+        (line, column)
+    }
+}
+
+/// A sequence of text and actions.
+pub(crate) type List = Vec<Node>;
+
+#[derive(Debug)]
+pub(crate) enum Node {
+    Text(Box<[u8]>),
+    Action(Pipe),
+    If(Box<Branch>),
+    With(Box<Branch>),
+    Range(Box<Branch>),
+    Template(Box<Invocation>),
+    Break,
+    Continue,
+}
+
+/// `if`, `with` and `range`.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub(crate) pipe: Pipe,
+    pub(crate) list: List,
+    pub(crate) otherwise: Option<List>,
+}
+
+/// `{{template "name" pipe}}`
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) pos: u32,
+    pub(crate) name: Str,
+    pub(crate) pipe: Option<Pipe>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    pub(crate) pos: u32,
+    /// `=` instead of `:=`.
+    pub(crate) assign: bool,
+    pub(crate) declared: Vec<Variable>,
+    pub(crate) commands: Vec<Command>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(crate) pos: u32,
+    /// Never empty.
+    pub(crate) args: Vec<Operand>,
+}
+
+/// A variable's name, with a number that is equal for equal names of one text.
+#[derive(Debug, Clone)]
+pub(crate) struct Variable {
+    pub(crate) id: u32,
+    pub(crate) name: Rc<str>,
+}
+
+/// What `$` has as its number.
+pub(crate) const ROOT_VARIABLE: u32 = 0;
+
+/// Something that has a value, at a place.
+#[derive(Debug)]
+pub(crate) struct Operand {
+    pub(crate) pos: u32,
+    pub(crate) term: Term,
+}
+
+#[derive(Debug)]
+pub(crate) enum Term {
+    Dot,
+    Nil,
+    Bool(bool),
+    String { literal: Box<str>, value: Value },
+    Number(Box<Number>),
+    Field(Vec<Str>),
+    Variable(Variable, Vec<Str>),
+    Function(Rc<str>, Callee),
+    Chain(Box<Operand>, Vec<Str>),
+    Pipe(Box<Pipe>),
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone)]
+pub(crate) enum Callee {
+    Builtin(Builtin),
+    Function(Function),
+}
+
+/// A numeric constant in every form that its text allows.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Number {
+    pub(crate) text: Box<str>,
+    pub(crate) int: Option<i64>,
+    pub(crate) uint: Option<u64>,
+    pub(crate) float: Option<f64>,
+    pub(crate) complex: Option<(f64, f64)>,
+}
+
+/// Go: `parse.IsEmptyTree`: nothing but space and comments.
+pub(crate) fn is_empty(list: &[Node]) -> bool {
+    list.iter().all(|node| match node {
+        // Go trims Unicode space here; bytes that are not UTF-8 are not space.
+        Node::Text(text) => std::str::from_utf8(text).is_ok_and(|text| text.trim().is_empty()),
+        _ => false,
+    })
+}
+
+impl Pipe {
+    pub(crate) fn write(&self, out: &mut String) {
+        for (index, variable) in self.declared.iter().enumerate() {
+            if index > 0 {
+                out.push_str(", ");
+            }
+            out.push_str(&variable.name);
+        }
+        if !self.declared.is_empty() {
+            out.push_str(if self.assign { " = " } else { " := " });
+        }
+        for (index, command) in self.commands.iter().enumerate() {
+            if index > 0 {
+                out.push_str(" | ");
+            }
+            command.write(out);
+        }
+    }
+}
+
+impl Command {
+    pub(crate) fn write(&self, out: &mut String) {
+        for (index, arg) in self.args.iter().enumerate() {
+            if index > 0 {
+                out.push(' ');
+            }
+            arg.write_nested(out);
+        }
+    }
+}
+
+impl Operand {
+    pub(crate) fn write(&self, out: &mut String) {
+        match &self.term {
+            Term::Dot => out.push('.'),
+            Term::Nil => out.push_str("nil"),
+            Term::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Term::String { literal, .. } => out.push_str(literal),
+            Term::Number(number) => out.push_str(&number.text),
+            Term::Field(fields) => write_fields(out, fields),
+            Term::Variable(variable, fields) => {
+                out.push_str(&variable.name);
+                write_fields(out, fields);
+            }
+            Term::Function(name, _) => out.push_str(name),
+            Term::Chain(node, fields) => {
+                node.write_nested(out);
+                write_fields(out, fields);
+            }
+            Term::Pipe(pipe) => pipe.write(out),
+        }
+    }
+
+    /// With parentheses around a pipeline.
+    fn write_nested(&self, out: &mut String) {
+        if matches!(self.term, Term::Pipe(_)) {
+            out.push('(');
+            self.write(out);
+            out.push(')');
+        } else {
+            self.write(out);
+        }
+    }
+}
+
+impl Invocation {
+    pub(crate) fn write(&self, out: &mut String) {
+        let _ = write!(out, "{{{{template {}", quote_str(&self.name));
+        if let Some(pipe) = &self.pipe {
+            out.push(' ');
+            pipe.write(out);
+        }
+        out.push_str("}}");
+    }
+}
+
+fn write_fields(out: &mut String, fields: &[Str]) {
+    for field in fields {
+        out.push('.');
+        out.push_str(&field.to_lossy());
+    }
+}
