@@ -18,6 +18,8 @@ mod logic;
 mod merge;
 mod numbers;
 mod random;
+mod regex;
+pub mod semver;
 mod sha1;
 mod strings;
 
@@ -76,6 +78,8 @@ pub fn sprig(environment: &Rc<dyn Environment>) -> Functions {
     logic::register(&mut functions);
     numbers::register(&mut functions);
     random::register(&mut functions, environment);
+    regex::register(&mut functions);
+    semver::register(&mut functions);
     strings::register(&mut functions);
     functions
 }
