@@ -9,5 +9,5 @@ fn main() -> ExitCode {
     if let Some(code) = kiel::buildkit::engine::hidden_mode(&arguments) {
         return code;
     }
-    ExitCode::SUCCESS
+    kiel::cli::run(arguments)
 }

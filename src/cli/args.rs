@@ -146,7 +146,7 @@ pub(crate) struct LogArgs {
 }
 
 /// `90`, `90s`, `5m`, `1h30m`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
     }

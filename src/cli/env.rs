@@ -99,13 +99,6 @@ impl Environment {
         base.unwrap_or_else(std::env::temp_dir).join("kiel")
     }
 
-    /// The first program of that name in `PATH`.
-    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
-        std::env::split_paths(self.get("PATH")?)
-            .map(|folder| folder.join(name))
-            .find(|path| path.is_file())
-    }
-
     /// Lets every flag of a command and of those below it read its variables, and take `--flag=false` where it is a
     /// switch, as Go's flags do.
     pub(crate) fn connect(&self, command: Command) -> Command {

@@ -43,6 +43,7 @@ pub(crate) enum Param {
     Typed(Type),
 }
 
+/// In the order of the variants.
 const ALL: [(Builtin, &str); 19] = [
     (Builtin::And, "and"),
     (Builtin::Call, "call"),
@@ -463,4 +464,17 @@ fn escape_query(text: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_in_the_order_of_the_variants() {
+        for (builtin, name) in ALL {
+            assert_eq!(builtin.name(), name);
+            assert_eq!(Builtin::named(name), Some(builtin));
+        }
+    }
 }

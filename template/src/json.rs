@@ -23,7 +23,13 @@ pub struct JsonError(pub(crate) String);
 /// # Errors
 /// NaN, infinities, functions, complex numbers and cycles have no JSON.
 pub fn to_string(value: &Value) -> Result<String, JsonError> {
-    write(value, Format { escape_html: true, indent: None })
+    write(
+        value,
+        Format {
+            escape_html: true,
+            indent: None,
+        },
+    )
 }
 
 /// Go: `json.MarshalIndent(value, "", "  ")`.
@@ -31,7 +37,13 @@ pub fn to_string(value: &Value) -> Result<String, JsonError> {
 /// # Errors
 /// As [`to_string`].
 pub fn to_string_pretty(value: &Value) -> Result<String, JsonError> {
-    write(value, Format { escape_html: true, indent: Some("  ") })
+    write(
+        value,
+        Format {
+            escape_html: true,
+            indent: Some("  "),
+        },
+    )
 }
 
 /// Go: an encoder with `SetEscapeHTML(false)`, without its final line break.
@@ -39,7 +51,13 @@ pub fn to_string_pretty(value: &Value) -> Result<String, JsonError> {
 /// # Errors
 /// As [`to_string`].
 pub fn to_string_raw(value: &Value) -> Result<String, JsonError> {
-    write(value, Format { escape_html: false, indent: None })
+    write(
+        value,
+        Format {
+            escape_html: false,
+            indent: None,
+        },
+    )
 }
 
 #[derive(Clone, Copy)]
@@ -49,7 +67,11 @@ struct Format {
 }
 
 fn write(value: &Value, format: Format) -> Result<String, JsonError> {
-    let mut writer = Writer { out: String::new(), format, depth: 0 };
+    let mut writer = Writer {
+        out: String::new(),
+        format,
+        depth: 0,
+    };
     writer.value(value)?;
     Ok(writer.out)
 }
@@ -71,7 +93,10 @@ impl Writer {
             Value::Str(text) => self.text(text.as_bytes()),
             Value::Bytes(bytes) => self.text(STANDARD.encode(bytes).as_bytes()),
             Value::Complex(..) | Value::Func(_) => {
-                return Err(JsonError(format!("json: unsupported type: {}", value.type_name())));
+                return Err(JsonError(format!(
+                    "json: unsupported type: {}",
+                    value.type_name()
+                )));
             }
             Value::Object(object) => self.json(&object.to_json())?,
             Value::List(list) => match list.borrow() {
@@ -176,7 +201,9 @@ impl Writer {
     fn enter(&mut self, bracket: char, type_name: &str) -> Result<(), JsonError> {
         self.depth += 1;
         if self.depth > MAX_NESTING {
-            return Err(JsonError(format!("json: unsupported value: encountered a cycle via {type_name}")));
+            return Err(JsonError(format!(
+                "json: unsupported value: encountered a cycle via {type_name}"
+            )));
         }
         self.out.push(bracket);
         Ok(())
@@ -198,7 +225,8 @@ impl Writer {
     }
 
     fn colon(&mut self) {
-        self.out.push_str(if self.format.indent.is_some() { ": " } else { ":" });
+        self.out
+            .push_str(if self.format.indent.is_some() { ": " } else { ":" });
     }
 
     fn new_line(&mut self) {

@@ -110,7 +110,11 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let names = ["inf", "infinity"];
     if names.iter().any(|name| unsigned.eq_ignore_ascii_case(name)) {
-        return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY });
+        return Some(if text.starts_with('-') {
+            f64::NEG_INFINITY
+        } else {
+            f64::INFINITY
+        });
     }
     if text.eq_ignore_ascii_case("nan") {
         return Some(f64::NAN);

@@ -68,7 +68,10 @@ pub(super) fn elements(value: &Value) -> Option<Vec<Value>> {
     match value {
         Value::List(list) => Some(list.to_vec()),
         Value::Bytes(bytes) => Some(
-            bytes.iter().map(|byte| Value::Uint(u64::from(*byte), crate::value::UintKind::Uint8)).collect(),
+            bytes
+                .iter()
+                .map(|byte| Value::Uint(u64::from(*byte), crate::value::UintKind::Uint8))
+                .collect(),
         ),
         _ => None,
     }

@@ -14,7 +14,10 @@ pub(super) fn to_int64(value: &Value) -> i64 {
         Value::Float(number) => float_to_int(*number),
         Value::Bool(value) => i64::from(*value),
         Value::Str(text) => text.to_str().and_then(text_to_int).unwrap_or(0),
-        Value::Object(object) => object.integer().filter(|_| is_calendar(object.type_name())).unwrap_or(0),
+        Value::Object(object) => object
+            .integer()
+            .filter(|_| is_calendar(object.type_name()))
+            .unwrap_or(0),
         _ => 0,
     }
 }
@@ -37,10 +40,17 @@ fn is_calendar(type_name: &str) -> bool {
 }
 
 /// Go on amd64: what does not fit becomes the least integer.
-#[allow(clippy::cast_possible_truncation, reason = "the range is checked before the cast")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the range is checked before the cast"
+)]
 fn float_to_int(number: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if (-LIMIT..LIMIT).contains(&number) { number as i64 } else { i64::MIN }
+    if (-LIMIT..LIMIT).contains(&number) {
+        number as i64
+    } else {
+        i64::MIN
+    }
 }
 
 /// `strconv.ParseInt(text, 0, 0)` after a fraction of zeros has been cut off.

@@ -24,14 +24,31 @@ impl Decimal {
         let text = format!("{:e}", value.abs());
         let (mantissa, exponent) = text.split_once('e')?;
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let digits = whole.bytes().chain(fraction.bytes()).rev().map(|byte| byte - b'0').collect();
+        let digits = whole
+            .bytes()
+            .chain(fraction.bytes())
+            .rev()
+            .map(|byte| byte - b'0')
+            .collect();
         let exponent = exponent.parse::<i32>().ok()? - i32::try_from(fraction.len()).ok()?;
-        Some(Self { negative: value < 0.0, digits, exponent }.trimmed())
+        Some(
+            Self {
+                negative: value < 0.0,
+                digits,
+                exponent,
+            }
+            .trimmed(),
+        )
     }
 
     /// The nearest float.
     pub(super) fn to_float(&self) -> f64 {
-        let digits: String = self.digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect();
+        let digits: String = self
+            .digits
+            .iter()
+            .rev()
+            .map(|digit| char::from(b'0' + digit))
+            .collect();
         let sign = if self.negative { "-" } else { "" };
         let digits = if digits.is_empty() { "0" } else { &digits };
         let value = format!("{sign}{digits}e{}", self.exponent).parse().unwrap_or(0.0);
@@ -49,7 +66,12 @@ impl Decimal {
         } else {
             (self.negative, difference(&a, &b))
         };
-        Ok(Self { negative, digits, exponent }.trimmed())
+        Ok(Self {
+            negative,
+            digits,
+            exponent,
+        }
+        .trimmed())
     }
 
     /// The difference.
@@ -72,7 +94,12 @@ impl Decimal {
             digits[i + other.digits.len()] += carry;
         }
         let negative = self.negative != other.negative;
-        Ok(Self { negative, digits, exponent: self.exponent + other.exponent }.trimmed())
+        Ok(Self {
+            negative,
+            digits,
+            exponent: self.exponent + other.exponent,
+        }
+        .trimmed())
     }
 
     /// The quotient with 16 places, halves rounded away from zero.
@@ -96,7 +123,12 @@ impl Decimal {
             digits = sum(&digits, &[1]);
         }
         let negative = self.negative != other.negative;
-        Ok(Self { negative, digits, exponent: -DIVISION_PLACES }.trimmed())
+        Ok(Self {
+            negative,
+            digits,
+            exponent: -DIVISION_PLACES,
+        }
+        .trimmed())
     }
 
     /// The digits when the exponent is `exponent`, which is not larger than the own one.
@@ -127,7 +159,9 @@ fn trim(digits: &mut Vec<u8>) {
 }
 
 fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    a.len().cmp(&b.len()).then_with(|| a.iter().rev().cmp(b.iter().rev()))
+    a.len()
+        .cmp(&b.len())
+        .then_with(|| a.iter().rev().cmp(b.iter().rev()))
 }
 
 fn sum(a: &[u8], b: &[u8]) -> Vec<u8> {

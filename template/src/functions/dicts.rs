@@ -16,7 +16,9 @@ pub(super) fn register(functions: &mut Functions) {
         Ok(Value::Map(Map::typed(&crate::value::ANY_MAP, entries)))
     });
     functions.add("get", &[MAP, STRING], |_, args| {
-        Ok(map(args, 0).get(text(args, 1)).unwrap_or_else(|| Value::string("")))
+        Ok(map(args, 0)
+            .get(text(args, 1))
+            .unwrap_or_else(|| Value::string("")))
     });
     functions.add("set", &[MAP, STRING, ANY], |_, args| {
         let target = map(args, 0);
@@ -30,33 +32,60 @@ pub(super) fn register(functions: &mut Functions) {
         target.remove(text(args, 1));
         Ok(plain(target))
     });
-    functions.add("hasKey", &[MAP, STRING], |_, args| boolean(map(args, 0).contains_key(text(args, 1))));
+    functions.add("hasKey", &[MAP, STRING], |_, args| {
+        boolean(map(args, 0).contains_key(text(args, 1)))
+    });
     functions.add_variadic("pluck", &[STRING], MAP, |_, args| {
         let key = text(args, 0);
-        list(rest(args, 1).iter().filter_map(|each| each.as_map()?.get(key)).collect())
+        list(
+            rest(args, 1)
+                .iter()
+                .filter_map(|each| each.as_map()?.get(key))
+                .collect(),
+        )
     });
     functions.add_variadic("keys", &[], MAP, |_, args| {
         // Go gives no order; ours is the sorted one.
-        let keys = args.iter().filter_map(Value::as_map).flat_map(Map::keys).map(Value::Str).collect();
+        let keys = args
+            .iter()
+            .filter_map(Value::as_map)
+            .flat_map(Map::keys)
+            .map(Value::Str)
+            .collect();
         Ok(Value::List(List::typed(&STRING_SLICE, keys)))
     });
     functions.add("values", &[MAP], |_, args| {
-        list(map(args, 0).to_vec().into_iter().map(|(_, value)| value).collect())
+        list(
+            map(args, 0)
+                .to_vec()
+                .into_iter()
+                .map(|(_, value)| value)
+                .collect(),
+        )
     });
     functions.add_variadic("pick", &[MAP], STRING, |_, args| {
         let source = map(args, 0);
         let names = rest(args, 1).iter().filter_map(Value::as_bytes);
-        Ok(Value::map(names.filter_map(|name| Some((Str::from(name), source.get(name)?)))))
+        Ok(Value::map(
+            names.filter_map(|name| Some((Str::from(name), source.get(name)?))),
+        ))
     });
     functions.add_variadic("omit", &[MAP], STRING, |_, args| {
         let kept = map(args, 0).to_vec();
-        let dropped = |name: &Str| rest(args, 1).iter().any(|each| each.as_bytes() == Some(name.as_bytes()));
+        let dropped = |name: &Str| {
+            rest(args, 1)
+                .iter()
+                .any(|each| each.as_bytes() == Some(name.as_bytes()))
+        };
         Ok(Value::map(kept.into_iter().filter(|(name, _)| !dropped(name))))
     });
     functions.add_variadic("dig", &[], ANY, |_, args| dig(args));
-    for (name, overwrite) in
-        [("merge", false), ("mustMerge", false), ("mergeOverwrite", true), ("mustMergeOverwrite", true)]
-    {
+    for (name, overwrite) in [
+        ("merge", false),
+        ("mustMerge", false),
+        ("mergeOverwrite", true),
+        ("mustMergeOverwrite", true),
+    ] {
         functions.add_variadic(name, &[MAP], MAP, move |_, args| {
             let mut target = map(args, 0);
             if target.is_nil() && args.len() > 1 {
@@ -94,7 +123,9 @@ fn dig(args: &[Value]) -> Outcome {
     }
     let last = keys.len() - 1;
     for (depth, key) in keys.into_iter().enumerate() {
-        let Some(step) = current.get(key) else { return Ok(default.clone()) };
+        let Some(step) = current.get(key) else {
+            return Ok(default.clone());
+        };
         if depth == last {
             return Ok(step);
         }

@@ -9,23 +9,37 @@ use crate::value::{Functions, Value};
 use super::args::{STRING, string, text};
 
 pub(super) fn register(functions: &mut Functions) {
-    functions.add("b64enc", &[STRING], |_, args| string(STANDARD.encode(text(args, 0))));
+    functions.add("b64enc", &[STRING], |_, args| {
+        string(STANDARD.encode(text(args, 0)))
+    });
     functions.add("b64dec", &[STRING], |_, args| {
         // Go: the error's text is the result.
-        string(decode_base64(text(args, 0)).unwrap_or_else(|at| {
-            format!("illegal base64 data at input byte {at}").into_bytes()
-        }))
+        string(
+            decode_base64(text(args, 0))
+                .unwrap_or_else(|at| format!("illegal base64 data at input byte {at}").into_bytes()),
+        )
     });
-    functions.add("b32enc", &[STRING], |_, args| string(encode_base32(text(args, 0))));
+    functions.add("b32enc", &[STRING], |_, args| {
+        string(encode_base32(text(args, 0)))
+    });
     functions.add("b32dec", &[STRING], |_, args| {
-        string(decode_base32(text(args, 0)).unwrap_or_else(|at| {
-            format!("illegal base32 data at input byte {at}").into_bytes()
-        }))
+        string(
+            decode_base32(text(args, 0))
+                .unwrap_or_else(|at| format!("illegal base32 data at input byte {at}").into_bytes()),
+        )
     });
-    functions.add("sha256sum", &[STRING], |_, args| string(hex::encode(Sha256::digest(text(args, 0)))));
-    functions.add("sha512sum", &[STRING], |_, args| string(hex::encode(Sha512::digest(text(args, 0)))));
-    functions.add("sha1sum", &[STRING], |_, args| string(hex::encode(super::sha1::digest(text(args, 0)))));
-    functions.add("adler32sum", &[STRING], |_, args| Ok(Value::string(adler32(text(args, 0)).to_string())));
+    functions.add("sha256sum", &[STRING], |_, args| {
+        string(hex::encode(Sha256::digest(text(args, 0))))
+    });
+    functions.add("sha512sum", &[STRING], |_, args| {
+        string(hex::encode(Sha512::digest(text(args, 0))))
+    });
+    functions.add("sha1sum", &[STRING], |_, args| {
+        string(hex::encode(super::sha1::digest(text(args, 0))))
+    });
+    functions.add("adler32sum", &[STRING], |_, args| {
+        Ok(Value::string(adler32(text(args, 0)).to_string()))
+    });
 }
 
 fn adler32(bytes: &[u8]) -> u32 {
@@ -88,7 +102,11 @@ pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, usize> {
 }
 
 fn bytes_of(group: [u8; 4]) -> [u8; 3] {
-    [group[0] << 2 | group[1] >> 4, group[1] << 4 | group[2] >> 2, group[2] << 6 | group[3]]
+    [
+        group[0] << 2 | group[1] >> 4,
+        group[1] << 4 | group[2] >> 2,
+        group[2] << 6 | group[3],
+    ]
 }
 
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -102,24 +120,37 @@ fn encode_base32(bytes: &[u8]) -> String {
         let digits = (chunk.len() * 8).div_ceil(5);
         for place in 0..8 {
             let digit = (bits >> (35 - 5 * place) & 31) as usize;
-            out.push(if place < digits { char::from(BASE32[digit]) } else { '=' });
+            out.push(if place < digits {
+                char::from(BASE32[digit])
+            } else {
+                '='
+            });
         }
     }
     out
 }
 
 fn decode_base32(text: &[u8]) -> Result<Vec<u8>, usize> {
-    let dense: Vec<u8> = text.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
+    let dense: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|byte| !matches!(byte, b'\n' | b'\r'))
+        .collect();
     let mut out = Vec::new();
     for (group, digits) in dense.chunks(8).enumerate() {
         let start = group * 8;
-        let length = digits.iter().position(|byte| *byte == b'=').unwrap_or(digits.len());
+        let length = digits
+            .iter()
+            .position(|byte| *byte == b'=')
+            .unwrap_or(digits.len());
         let last = start + 8 >= dense.len();
         let padding_fits = digits[length..].iter().all(|byte| *byte == b'=');
         let whole = digits.len() == 8 && (length == 8 || last && padding_fits);
         let mut bits = 0u64;
         for (place, byte) in digits[..length].iter().enumerate() {
-            let Some(digit) = BASE32.iter().position(|digit| digit == byte) else { return Err(start + place) };
+            let Some(digit) = BASE32.iter().position(|digit| digit == byte) else {
+                return Err(start + place);
+            };
             bits |= (digit as u64) << (35 - 5 * place);
         }
         if !whole || matches!(length, 1 | 3 | 6) {

@@ -34,11 +34,17 @@ pub(super) fn register(functions: &mut Functions, environment: &Rc<dyn Environme
         Ok(other) => error_map(&mismatch(&other, "map[string]interface {}", true)),
         Err(error) => error_map(&error),
     });
-    functions.add("fromYamlArray", &[STRING], |_, args| match read_yaml(text(args, 0)) {
-        Ok(value @ Value::List(_)) => Ok(value),
-        Ok(Value::Nil) => Ok(Value::list(Vec::new())),
-        Ok(other) => Ok(Value::list(vec![Value::string(mismatch(&other, "[]interface {}", true))])),
-        Err(error) => Ok(Value::list(vec![Value::string(error)])),
+    functions.add("fromYamlArray", &[STRING], |_, args| {
+        match read_yaml(text(args, 0)) {
+            Ok(value @ Value::List(_)) => Ok(value),
+            Ok(Value::Nil) => Ok(Value::list(Vec::new())),
+            Ok(other) => Ok(Value::list(vec![Value::string(mismatch(
+                &other,
+                "[]interface {}",
+                true,
+            ))])),
+            Err(error) => Ok(Value::list(vec![Value::string(error)])),
+        }
     });
     functions.add("required", &[STRING, ANY], |_, args| match &args[1] {
         Value::Nil => marked(text(args, 0)),
@@ -66,28 +72,40 @@ fn register_json(functions: &mut Functions) {
         ("toJson", "mustToJson", json::to_string as Write),
         ("toPrettyJson", "mustToPrettyJson", json::to_string_pretty),
     ] {
-        functions.add(name, &[ANY], move |_, args| string(write(&args[0]).unwrap_or_default()));
+        functions.add(name, &[ANY], move |_, args| {
+            string(write(&args[0]).unwrap_or_default())
+        });
         functions.add(strict_name, &[ANY], move |_, args| strict(write(&args[0])));
     }
     for name in ["toRawJson", "mustToRawJson"] {
         functions.add(name, &[ANY], |_, args| strict(json::to_string_raw(&args[0])));
     }
-    functions.add("mustFromJson", &[STRING], |_, args| match json::from_str(text(args, 0)) {
-        Ok(value) => Ok(value),
-        Err(error) => fail(error.to_string()),
+    functions.add("mustFromJson", &[STRING], |_, args| {
+        match json::from_str(text(args, 0)) {
+            Ok(value) => Ok(value),
+            Err(error) => fail(error.to_string()),
+        }
     });
-    functions.add("fromJson", &[STRING], |_, args| match json::from_str(text(args, 0)) {
-        Ok(value @ Value::Map(_)) => Ok(value),
-        // Go: null makes the map nil.
-        Ok(Value::Nil) => Ok(Value::Map(Map::nil(&crate::value::ANY_MAP))),
-        Ok(other) => error_map(&mismatch(&other, "map[string]interface {}", false)),
-        Err(error) => error_map(&error.to_string()),
+    functions.add("fromJson", &[STRING], |_, args| {
+        match json::from_str(text(args, 0)) {
+            Ok(value @ Value::Map(_)) => Ok(value),
+            // Go: null makes the map nil.
+            Ok(Value::Nil) => Ok(Value::Map(Map::nil(&crate::value::ANY_MAP))),
+            Ok(other) => error_map(&mismatch(&other, "map[string]interface {}", false)),
+            Err(error) => error_map(&error.to_string()),
+        }
     });
-    functions.add("fromJsonArray", &[STRING], |_, args| match json::from_str(text(args, 0)) {
-        Ok(value @ Value::List(_)) => Ok(value),
-        Ok(Value::Nil) => super::args::nil_list(),
-        Ok(other) => Ok(Value::list(vec![Value::string(mismatch(&other, "[]interface {}", false))])),
-        Err(error) => Ok(Value::list(vec![Value::string(error.to_string())])),
+    functions.add("fromJsonArray", &[STRING], |_, args| {
+        match json::from_str(text(args, 0)) {
+            Ok(value @ Value::List(_)) => Ok(value),
+            Ok(Value::Nil) => super::args::nil_list(),
+            Ok(other) => Ok(Value::list(vec![Value::string(mismatch(
+                &other,
+                "[]interface {}",
+                false,
+            ))])),
+            Err(error) => Ok(Value::list(vec![Value::string(error.to_string())])),
+        }
     });
 }
 
@@ -104,7 +122,9 @@ fn read_yaml(bytes: &[u8]) -> Result<Value, String> {
         Err(error) => {
             let problem = match (error.error_len(), bytes.get(error.valid_up_to())) {
                 (None, _) => "incomplete UTF-8 octet sequence",
-                (Some(1), Some(0xc0 | 0xc1 | 0xf5..)) | (_, Some(0x80..=0xbf)) => "invalid leading UTF-8 octet",
+                (Some(1), Some(0xc0 | 0xc1 | 0xf5..)) | (_, Some(0x80..=0xbf)) => {
+                    "invalid leading UTF-8 octet"
+                }
                 _ => "invalid trailing UTF-8 octet",
             };
             Err(format!("error converting YAML to JSON: yaml: {problem}"))
@@ -124,7 +144,11 @@ fn mismatch(value: &Value, wanted: &str, from_yaml: bool) -> String {
         Value::Map(_) => "object",
         _ => "number",
     };
-    let prefix = if from_yaml { "error unmarshaling JSON: while decoding JSON: " } else { "" };
+    let prefix = if from_yaml {
+        "error unmarshaling JSON: while decoding JSON: "
+    } else {
+        ""
+    };
     format!("{prefix}json: cannot unmarshal {found} into Go value of type {wanted}")
 }
 

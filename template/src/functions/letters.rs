@@ -18,7 +18,11 @@ pub(super) fn upper(character: char) -> char {
 /// Go: `unicode.ToLower`.
 pub(super) fn lower(character: char) -> char {
     // The full mapping of the dotted I has two characters.
-    if character == '\u{130}' { 'i' } else { only(character.to_lowercase()).unwrap_or(character) }
+    if character == '\u{130}' {
+        'i'
+    } else {
+        only(character.to_lowercase()).unwrap_or(character)
+    }
 }
 
 /// Go: `unicode.ToTitle`.

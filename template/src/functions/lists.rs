@@ -71,7 +71,9 @@ fn register_ends(functions: &mut Functions) {
         });
     }
     functions.add("sortAlpha", &[ANY], |_, args| sort_alpha(&args[0]));
-    functions.add("toStrings", &[ANY], |_, args| Ok(Value::strings(strslice(&args[0]))));
+    functions.add("toStrings", &[ANY], |_, args| {
+        Ok(Value::strings(strslice(&args[0])))
+    });
     functions.add("join", &[super::args::STRING, ANY], |_, args| {
         let parts = strslice(&args[1]);
         string(parts.join(super::args::text(args, 0)))
@@ -110,7 +112,10 @@ fn register_filters(functions: &mut Functions) {
             if args[1].is_nil() {
                 return boolean(false);
             }
-            boolean(holds(&elements_or(&args[1], "Cannot find has on type")?, &args[0]))
+            boolean(holds(
+                &elements_or(&args[1], "Cannot find has on type")?,
+                &args[0],
+            ))
         });
     }
 }
@@ -129,7 +134,11 @@ fn register_parts(functions: &mut Functions) {
                 None => return fail(format!("Cannot concat type {} as list", part.kind())),
             }
         }
-        if joined.is_empty() { nil_list() } else { list(joined) }
+        if joined.is_empty() {
+            nil_list()
+        } else {
+            list(joined)
+        }
     });
     for name in ["chunk", "mustChunk"] {
         functions.add(name, &[INT, ANY], |_, args| chunk(args));
@@ -185,6 +194,9 @@ fn chunk(args: &[Value]) -> Outcome {
         Ok(size) if size > 0 => size,
         _ => return fail("runtime error: makeslice: len out of range"),
     };
-    let chunks = items.chunks(size).map(|part| Value::list(part.to_vec())).collect();
+    let chunks = items
+        .chunks(size)
+        .map(|part| Value::list(part.to_vec()))
+        .collect();
     Ok(Value::List(List::typed(&ANY_SLICES, chunks)))
 }

@@ -12,7 +12,11 @@ pub(super) fn register(functions: &mut Functions) {
     });
     functions.add("empty", &[ANY], |_, args| boolean(is_empty(&args[0])));
     functions.add_variadic("coalesce", &[], ANY, |_, args| {
-        Ok(args.iter().find(|value| !is_empty(value)).cloned().unwrap_or_default())
+        Ok(args
+            .iter()
+            .find(|value| !is_empty(value))
+            .cloned()
+            .unwrap_or_default())
     });
     functions.add_variadic("all", &[], ANY, |_, args| boolean(!args.iter().any(is_empty)));
     functions.add_variadic("any", &[], ANY, |_, args| boolean(!args.iter().all(is_empty)));
@@ -33,7 +37,9 @@ pub(super) fn register(functions: &mut Functions) {
     functions.add("kindIs", &[STRING, ANY], |_, args| {
         boolean(text(args, 0) == args[1].kind().to_string().as_bytes())
     });
-    functions.add("deepEqual", &[ANY, ANY], |_, args| boolean(args[0].deep_equal(&args[1])));
+    functions.add("deepEqual", &[ANY, ANY], |_, args| {
+        boolean(args[0].deep_equal(&args[1]))
+    });
     functions.add("deepCopy", &[ANY], |_, args| deep_copy(&args[0]));
     functions.add("mustDeepCopy", &[ANY], |_, args| deep_copy(&args[0]));
 }

@@ -15,11 +15,17 @@ const MAX_SEQUENCE: i64 = 50_000_000;
 pub(super) fn register(functions: &mut Functions) {
     functions.add("int", &[ANY], |_, args| Ok(Value::int(to_int64(&args[0]))));
     functions.add("int64", &[ANY], |_, args| Ok(Value::int64(to_int64(&args[0]))));
-    functions.add("float64", &[ANY], |_, args| Ok(Value::Float(to_float64(&args[0]))));
-    functions.add("atoi", &[STRING], |_, args| Ok(Value::int(number::atoi(text(args, 0)).unwrap_or(0))));
+    functions.add("float64", &[ANY], |_, args| {
+        Ok(Value::Float(to_float64(&args[0])))
+    });
+    functions.add("atoi", &[STRING], |_, args| {
+        Ok(Value::int(number::atoi(text(args, 0)).unwrap_or(0)))
+    });
     functions.add("toDecimal", &[ANY], |_, args| {
         let octal = printed(&args[0]);
-        let parsed = octal.to_str().and_then(|octal| i64::from_str_radix(octal, 8).ok());
+        let parsed = octal
+            .to_str()
+            .and_then(|octal| i64::from_str_radix(octal, 8).ok());
         Ok(Value::int64(parsed.unwrap_or(0)))
     });
     register_whole(functions);
@@ -28,18 +34,26 @@ pub(super) fn register(functions: &mut Functions) {
 }
 
 fn register_whole(functions: &mut Functions) {
-    functions.add("add1", &[ANY], |_, args| Ok(Value::int64(to_int64(&args[0]).wrapping_add(1))));
+    functions.add("add1", &[ANY], |_, args| {
+        Ok(Value::int64(to_int64(&args[0]).wrapping_add(1)))
+    });
     functions.add_variadic("add", &[], ANY, |_, args| whole(0, args, i64::wrapping_add));
-    functions.add("sub", &[ANY, ANY], |_, args| whole(to_int64(&args[0]), rest(args, 1), i64::wrapping_sub));
+    functions.add("sub", &[ANY, ANY], |_, args| {
+        whole(to_int64(&args[0]), rest(args, 1), i64::wrapping_sub)
+    });
     functions.add_variadic("mul", &[ANY], ANY, |_, args| {
         whole(to_int64(&args[0]), rest(args, 1), i64::wrapping_mul)
     });
     functions.add("div", &[ANY, ANY], |_, args| divided(args, i64::wrapping_div));
     functions.add("mod", &[ANY, ANY], |_, args| divided(args, i64::wrapping_rem));
     for name in ["max", "biggest"] {
-        functions.add_variadic(name, &[ANY], ANY, |_, args| whole(to_int64(&args[0]), rest(args, 1), i64::max));
+        functions.add_variadic(name, &[ANY], ANY, |_, args| {
+            whole(to_int64(&args[0]), rest(args, 1), i64::max)
+        });
     }
-    functions.add_variadic("min", &[ANY], ANY, |_, args| whole(to_int64(&args[0]), rest(args, 1), i64::min));
+    functions.add_variadic("min", &[ANY], ANY, |_, args| {
+        whole(to_int64(&args[0]), rest(args, 1), i64::min)
+    });
 }
 
 fn whole(start: i64, operands: &[Value], apply: fn(i64, i64) -> i64) -> Outcome {
@@ -54,10 +68,18 @@ fn divided(args: &[Value], apply: fn(i64, i64) -> i64) -> Outcome {
 }
 
 fn register_fractions(functions: &mut Functions) {
-    functions.add_variadic("maxf", &[ANY], ANY, |_, args| extreme(args, |a, b| a.total_cmp(&b).is_lt()));
-    functions.add_variadic("minf", &[ANY], ANY, |_, args| extreme(args, |a, b| a.total_cmp(&b).is_gt()));
-    functions.add("floor", &[ANY], |_, args| Ok(Value::Float(to_float64(&args[0]).floor())));
-    functions.add("ceil", &[ANY], |_, args| Ok(Value::Float(to_float64(&args[0]).ceil())));
+    functions.add_variadic("maxf", &[ANY], ANY, |_, args| {
+        extreme(args, |a, b| a.total_cmp(&b).is_lt())
+    });
+    functions.add_variadic("minf", &[ANY], ANY, |_, args| {
+        extreme(args, |a, b| a.total_cmp(&b).is_gt())
+    });
+    functions.add("floor", &[ANY], |_, args| {
+        Ok(Value::Float(to_float64(&args[0]).floor()))
+    });
+    functions.add("ceil", &[ANY], |_, args| {
+        Ok(Value::Float(to_float64(&args[0]).ceil()))
+    });
     functions.add_variadic("round", &[ANY, INT], Type::Float64, |_, args| {
         let round_on = match args.get(2) {
             Some(Value::Float(round_on)) => *round_on,
@@ -65,11 +87,21 @@ fn register_fractions(functions: &mut Functions) {
         };
         Ok(Value::Float(round(to_float64(&args[0]), int(args, 1), round_on)))
     });
-    functions.add("add1f", &[ANY], |_, args| decimal(&args[0], &[Value::Float(1.0)], Decimal::add));
-    functions.add_variadic("addf", &[], ANY, |_, args| decimal(&Value::Float(0.0), args, Decimal::add));
-    functions.add_variadic("subf", &[ANY], ANY, |_, args| decimal(&args[0], rest(args, 1), Decimal::sub));
-    functions.add_variadic("mulf", &[ANY], ANY, |_, args| decimal(&args[0], rest(args, 1), Decimal::mul));
-    functions.add_variadic("divf", &[ANY], ANY, |_, args| decimal(&args[0], rest(args, 1), Decimal::div));
+    functions.add("add1f", &[ANY], |_, args| {
+        decimal(&args[0], &[Value::Float(1.0)], Decimal::add)
+    });
+    functions.add_variadic("addf", &[], ANY, |_, args| {
+        decimal(&Value::Float(0.0), args, Decimal::add)
+    });
+    functions.add_variadic("subf", &[ANY], ANY, |_, args| {
+        decimal(&args[0], rest(args, 1), Decimal::sub)
+    });
+    functions.add_variadic("mulf", &[ANY], ANY, |_, args| {
+        decimal(&args[0], rest(args, 1), Decimal::mul)
+    });
+    functions.add_variadic("divf", &[ANY], ANY, |_, args| {
+        decimal(&args[0], rest(args, 1), Decimal::div)
+    });
 }
 
 /// Go: `math.Max` and `math.Min`: one NaN makes the result NaN.
@@ -92,7 +124,11 @@ fn extreme(args: &[Value], replaces: fn(f64, f64) -> bool) -> Outcome {
 fn round(value: f64, places: i64, round_on: f64) -> f64 {
     let power = 10f64.powi(i32::try_from(places).unwrap_or(if places < 0 { i32::MIN } else { i32::MAX }));
     let shifted = power * value;
-    let rounded = if shifted.fract() >= round_on { shifted.ceil() } else { shifted.floor() };
+    let rounded = if shifted.fract() >= round_on {
+        shifted.ceil()
+    } else {
+        shifted.floor()
+    };
     rounded / power
 }
 

@@ -30,7 +30,9 @@ pub(super) fn register(functions: &mut Functions, environment: &Rc<dyn Environme
         });
     }
     let source = environment.clone();
-    functions.add("randInt", &[INT, INT], move |_, args| rand_int(&*source, int(args, 0), int(args, 1)));
+    functions.add("randInt", &[INT, INT], move |_, args| {
+        rand_int(&*source, int(args, 0), int(args, 1))
+    });
     let source = environment.clone();
     functions.add("randBytes", &[INT], move |_, args| {
         let Ok(count) = usize::try_from(int(args, 0)) else {
@@ -62,7 +64,9 @@ fn rand_int(environment: &dyn Environment, least: i64, limit: i64) -> Outcome {
     if span <= 0 {
         return fail("invalid argument to Intn");
     }
-    Ok(Value::int(least.wrapping_add(below(environment, span.unsigned_abs()).cast_signed())))
+    Ok(Value::int(least.wrapping_add(
+        below(environment, span.unsigned_abs()).cast_signed(),
+    )))
 }
 
 /// A number below `limit`, each equally likely. `limit` is at least 1.
@@ -83,6 +87,12 @@ fn uuid(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let digits = hex::encode(bytes);
-    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+    let parts = [
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..],
+    ];
     parts.join("-")
 }

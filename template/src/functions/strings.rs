@@ -24,11 +24,21 @@ pub(super) fn register(functions: &mut Functions) {
     functions.add("replace", &[STRING, STRING, STRING], |_, args| {
         string(replace(text(args, 2), text(args, 0), text(args, 1)))
     });
-    functions.add("repeat", &[INT, STRING], |_, args| string(repeat(text(args, 1), int(args, 0))?));
-    functions.add("indent", &[INT, STRING], |_, args| string(indent(int(args, 0), text(args, 1), false)?));
-    functions.add("nindent", &[INT, STRING], |_, args| string(indent(int(args, 0), text(args, 1), true)?));
-    functions.add("trunc", &[INT, STRING], |_, args| string(trunc(int(args, 0), text(args, 1))));
-    functions.add("substr", &[INT, INT, STRING], |_, args| substr(int(args, 0), int(args, 1), text(args, 2)));
+    functions.add("repeat", &[INT, STRING], |_, args| {
+        string(repeat(text(args, 1), int(args, 0))?)
+    });
+    functions.add("indent", &[INT, STRING], |_, args| {
+        string(indent(int(args, 0), text(args, 1), false)?)
+    });
+    functions.add("nindent", &[INT, STRING], |_, args| {
+        string(indent(int(args, 0), text(args, 1), true)?)
+    });
+    functions.add("trunc", &[INT, STRING], |_, args| {
+        string(trunc(int(args, 0), text(args, 1)))
+    });
+    functions.add("substr", &[INT, INT, STRING], |_, args| {
+        substr(int(args, 0), int(args, 1), text(args, 2))
+    });
     functions.add("toString", &[ANY], |_, args| Ok(Value::Str(strval(&args[0]))));
     functions.add("plural", &[STRING, STRING, INT], |_, args| {
         Ok(args[usize::from(int(args, 2) != 1)].clone())
@@ -58,7 +68,12 @@ fn register_trims(functions: &mut Functions) {
         string(whole.strip_prefix(text(args, 0)).unwrap_or(whole))
     });
     functions.add("nospace", &[STRING], |_, args| {
-        string(utf8(args, 0).chars().filter(|character| !is_space(*character)).collect::<String>())
+        string(
+            utf8(args, 0)
+                .chars()
+                .filter(|character| !is_space(*character))
+                .collect::<String>(),
+        )
     });
 }
 
@@ -66,8 +81,12 @@ fn register_tests(functions: &mut Functions) {
     functions.add("contains", &[STRING, STRING], |_, args| {
         boolean(find(text(args, 1), text(args, 0)).is_some())
     });
-    functions.add("hasPrefix", &[STRING, STRING], |_, args| boolean(text(args, 1).starts_with(text(args, 0))));
-    functions.add("hasSuffix", &[STRING, STRING], |_, args| boolean(text(args, 1).ends_with(text(args, 0))));
+    functions.add("hasPrefix", &[STRING, STRING], |_, args| {
+        boolean(text(args, 1).starts_with(text(args, 0)))
+    });
+    functions.add("hasSuffix", &[STRING, STRING], |_, args| {
+        boolean(text(args, 1).ends_with(text(args, 0)))
+    });
 }
 
 fn register_quotes(functions: &mut Functions) {
@@ -107,8 +126,10 @@ fn register_splits(functions: &mut Functions) {
 
 /// `_0`, `_1` and so on, as a `map[string]string`.
 fn numbered(parts: &[&[u8]]) -> Outcome {
-    let entries =
-        parts.iter().enumerate().map(|(at, part)| (Str::from(format!("_{at}")), Value::string(*part)));
+    let entries = parts
+        .iter()
+        .enumerate()
+        .map(|(at, part)| (Str::from(format!("_{at}")), Value::string(*part)));
     Ok(Value::Map(Map::typed(&STRING_MAP, entries.collect())))
 }
 
@@ -175,7 +196,9 @@ fn replace(whole: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
 }
 
 fn repeat(text: &[u8], count: i64) -> Result<Vec<u8>, CallError> {
-    let Ok(count) = usize::try_from(count) else { return fail("strings: negative Repeat count") };
+    let Ok(count) = usize::try_from(count) else {
+        return fail("strings: negative Repeat count");
+    };
     match text.len().checked_mul(count) {
         Some(length) if length <= MAX_REPEATED => Ok(text.repeat(count)),
         _ => fail("strings: Repeat output length overflow"),
@@ -247,7 +270,11 @@ fn title(text: &str) -> String {
     let mut previous = ' ';
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        out.push(if is_separator(previous) { to_title(character) } else { character });
+        out.push(if is_separator(previous) {
+            to_title(character)
+        } else {
+            character
+        });
         previous = character;
     }
     out

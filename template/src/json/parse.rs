@@ -13,7 +13,12 @@ const MAX_DEPTH: usize = 1_000;
 /// # Errors
 /// Go's texts: `unexpected end of JSON input`, `invalid character 'x' looking for beginning of value`.
 pub fn from_str(text: &[u8]) -> Result<Value, JsonError> {
-    let mut reader = Reader { text, at: 0, depth: 0, overflow: None };
+    let mut reader = Reader {
+        text,
+        at: 0,
+        depth: 0,
+        overflow: None,
+    };
     reader.skip_blanks();
     let value = reader.value()?;
     reader.skip_blanks();
