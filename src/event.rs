@@ -92,6 +92,12 @@ impl Events {
         (Self(sender), receiver)
     }
 
+    /// A handle that does not keep the channel open.
+    #[must_use]
+    pub fn downgrade(self) -> WeakEvents {
+        WeakEvents(self.0.downgrade())
+    }
+
     /// Sends one event.
     pub fn send(&self, event: Event) {
         // A closed receiver means that nobody looks any more.
@@ -100,11 +106,29 @@ impl Events {
 
     /// Sends a message of level info.
     pub fn info(&self, text: impl Into<String>) {
-        self.send(Event::Message { level: Level::Info, text: text.into() });
+        self.send(Event::Message {
+            level: Level::Info,
+            text: text.into(),
+        });
     }
 
     /// Sends a warning.
     pub fn warn(&self, text: impl Into<String>) {
-        self.send(Event::Message { level: Level::Warning, text: text.into() });
+        self.send(Event::Message {
+            level: Level::Warning,
+            text: text.into(),
+        });
+    }
+}
+
+/// A sending end that does not keep the channel open.
+#[derive(Debug, Clone)]
+pub struct WeakEvents(mpsc::WeakUnboundedSender<Event>);
+
+impl WeakEvents {
+    /// The sender, while another one is alive.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Events> {
+        self.0.upgrade().map(Events)
     }
 }

@@ -5,6 +5,7 @@ pub mod buildkit;
 pub mod cli;
 pub mod config;
 pub mod deploy;
+pub mod diagnostic;
 pub mod event;
 pub mod git;
 pub mod images;

@@ -1,1 +1,46 @@
-//! kiel-chart.
+//! Helm 3's charts: loading, values, dependencies, rendering, splitting and ordering.
+//!
+//! Pure: no IO, clock, randomness or environment. Files come in through
+//! [`FileTree`](kiel_template::files::FileTree), what a cluster would say through [`Lookup`]. The
+//! contract is byte equality with `helm template` of Helm 3.21.
+
+mod archive;
+mod capabilities;
+mod chart_object;
+mod coalesce;
+mod context;
+mod decode;
+mod files_object;
+mod functions;
+mod glob;
+mod hook;
+mod ignore;
+mod load;
+mod manifests;
+mod metadata;
+mod model;
+mod order;
+mod path_match;
+mod render;
+mod schema;
+mod split;
+mod strvals;
+#[cfg(test)]
+mod test_tree;
+mod tree;
+mod values;
+mod version;
+mod yaml;
+
+pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
+pub use coalesce::CoalesceError;
+pub use functions::Lookup;
+pub use hook::{Hook, HookEvent};
+pub use ignore::IgnoreError;
+pub use load::{ChartError, Profile, load, load_archive};
+pub use manifests::{Document, HookOutput, ManifestError, Manifests};
+pub use metadata::{Dependency, Lock, Maintainer, Metadata};
+pub use model::{Chart, File};
+pub use order::install_rank;
+pub use render::{AddFunctions, Release, RenderError, RenderInput, render, render_on_own_stack};
+pub use values::{ValuesError, ValuesFile, ValuesInput};

@@ -1,1 +1,187 @@
-//! cli.
+//! The commands: arguments, help, exit code. Joins the pipelines; nothing else knows clap.
+
+mod args;
+mod build;
+mod chart;
+mod clock;
+mod config;
+mod converge;
+mod deploy;
+mod dismiss;
+mod env;
+mod error;
+mod images;
+mod plan;
+mod project;
+mod reference;
+mod render;
+mod service_values;
+mod uncommitted;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use self::args::LogArgs;
+use self::env::Environment;
+use self::error::{CommandError, CommandResult};
+pub use self::error::{EXIT_CHANGES_PLANNED, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK};
+pub use self::reference::reference;
+use crate::event::Events;
+use crate::ui::{self, Mask, Verbosity};
+
+/// From a Git commit to running pods: builds images on BuildKit, renders the chart as Helm does, converges Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "kiel", version, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(subcommand)]
+    command: Commands,
+}
+
+#[derive(Debug, Subcommand)]
+enum Commands {
+    Build(build::BuildCommand),
+    Converge(converge::ConvergeCommand),
+    Plan(plan::PlanCommand),
+    Render(render::RenderCommand),
+    Dismiss(dismiss::DismissCommand),
+    /// Show what werf.yaml says
+    #[command(subcommand)]
+    Config(config::ConfigCommands),
+    /// Print the version
+    Version,
+    /// Print the command reference as Markdown
+    #[command(hide = true)]
+    Docs,
+}
+
+/// What every command gets.
+pub(crate) struct Context {
+    pub(crate) env: Environment,
+    pub(crate) events: Events,
+    pub(crate) mask: Mask,
+    /// Cancelled by the first Ctrl-C; the second ends the process.
+    pub(crate) cancel: CancellationToken,
+}
+
+/// Runs a command line; the first argument is the program's name.
+#[must_use]
+pub fn run(args: Vec<OsString>) -> ExitCode {
+    let env = Environment::of_process();
+    let cli = match env
+        .connect(command())
+        .try_get_matches_from(args)
+        .and_then(|found| Cli::from_arg_matches(&found))
+    {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match cli.log.log_color_mode.as_str() {
+        "on" => anstream::ColorChoice::Always.write_global(),
+        "off" => anstream::ColorChoice::Never.write_global(),
+        _ => {}
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&CommandError::from(error), &Mask::default()),
+    };
+    let code = runtime.block_on(run_command(cli, env));
+    // Threads that wait for a terminal or a disk must not keep the process.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run_command(cli: Cli, env: Environment) -> ExitCode {
+    let verbosity = match (cli.log.log_quiet, cli.log.log_verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, true) => Verbosity::Verbose,
+        (false, false) => Verbosity::Normal,
+    };
+    let mask = Mask::default();
+    let (events, receiver) = Events::channel();
+    let shown = ui::show(receiver, verbosity, mask.clone());
+    let cancel = CancellationToken::new();
+    tokio::spawn(watch_interrupts(cancel.clone(), events.clone().downgrade()));
+    let context = Context {
+        env,
+        events,
+        mask: mask.clone(),
+        cancel,
+    };
+    let result = match cli.command {
+        Commands::Build(command) => command.run(&context).await,
+        Commands::Converge(command) => command.run(&context).await,
+        Commands::Plan(command) => command.run(&context).await,
+        Commands::Render(command) => command.run(&context).await,
+        Commands::Dismiss(command) => command.run(&context).await,
+        Commands::Config(command) => command.run(&context),
+        Commands::Version => print(&format!("kiel {}\n", env!("CARGO_PKG_VERSION"))),
+        Commands::Docs => print(&reference()),
+    };
+    drop(context);
+    // Everything that was sent is shown before the result.
+    _ = shown.await;
+    match result {
+        Ok(code) => code,
+        Err(error) => fail(&error, &mask),
+    }
+}
+
+/// The first Ctrl-C or SIGTERM lets the command end in order, the second ends the process at once.
+async fn watch_interrupts(cancel: CancellationToken, events: crate::event::WeakEvents) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if cancel.is_cancelled() {
+            abort();
+        }
+        if let Some(events) = events.upgrade() {
+            events.warn("interrupted: ending in order; once more ends at once");
+        }
+        cancel.cancel();
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the user asked twice")]
+fn abort() -> ! {
+    std::process::exit(EXIT_INTERRUPTED.into())
+}
+
+/// Data on standard output.
+fn print(text: &str) -> CommandResult {
+    ui::data(text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fail(error: &CommandError, mask: &Mask) -> ExitCode {
+    ui::print(&mask.apply(&error.to_string()));
+    error.exit_code()
+}
+
+/// Wrong usage exits with 1: clap's own 2 would read as "changes planned".
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.print().is_err() {
+        return ExitCode::from(EXIT_FAILURE);
+    }
+    if error.use_stderr() {
+        ExitCode::from(EXIT_FAILURE)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn command() -> clap::Command {
+    Cli::command()
+}

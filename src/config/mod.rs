@@ -1,1 +1,21 @@
-//! config.
+//! werf.yaml: rendered by the template engine, parsed with the whole list of keys, validated into [`model::Config`].
+//!
+//! Collects every mistake before it fails, each with its line. Reads files only through `FileTree`, so only what is
+//! committed counts. Does not know Git, registries or clusters.
+
+mod document;
+mod image;
+mod load;
+pub mod model;
+mod names;
+mod parse;
+mod reader;
+mod render;
+mod schema;
+mod select;
+pub mod slug;
+
+pub use self::load::{ConfigError, GlobMaker, LoadOptions, Loaded, SharedEnvironment, Variables, load};
+pub use self::names::{NameError, namespace_name, release_name};
+pub use self::parse::documents_of;
+pub use self::select::{SelectError, select};

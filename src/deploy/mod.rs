@@ -1,1 +1,28 @@
-//! deploy.
+//! Rendered charts → a plan → a cluster that has them running, watched until it is really up.
+
+mod annotations;
+mod apply;
+mod cluster;
+mod dismiss;
+mod error;
+mod fields;
+mod graph;
+mod input;
+mod journal;
+mod kinds;
+mod lock;
+mod marks;
+mod operate;
+mod plan;
+mod resources;
+mod run;
+mod track;
+
+pub use annotations::{DeletePolicy, Dependency, FailMode, LogPolicy, Policy};
+pub use cluster::{Cluster, ClusterError, KubeOptions};
+pub use dismiss::{DismissOptions, dismiss};
+pub use error::{DeployError, Failure, Problem};
+pub use input::{Rendered, Source};
+pub use plan::{Action, DeployKind, DeployPlan, Operation, PlanOptions, plan};
+pub use resources::{Hook, HookEvent, Resource, ResourceError, ResourceId, Resources};
+pub use run::{OperationOutcome, Outcome, RunOptions, run};

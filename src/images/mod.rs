@@ -1,1 +1,198 @@
-//! images.
+//! The image graph and the keys of its images: `docs/keys.md` sections 4 and 5.
+//!
+//! From the configuration and a commit's files to a key for every image, each with the record that it was made from.
+//! Reads trees, Dockerfiles, ignore files and links of the commit; never a blob of a context or mapping, never a
+//! registry, never an engine. What has to be built is not known here: that is the registry's answer to the keys.
+
+mod dockerfile;
+mod dockerfile_image;
+mod graph;
+mod stapel_image;
+
+use std::collections::BTreeMap;
+
+use kiel_llb::Platform;
+use kiel_stapel::key::Key;
+use kiel_stapel::stage::{Keyed, PlanError};
+use serde::Serialize;
+
+use crate::config::model::{Config, ImageKind};
+use crate::git::patterns::{IgnoreFileError, PatternError};
+use crate::git::{CommitFiles, GitError};
+
+pub use dockerfile::DockerfileError;
+pub(crate) use dockerfile::context_triggers;
+pub use dockerfile_image::{BuildArg, DockerfilePlan};
+pub use graph::{Edge, EdgeKind, GraphError, ImageGraph, Node, graph};
+pub use stapel_image::StapelImagePlan;
+
+/// Why an image has no key.
+#[derive(Debug, thiserror::Error)]
+pub enum ImagesError {
+    /// The graph is not sound.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// Git content cannot be read.
+    #[error("cannot read the sources of image `{image}`")]
+    Git {
+        /// The image.
+        image: String,
+        /// Why.
+        #[source]
+        source: GitError,
+    },
+    /// A glob of a mapping is none.
+    #[error("cannot use a path of image `{image}`")]
+    Pattern {
+        /// The image.
+        image: String,
+        /// Why.
+        #[source]
+        source: PatternError,
+    },
+    /// The ignore file cannot be used.
+    #[error("cannot filter the context of image `{image}`")]
+    Ignore {
+        /// The image.
+        image: String,
+        /// Why.
+        #[source]
+        source: IgnoreFileError,
+    },
+    /// There is no Dockerfile.
+    #[error(
+        "cannot find Dockerfile `{path}` of image `{image}` in the commit; commit the file, or correct `dockerfile` and `context`"
+    )]
+    NoDockerfile {
+        /// The image.
+        image: String,
+        /// Relative to the project.
+        path: String,
+    },
+    /// The Dockerfile cannot be read.
+    #[error("cannot read Dockerfile `{path}` of image `{image}`: {reason}")]
+    ReadDockerfile {
+        /// The image.
+        image: String,
+        /// Relative to the project.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The Dockerfile is not valid.
+    #[error("cannot use Dockerfile `{path}` of image `{image}`")]
+    Dockerfile {
+        /// The image.
+        image: String,
+        /// Relative to the project.
+        path: String,
+        /// Why.
+        #[source]
+        source: DockerfileError,
+    },
+    /// A Stapel image has no plan.
+    #[error("cannot plan image `{image}`")]
+    Stapel {
+        /// The image.
+        image: String,
+        /// Why.
+        #[source]
+        source: PlanError,
+    },
+    /// A mapping's owner is a name.
+    #[error(
+        "cannot use owner or group `{owner}` of git mapping `{to}` in image `{image}`: give it as a number (`id -u` in the image tells it)"
+    )]
+    OwnerName {
+        /// The image.
+        image: String,
+        /// The mapping's `to`.
+        to: String,
+        /// As written.
+        owner: String,
+    },
+}
+
+/// An image with its key and everything that has to be known to build it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedImage {
+    /// Its name in werf.yaml.
+    pub name: String,
+    /// Whether the chart may name it.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// What it is built for.
+    pub platform: String,
+    /// Names of the images that must exist before it.
+    pub needs: Vec<String>,
+    /// How it is built.
+    #[serde(flatten)]
+    pub kind: PlannedKind,
+}
+
+/// How an image is built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PlannedKind {
+    /// By a Dockerfile.
+    Dockerfile(DockerfilePlan),
+    /// By Stapel stages.
+    Stapel(Box<StapelImagePlan>),
+}
+
+impl PlannedImage {
+    /// Its key with what the key was made from.
+    #[must_use]
+    pub fn keyed(&self) -> &Keyed {
+        match &self.kind {
+            PlannedKind::Dockerfile(plan) => &plan.image,
+            PlannedKind::Stapel(plan) => &plan.plan.image,
+        }
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.keyed().key
+    }
+}
+
+/// Computes the keys of `names` (all images where it is empty) and of what they need, in an order in which they can be
+/// built. Reads from disk: not for async code.
+///
+/// # Errors
+/// See [`ImagesError`]; the first mistake in the order of the graph.
+pub fn plan_images(
+    config: &Config,
+    names: &[String],
+    files: &CommitFiles,
+    platform: &Platform,
+) -> Result<Vec<PlannedImage>, ImagesError> {
+    let order = graph(config)?.order(names)?;
+    let mut keys: BTreeMap<String, Key> = BTreeMap::new();
+    let mut planned = Vec::with_capacity(order.len());
+    for image in order.iter().filter_map(|name| config.image(name)) {
+        let kind = match &image.kind {
+            ImageKind::Dockerfile(spec) => {
+                PlannedKind::Dockerfile(dockerfile_image::plan(image, spec, files, platform, &keys)?)
+            }
+            ImageKind::Stapel(spec) => {
+                PlannedKind::Stapel(Box::new(stapel_image::plan(image, spec, files, platform, &keys)?))
+            }
+        };
+        let needs = image.needs().into_iter().map(str::to_owned).collect();
+        let image = PlannedImage {
+            name: image.name.clone(),
+            is_final: image.is_final,
+            platform: platform.to_string(),
+            needs,
+            kind,
+        };
+        keys.insert(image.name.clone(), image.key());
+        planned.push(image);
+    }
+    Ok(planned)
+}
+
+#[cfg(test)]
+mod tests;

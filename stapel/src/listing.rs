@@ -74,7 +74,11 @@ mod tests {
 
     #[test]
     fn sorts_and_keeps_the_last_of_a_path() {
-        let entry = |path: &str, id: &str| FileEntry { path: path.into(), mode: FileMode::Regular, id: id.into() };
+        let entry = |path: &str, id: &str| FileEntry {
+            path: path.into(),
+            mode: FileMode::Regular,
+            id: id.into(),
+        };
         let listing = Listing::new(vec![entry("b", "1"), entry("a", "2"), entry("b", "3")]);
         assert_eq!(listing.entries(), [entry("a", "2"), entry("b", "3")]);
     }

@@ -43,6 +43,7 @@ pub(crate) enum Param {
     Typed(Type),
 }
 
+/// In the order of the variants.
 const ALL: [(Builtin, &str); 19] = [
     (Builtin::And, "and"),
     (Builtin::Call, "call"),
@@ -283,9 +284,14 @@ fn length(item: &Slot) -> Result<usize, String> {
         Slot::Invalid => Err("reflect: call of reflect.Value.Type on zero Value".into()),
         Slot::Interface(Value::Nil) => Err("len of nil pointer".into()),
         Slot::Value(value) | Slot::Interface(value) => {
-            element_count(value).ok_or_else(|| format!("len of type {}", value.type_name()))
+            element_count(value).ok_or_else(|| format!("len of type {}", pointed_type(value)))
         }
     }
+}
+
+/// The type behind a pointer.
+fn pointed_type(value: &Value) -> &'static str {
+    value.type_name().trim_start_matches('*')
 }
 
 fn element_count(value: &Value) -> Option<usize> {
@@ -364,7 +370,7 @@ fn index_one(container: &Value, index: &Slot) -> Result<Slot, String> {
                 map.get(key).unwrap_or_else(|| crate::exec::zero(elem)),
             ))
         }
-        other => Err(format!("can't index item of type {}", other.type_name())),
+        other => Err(format!("can't index item of type {}", pointed_type(other))),
     }
 }
 
@@ -385,10 +391,14 @@ fn slice(args: &[Slot]) -> Result<Slot, String> {
     let length = match item {
         Value::Str(_) if indexes.len() == 3 => return Err("cannot 3-index slice a string".into()),
         Value::Str(_) | Value::Bytes(_) | Value::List(_) => element_count(item).unwrap_or(0),
-        other => return Err(format!("can't slice item of type {}", other.type_name())),
+        other => return Err(format!("can't slice item of type {}", pointed_type(other))),
     };
     let mut bounds = [0, length, length];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
+        // Go: unlike `index`, this one does not look into interfaces.
+        if let Slot::Interface(_) = index {
+            return Err(format!("cannot index slice/array with type {}", Type::Any));
+        }
         *bound = position(index, length)?;
     }
     let [low, high, most] = bounds;
@@ -454,4 +464,17 @@ fn escape_query(text: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_in_the_order_of_the_variants() {
+        for (builtin, name) in ALL {
+            assert_eq!(builtin.name(), name);
+            assert_eq!(Builtin::named(name), Some(builtin));
+        }
+    }
 }

@@ -15,8 +15,17 @@ impl Stack {
 
     /// Whether the budget is used up.
     pub(crate) fn exhausted(&self) -> bool {
-        // Frames may be anywhere relative to the base, whichever way the stack grows.
-        self.base.abs_diff(here()) > self.budget
+        self.used() > self.budget
+    }
+
+    /// Whether so little is left that nothing should be called any more. What is called itself asks for
+    /// [`Stack::exhausted`] only, so that it is the call that fails, with a message that says so.
+    pub(crate) fn nearly_exhausted(&self) -> bool {
+        self.used() > self.budget - self.budget / 8
+    }
+
+    fn used(&self) -> usize {
+        self.base.abs_diff(here())
     }
 }
 

@@ -1,2 +1,50 @@
-//! `cargo xtask`.
-fn main() {}
+//! `cargo xtask`: the commands of kiel's developers.
+//!
+//! `env` brings up real components for tests and demos (BuildKit, a registry, one Kubernetes node, Helm),
+//! `test` runs every test against them, `demo` shows kiel at work. Everything that a fresh Debian-like
+//! machine lacks is fetched or built once into one cache folder outside the tree (see [`cache`]).
+//! Nothing here is part of kiel itself.
+
+mod cache;
+mod cargo;
+mod demo;
+mod env;
+mod say;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The commands of kiel's developers")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The test environment: BuildKit, a registry, one Kubernetes node, Helm
+    Env {
+        #[command(subcommand)]
+        action: env::Action,
+    },
+    /// Bring the environment up and run every test of every crate
+    Test(test::Args),
+    /// Show kiel at work: from a commit to running pods, a change, the way back
+    Demo(demo::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Env { action } => env::run(&action).map(|()| ExitCode::SUCCESS),
+        Command::Test(args) => test::run(&args),
+        Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        say::error(&error);
+        ExitCode::FAILURE
+    })
+}

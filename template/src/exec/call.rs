@@ -105,18 +105,12 @@ impl<'t> State<'_, '_, 't> {
             });
         }
         let result = if builtin == Builtin::Call {
-            let callee = args.first().map_or_else(
-                || {
-                    slots
-                        .first()
-                        .map_or_else(String::new, |slot| format!("<{} Value>", slot.type_name()))
-                },
-                |arg| {
-                    let mut shown = String::new();
-                    arg.write(&mut shown);
-                    shown
-                },
-            );
+            let callee = match (args.first(), slots.first()) {
+                (Some(arg), _) => shown(arg),
+                // Go: the text of the piped value's reflect.Value.
+                (None, Some(Slot::Value(Value::Str(text)))) => text.to_string(),
+                (None, slot) => format!("<{} Value>", slot.map_or("", Slot::type_name)),
+            };
             self.call_value(&callee, slots)
         } else {
             builtins::run(builtin, slots).map_err(CallError::new)

@@ -193,22 +193,22 @@ impl<'t> State<'_, '_, 't> {
         };
         let mut receiver = receiver;
         for field in path {
-            receiver = self.field(dot, receiver, node, field, &[], None)?;
+            receiver = self.field(dot, &receiver, node, field, &[], None)?;
         }
-        self.field(dot, receiver, node, final_field, args, last)
+        self.field(dot, &receiver, node, final_field, args, last)
     }
 
     /// Method before struct field before map key.
     fn field(
         &mut self,
         dot: &Slot,
-        receiver: Slot,
+        receiver: &Slot,
         node: &'t Operand,
         name: &Str,
         args: &'t [Operand],
         last: Option<Slot>,
     ) -> Fallible<Slot> {
-        let value = match &receiver {
+        let value = match receiver {
             Slot::Invalid => {
                 if self.machine.set.missing_key() == MissingKey::Error {
                     let key = crate::format::quote_str(name);

@@ -1,6 +1,6 @@
 //! What all templates of one execution share: output, namespace, limits; and what functions may ask for.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{borrow::Cow, collections::HashMap, rc::Rc};
 
 use super::{Fallible, Slot, call::assign, run};
 use crate::{
@@ -46,7 +46,7 @@ impl<'e> Machine<'e> {
         self.namespace.get(name)
     }
 
-    pub(super) fn run(&mut self, tree: &Rc<Tree>, dot: Slot, depth: usize) -> Fallible<()> {
+    pub(super) fn run(&mut self, tree: &Rc<Tree>, dot: &Slot, depth: usize) -> Fallible<()> {
         run(self, tree, dot, depth)
     }
 
@@ -65,30 +65,39 @@ impl<'e> Machine<'e> {
                 cause: None,
             }));
         };
-        self.run(&tree, Slot::of(data.clone()), 0)
+        self.run(&tree, &Slot::of(data.clone()), 0)
     }
 
     /// Runs something and takes what it wrote out of the output.
-    fn captured(&mut self, write: impl FnOnce(&mut Self) -> Fallible<()>) -> Fallible<Vec<u8>> {
+    fn captured<T>(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Fallible<()>,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Fallible<T> {
         let start = self.out.len();
-        let result = write(self);
-        let written = self.out.split_off(start);
-        result.map(|()| written)
+        let result = write(self).map(|()| take(&self.out[start..]));
+        self.out.truncate(start);
+        result
     }
 }
 
 impl Renderer for Machine<'_> {
     fn include(&mut self, name: &Str, data: &Value) -> Result<Str, CallError> {
         let count = self.included.get(name.as_bytes()).copied().unwrap_or(0);
-        if count > MAX_INCLUDES || self.stack.exhausted() {
+        if count > MAX_INCLUDES || self.stack.nearly_exhausted() {
             return Err(CallError::new(format!(
                 "rendering template has a nested reference name: {name}: unable to execute template"
             )));
         }
         self.included.insert(name.clone(), count + 1);
-        let written = self.captured(|machine| machine.execute_named(name, data));
-        self.included.insert(name.clone(), count);
-        Ok(Str::from(written.map_err(|error| *error)?))
+        let written = self.captured(
+            |machine| machine.execute_named(name, data),
+            |text| Str::from(text),
+        );
+        if let Some(included) = self.included.get_mut(name.as_bytes()) {
+            *included = count;
+        }
+        Ok(written.map_err(|error| *error)?)
     }
 
     fn tpl(&mut self, text: &Str, data: &Value) -> Result<Str, CallError> {
@@ -96,7 +105,7 @@ impl Renderer for Machine<'_> {
             CallError::wrap(format!("{prefix} {}: {error}", quote_str(text)), error)
         };
         let name = Str::from(self.set.name());
-        if self.stack.exhausted() {
+        if self.stack.nearly_exhausted() {
             return Err(CallError::new("tpl is nested too deeply"));
         }
         let trees = self
@@ -108,10 +117,12 @@ impl Renderer for Machine<'_> {
             return Err(CallError::new("the text has no template"));
         };
         let outer = std::mem::replace(&mut self.namespace, Rc::new(overlay));
-        let written = self.captured(|machine| machine.run(tree, Slot::of(data.clone()), 0));
+        let written = self.captured(
+            |machine| machine.run(tree, &Slot::of(data.clone()), 0),
+            |text| Str::from(&*without_no_value(text)),
+        );
         self.namespace = outer;
-        let written = written.map_err(|error| failed("error during tpl function execution for", *error))?;
-        Ok(Str::from(without_no_value(written)))
+        written.map_err(|error| failed("error during tpl function execution for", *error))
     }
 
     fn invoke(&mut self, function: &Function, args: &[Value]) -> Result<Value, CallError> {
@@ -139,21 +150,27 @@ impl Renderer for Machine<'_> {
     }
 }
 
-/// Without the literal `<no value>`, as Helm leaves rendered text.
-pub(crate) fn without_no_value(text: Vec<u8>) -> Vec<u8> {
+/// The text without the literal `<no value>`: Helm takes it out of what `tpl` returns and out of every file.
+pub fn without_no_value(text: &[u8]) -> Cow<'_, [u8]> {
     const NOTHING: &[u8] = b"<no value>";
-    if !text.windows(NOTHING.len()).any(|window| window == NOTHING) {
-        return text;
-    }
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_slice();
-    while let Some(&byte) = rest.first() {
-        if rest.starts_with(NOTHING) {
-            rest = &rest[NOTHING.len()..];
+    let mut out: Option<Vec<u8>> = None;
+    let mut kept = 0;
+    let mut at = 0;
+    while let Some(offset) = text[at..].iter().position(|&byte| byte == b'<') {
+        at += offset;
+        if text[at..].starts_with(NOTHING) {
+            out.get_or_insert_default().extend_from_slice(&text[kept..at]);
+            at += NOTHING.len();
+            kept = at;
         } else {
-            out.push(byte);
-            rest = &rest[1..];
+            at += 1;
         }
     }
-    out
+    match out {
+        None => Cow::Borrowed(text),
+        Some(mut out) => {
+            out.extend_from_slice(&text[kept..]);
+            Cow::Owned(out)
+        }
+    }
 }

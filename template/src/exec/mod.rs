@@ -17,6 +17,7 @@ use crate::{
 
 pub(crate) use call::zero;
 pub(crate) use machine::Machine;
+pub use machine::without_no_value;
 pub(crate) use slot::Slot;
 
 /// Go's limit on templates that call templates.
@@ -168,7 +169,7 @@ impl<'t> State<'_, '_, 't> {
         let iterated = match subject.value() {
             None => false,
             Some(value) => self.iterate(value, branch)?.ok_or_else(|| {
-                let shown = format::display(value);
+                let shown = format::display_pointed(value);
                 self.error(&format!("range can't iterate over {shown}"))
             })?,
         };
@@ -201,7 +202,7 @@ impl<'t> State<'_, '_, 't> {
                     } else {
                         Slot::of(element)
                     };
-                    if self.iteration(branch, Slot::Value(Value::int(index as i64)), element)? {
+                    if self.iteration(branch, Slot::Value(Value::int(index as i64)), &element)? {
                         break;
                     }
                 }
@@ -210,7 +211,7 @@ impl<'t> State<'_, '_, 't> {
             Value::Bytes(bytes) => {
                 for (index, byte) in bytes.iter().enumerate() {
                     let element = Slot::Value(Value::Uint(u64::from(*byte), crate::value::UintKind::Uint8));
-                    if self.iteration(branch, Slot::Value(Value::int(index as i64)), element)? {
+                    if self.iteration(branch, Slot::Value(Value::int(index as i64)), &element)? {
                         break;
                     }
                 }
@@ -226,7 +227,7 @@ impl<'t> State<'_, '_, 't> {
                     } else {
                         Slot::of(element)
                     };
-                    if self.iteration(branch, Slot::Value(Value::Str(key)), element)? {
+                    if self.iteration(branch, Slot::Value(Value::Str(key)), &element)? {
                         break;
                     }
                 }
@@ -249,7 +250,7 @@ impl<'t> State<'_, '_, 't> {
                 Value::Int(_, kind) => Value::Int(number, *kind),
                 _ => Value::int(number),
             };
-            if self.iteration(branch, Slot::Invalid, Slot::Value(element))? {
+            if self.iteration(branch, Slot::Invalid, &Slot::Value(element))? {
                 break;
             }
         }
@@ -257,7 +258,7 @@ impl<'t> State<'_, '_, 't> {
     }
 
     /// Runs the body once; true when it broke out of the loop.
-    fn iteration(&mut self, branch: &'t Branch, index: Slot, element: Slot) -> Fallible<bool> {
+    fn iteration(&mut self, branch: &'t Branch, index: Slot, element: &Slot) -> Fallible<bool> {
         let pipe = &branch.pipe;
         let mark = self.variables.len();
         match (pipe.declared.as_slice(), pipe.assign) {
@@ -273,7 +274,7 @@ impl<'t> State<'_, '_, 't> {
                 self.variables[mark - 2].1 = index;
             }
         }
-        let flow = self.walk(&element, &branch.list)?;
+        let flow = self.walk(element, &branch.list)?;
         self.variables.truncate(mark);
         Ok(flow == Flow::Break)
     }
@@ -284,14 +285,14 @@ impl<'t> State<'_, '_, 't> {
             let name = format::quote_str(&invocation.name);
             return Err(self.error(&format!("template {name} not defined")));
         };
-        if self.depth >= MAX_DEPTH || self.machine.stack.exhausted() {
+        if self.depth >= MAX_DEPTH || self.machine.stack.nearly_exhausted() {
             return Err(self.error(&format!("exceeded maximum template depth ({MAX_DEPTH})")));
         }
         let dot = match &invocation.pipe {
             Some(pipe) => self.pipeline(dot, pipe)?,
             None => Slot::Invalid,
         };
-        self.machine.run(&tree, dot, self.depth + 1)
+        self.machine.run(&tree, &dot, self.depth + 1)
     }
 
     fn print(&mut self, pipe: &'t Pipe, slot: &Slot) -> Fallible<()> {
@@ -312,7 +313,7 @@ impl<'t> State<'_, '_, 't> {
 }
 
 /// Executes a tree with a state of its own.
-fn run<'t>(machine: &mut Machine<'_>, tree: &'t Tree, dot: Slot, depth: usize) -> Fallible<()> {
+fn run(machine: &mut Machine<'_>, tree: &Tree, dot: &Slot, depth: usize) -> Fallible<()> {
     let mut state = State {
         machine,
         tree,
@@ -320,5 +321,5 @@ fn run<'t>(machine: &mut Machine<'_>, tree: &'t Tree, dot: Slot, depth: usize) -
         variables: vec![(ROOT_VARIABLE, dot.clone())],
         depth,
     };
-    state.walk(&dot, &tree.root).map(|_| ())
+    state.walk(dot, &tree.root).map(|_| ())
 }

@@ -28,6 +28,13 @@ pub fn format_float(value: f64, verb: u8, precision: Option<usize>, bits: u32) -
     out
 }
 
+/// No float64 has more digits than this, before or after the point.
+const EXACT: usize = 1_100;
+
+fn push_zeros(out: &mut String, count: usize) {
+    out.extend(std::iter::repeat_n('0', count));
+}
+
 /// Significant decimal digits without trailing zeros, and where the decimal point stands before them.
 struct Digits {
     digits: Vec<u8>,
@@ -43,7 +50,7 @@ impl Digits {
             };
         }
         let text = match significant {
-            Some(significant) => format!("{magnitude:.*e}", significant.max(1) - 1),
+            Some(significant) => format!("{magnitude:.*e}", significant.clamp(1, EXACT) - 1),
             #[allow(
                 clippy::cast_possible_truncation,
                 reason = "the caller says the value is a float32"
@@ -93,7 +100,10 @@ fn push_exponent(out: &mut String, letter: char, exponent: i32) {
 
 fn fixed(out: &mut String, magnitude: f64, precision: Option<usize>, bits: u32) {
     match precision {
-        Some(precision) => out.push_str(&format!("{magnitude:.precision$}")),
+        Some(precision) => {
+            out.push_str(&format!("{magnitude:.*}", precision.min(EXACT)));
+            push_zeros(out, precision.saturating_sub(EXACT));
+        }
         None => {
             let digits = Digits::of(magnitude, None, bits);
             let decimals = usize::try_from(digits.count() as i64 - i64::from(digits.point)).unwrap_or(0);
@@ -200,15 +210,19 @@ fn hexadecimal(out: &mut String, magnitude: f64, precision: Option<usize>, verb:
     out.push(if mantissa >> 60 & 1 == 1 { '1' } else { '0' });
     let all = format!("{:015x}", mantissa & 0xFFF_FFFF_FFFF_FFFF);
     let digits = match precision {
-        Some(precision) => format!("{all:0<precision$}")[..precision].to_owned(),
+        Some(precision) => {
+            let mut digits = all[..precision.min(all.len())].to_owned();
+            push_zeros(&mut digits, precision.saturating_sub(all.len()));
+            digits
+        }
         None => all.trim_end_matches('0').to_owned(),
     };
     if !digits.is_empty() {
         out.push('.');
         if verb == b'X' {
-            out.push_str(&digits.to_uppercase())
+            out.push_str(&digits.to_uppercase());
         } else {
-            out.push_str(&digits)
+            out.push_str(&digits);
         }
     }
     push_exponent(out, if verb == b'X' { 'P' } else { 'p' }, exponent);

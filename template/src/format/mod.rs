@@ -8,6 +8,8 @@ mod number;
 mod printf;
 mod quote;
 
+use std::io::Write as _;
+
 use crate::{
     unicode::{count_runes, decode_rune},
     value::{Kind, List, MAX_NESTING, Map, Object, Type, Value},
@@ -55,8 +57,9 @@ pub fn print(out: &mut Vec<u8>, value: &Value) {
         Value::Str(text) => out.extend_from_slice(text.as_bytes()),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Int(value, _) => out.extend_from_slice(value.to_string().as_bytes()),
-        Value::Uint(value, _) => out.extend_from_slice(value.to_string().as_bytes()),
+        // Writing to a vector cannot fail.
+        Value::Int(value, _) => drop(write!(out, "{value}")),
+        Value::Uint(value, _) => drop(write!(out, "{value}")),
         Value::Float(value) => out.extend_from_slice(format_float(*value, b'g', None, 64).as_bytes()),
         other => Printer::new(out).print_arg(other, 'v'),
     }
@@ -70,6 +73,18 @@ pub(crate) fn print_indirect(out: &mut Vec<u8>, value: &Value) {
         }
         other => print(out, other),
     }
+}
+
+/// What a pointer points to, else the value, as text for a message.
+pub(crate) fn display_pointed(value: &Value) -> String {
+    let mut out = Vec::new();
+    match value {
+        Value::Object(object) if object.kind() == Kind::Ptr => {
+            Printer::new(&mut out).fields(&**object, 'v', 0);
+        }
+        other => print(&mut out, other),
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// The value as `%v` prints it, as text for a message.
@@ -205,6 +220,9 @@ impl<'a> Printer<'a> {
                 's' | 'q' | 'x' | 'X' => self.bytes(bytes, verb, "[]uint8", value),
                 _ => self.byte_elements(bytes, verb, depth),
             },
+            Value::List(_) | Value::Map(_) | Value::Object(_) if verb == 'w' && !self.erroring => {
+                self.bad_verb(value, verb);
+            }
             Value::List(list) => self.list(list, verb, depth),
             Value::Map(map) => self.map(map, verb, depth),
             Value::Object(object) => self.object(&**object, value, verb, depth),
@@ -288,18 +306,13 @@ impl<'a> Printer<'a> {
     }
 
     fn object(&mut self, object: &dyn Object, value: &Value, verb: char, depth: usize) {
-        if !self.erroring {
-            if verb == 'w' {
-                self.bad_verb(value, verb);
-                return;
-            }
-            if !self.flags.sharp_v
-                && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q')
-                && let Some(text) = object.text()
-            {
-                self.string(text.as_bytes(), verb);
-                return;
-            }
+        if !self.erroring
+            && !self.flags.sharp_v
+            && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q')
+            && let Some(text) = object.text()
+        {
+            self.string(text.as_bytes(), verb);
+            return;
         }
         if let Some(number) = object.integer() {
             if !self.integer(number.unsigned_abs(), number < 0, true, verb) {

@@ -108,8 +108,16 @@ impl Printer<'_> {
     }
 
     fn unicode(&mut self, bits: u64) {
-        let digits = self.flags.precision.unwrap_or(4).max(4);
-        let mut text = format!("U+{bits:0digits$X}").into_bytes();
+        let digits = format!("{bits:X}");
+        let zeros = self
+            .flags
+            .precision
+            .unwrap_or(4)
+            .max(4)
+            .saturating_sub(digits.len());
+        let mut text = b"U+".to_vec();
+        text.resize(text.len() + zeros, b'0');
+        text.extend_from_slice(digits.as_bytes());
         if self.flags.sharp
             && let Some(rune) = u32::try_from(bits)
                 .ok()

@@ -26,7 +26,7 @@ pub(crate) fn parse_number(text: &[u8], kind: Kind) -> Result<Number, String> {
             return Ok(number);
         }
         Kind::Complex => {
-            number.complex = Some(parse_complex(&shown).ok_or("syntax error scanning complex number")?);
+            number.complex = Some(parse_complex(&shown)?);
             simplify(&mut number);
             return Ok(number);
         }
@@ -192,13 +192,23 @@ fn parse_hex_float(text: &str) -> Option<f64> {
     Some(value * 2_f64.powi(power / 2) * 2_f64.powi(power - power / 2))
 }
 
-fn parse_complex(text: &str) -> Option<(f64, f64)> {
-    let body = text.strip_suffix('i')?;
+fn parse_complex(text: &str) -> Result<(f64, f64), String> {
+    let malformed = "syntax error scanning complex number";
+    let body = text.strip_suffix('i').ok_or(malformed)?;
     let bytes = body.as_bytes();
-    let split = (1..bytes.len()).rev().find(|&index| {
-        matches!(bytes[index], b'+' | b'-') && !matches!(bytes[index - 1], b'e' | b'E' | b'p' | b'P')
-    })?;
-    Some((parse_float(&body[..split])?, parse_float(&body[split..])?))
+    let is_sign = |index: &usize| {
+        matches!(bytes[*index], b'+' | b'-') && !matches!(bytes[index - 1], b'e' | b'E' | b'p' | b'P')
+    };
+    let split = (1..bytes.len()).rev().find(is_sign).ok_or(malformed)?;
+    let part = |text: &str| {
+        parse_float(text).ok_or_else(|| {
+            format!(
+                "strconv.ParseFloat: parsing {}: invalid syntax",
+                quote_str(text.as_bytes())
+            )
+        })
+    };
+    Ok((part(&body[..split])?, part(&body[split..])?))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Values from and to JSON trees.
 
+use crate::format::format_float;
+
 use super::{Entries, MAX_NESTING, Map, Str, Value};
 
 impl Value {
@@ -62,14 +64,17 @@ fn to_json(value: &Value, depth: usize) -> serde_json::Value {
 }
 
 fn float_to_json(value: f64) -> serde_json::Value {
-    // Below 2^53 every integral float is exactly one integer, so no digit is invented.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if value.fract() == 0.0 && value.abs() <= EXACT && !(value == 0.0 && value.is_sign_negative()) {
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "checked to be integral and in range"
-        )]
-        return (value as i64).into();
+    // Go writes such a float without exponent, and with zeros after the digits that identify it.
+    const LARGEST_PLAIN: f64 = 1e21;
+    let negative_zero = value == 0.0 && value.is_sign_negative();
+    if value.fract() == 0.0 && value.abs() < LARGEST_PLAIN && !negative_zero {
+        let digits = format_float(value, b'f', None, 64);
+        if let Ok(integer) = digits.parse::<i64>() {
+            return integer.into();
+        }
+        if let Ok(integer) = digits.parse::<u64>() {
+            return integer.into();
+        }
     }
     serde_json::Number::from_f64(value).map_or(serde_json::Value::Null, serde_json::Value::Number)
 }

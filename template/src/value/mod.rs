@@ -126,6 +126,14 @@ impl Value {
         }
     }
 
+    /// The `string`, to be shared.
+    pub fn as_string(&self) -> Option<&Str> {
+        match self {
+            Self::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// A `string`'s text if it is valid UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         match self {

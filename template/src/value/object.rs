@@ -21,12 +21,12 @@ pub trait Object {
     /// An exported method, bound to the value.
     fn method(self: Rc<Self>, name: &str) -> Option<Function>;
 
-    /// The exported fields in declaration order; printed as `{a b}`, found by name.
+    /// The fields in declaration order; printed as `{a b}`.
     fn fields(&self) -> Vec<(&'static str, Value)> {
         Vec::new()
     }
 
-    /// One field by name.
+    /// An exported field by name.
     fn field(&self, name: &str) -> Option<Value> {
         self.fields()
             .into_iter()
@@ -96,7 +96,20 @@ impl Object for ErrorValue {
         (name == "Error").then(|| Function::new("Error", &[], move |_, _| Ok(Value::Str(self.0.clone()))))
     }
 
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![("s", Value::Str(self.0.clone()))]
+    }
+
+    fn field(&self, _: &str) -> Option<Value> {
+        // Go: the field is not exported.
+        None
+    }
+
     fn text(&self) -> Option<Str> {
         Some(self.0.clone())
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::Value::Object(serde_json::Map::new())
     }
 }

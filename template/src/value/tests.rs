@@ -70,4 +70,13 @@ fn equality_respects_types_and_nil() {
 fn json_round_trip_keeps_numbers() {
     let json = serde_json::json!({"a": [1, 2.5, null, "x"], "b": {"c": 123_456_789_012_i64}});
     assert_eq!(Value::from_json(&json).to_json(), json);
+    for (float, text) in [
+        (1e15, "1000000000000000"),
+        (1_152_921_504_606_846_976.0, "1152921504606847000"),
+        (1e19, "10000000000000000000"),
+        (-3.0, "-3"),
+        (f64::NAN, "null"),
+    ] {
+        assert_eq!(Value::Float(float).to_json().to_string(), text);
+    }
 }

@@ -155,7 +155,14 @@ impl Type {
 
 impl PartialEq for Type {
     fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
+        match (self, other) {
+            (Self::Slice(a), Self::Slice(b)) => std::ptr::eq(*a, *b) || a.name == b.name,
+            (Self::Map(a), Self::Map(b)) => std::ptr::eq(*a, *b) || a.name == b.name,
+            (Self::Named(a, _), Self::Named(b, _)) => a == b,
+            (Self::Int(a), Self::Int(b)) => a == b,
+            (Self::Uint(a), Self::Uint(b)) => a == b,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
     }
 }
 

@@ -1,0 +1,238 @@
+//! `.Chart`: a chart's metadata in templates, as the Go structures that Helm shows.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use kiel_template::Value;
+use kiel_template::value::{
+    Entries, Function, Kind, List, Map, Object, STRING_MAP, STRING_SLICE, SliceType, Str, Type,
+};
+
+use crate::metadata::{Dependency, Maintainer, Metadata};
+
+/// `.Chart`: the metadata with `IsRoot` beside it.
+pub(crate) struct ChartObject {
+    metadata: Rc<MetadataObject>,
+    is_root: bool,
+}
+
+struct MetadataObject(Metadata);
+struct MaintainerObject(Maintainer);
+struct DependencyObject(Dependency);
+
+fn no_method(_: &Value, _: &str) -> Option<Function> {
+    None
+}
+
+const fn pointer_slice(name: &'static str, elem: &'static str) -> SliceType {
+    SliceType {
+        name,
+        defined: false,
+        elem: Type::Named(elem, Kind::Ptr),
+        method: no_method,
+    }
+}
+
+static MAINTAINERS: SliceType = pointer_slice("[]*chart.Maintainer", "*chart.Maintainer");
+static DEPENDENCIES: SliceType = pointer_slice("[]*chart.Dependency", "*chart.Dependency");
+
+impl ChartObject {
+    pub(crate) fn new(metadata: Metadata, is_root: bool) -> Self {
+        Self {
+            metadata: Rc::new(MetadataObject(metadata)),
+            is_root,
+        }
+    }
+}
+
+impl Object for ChartObject {
+    fn type_name(&self) -> &'static str {
+        "struct { chart.Metadata; IsRoot bool }"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn method(self: Rc<Self>, _: &str) -> Option<Function> {
+        None
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let metadata: Rc<dyn Object> = Rc::clone(&self.metadata) as Rc<dyn Object>;
+        vec![
+            ("Metadata", Value::Object(metadata)),
+            ("IsRoot", Value::Bool(self.is_root)),
+        ]
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        // Go: the fields of an embedded structure are fields of its holder.
+        let own = self
+            .fields()
+            .into_iter()
+            .find(|(field, _)| *field == name)
+            .map(|(_, value)| value);
+        own.or_else(|| self.metadata.field(name))
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let mut json = self.metadata.0.to_json();
+        if let Some(object) = json.as_object_mut() {
+            object.insert("IsRoot".to_owned(), self.is_root.into());
+        }
+        json
+    }
+}
+
+impl Object for MetadataObject {
+    fn type_name(&self) -> &'static str {
+        "chart.Metadata"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn method(self: Rc<Self>, _: &str) -> Option<Function> {
+        None
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let m = &self.0;
+        vec![
+            ("Name", text(&m.name)),
+            ("Home", text(&m.home)),
+            ("Sources", texts(&m.sources)),
+            ("Version", text(&m.version)),
+            ("Description", text(&m.description)),
+            ("Keywords", texts(&m.keywords)),
+            (
+                "Maintainers",
+                objects(&MAINTAINERS, m.maintainers.iter().cloned().map(MaintainerObject)),
+            ),
+            ("Icon", text(&m.icon)),
+            ("APIVersion", text(&m.api_version)),
+            ("Condition", text(&m.condition)),
+            ("Tags", text(&m.tags)),
+            ("AppVersion", text(&m.app_version)),
+            ("Deprecated", Value::Bool(m.deprecated)),
+            ("Annotations", annotations(m)),
+            ("KubeVersion", text(&m.kube_version)),
+            (
+                "Dependencies",
+                objects(
+                    &DEPENDENCIES,
+                    m.dependencies.iter().cloned().map(DependencyObject),
+                ),
+            ),
+            ("Type", text(&m.chart_type)),
+        ]
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        self.0.to_json()
+    }
+}
+
+impl Object for MaintainerObject {
+    fn type_name(&self) -> &'static str {
+        "*chart.Maintainer"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Ptr
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn method(self: Rc<Self>, _: &str) -> Option<Function> {
+        None
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("Name", text(&self.0.name)),
+            ("Email", text(&self.0.email)),
+            ("URL", text(&self.0.url)),
+        ]
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        self.0.to_json()
+    }
+}
+
+impl Object for DependencyObject {
+    fn type_name(&self) -> &'static str {
+        "*chart.Dependency"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Ptr
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn method(self: Rc<Self>, _: &str) -> Option<Function> {
+        None
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let d = &self.0;
+        let imports = match d.import_values.as_slice() {
+            [] => List::nil(&kiel_template::value::ANY_SLICE),
+            imports => List::new(imports.iter().map(Value::from_json).collect()),
+        };
+        vec![
+            ("Name", text(&d.name)),
+            ("Version", text(&d.version)),
+            ("Repository", text(&d.repository)),
+            ("Condition", text(&d.condition)),
+            ("Tags", texts(&d.tags)),
+            ("Enabled", Value::Bool(d.enabled)),
+            ("ImportValues", Value::List(imports)),
+            ("Alias", text(&d.alias)),
+        ]
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        self.0.to_json()
+    }
+}
+
+fn text(text: &str) -> Value {
+    Value::from(text)
+}
+
+fn texts(items: &[String]) -> Value {
+    if items.is_empty() {
+        Value::List(List::nil(&STRING_SLICE))
+    } else {
+        Value::strings(items)
+    }
+}
+
+fn objects<T: Object + 'static>(slice: &'static SliceType, items: impl Iterator<Item = T>) -> Value {
+    let items: Vec<_> = items.map(Value::object).collect();
+    Value::List(if items.is_empty() {
+        List::nil(slice)
+    } else {
+        List::typed(slice, items)
+    })
+}
+
+fn annotations(metadata: &Metadata) -> Value {
+    if metadata.annotations.is_empty() {
+        return Value::Map(Map::nil(&STRING_MAP));
+    }
+    let entries = metadata
+        .annotations
+        .iter()
+        .map(|(key, value)| (Str::from(key), text(value)));
+    Value::Map(Map::typed(&STRING_MAP, entries.collect::<Entries>()))
+}

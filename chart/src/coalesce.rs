@@ -1,0 +1,242 @@
+//! Joins values: the user's over a chart's defaults, a parent's over its subcharts', globals downwards.
+//!
+//! Everything here works on shared tables in place, as Helm 3 does: the table that a parent keeps for
+//! a subchart *is* the subchart's values, so what a template sets in one is seen in the other.
+
+use kiel_template::Value;
+use kiel_template::value::Map;
+
+use crate::tree::{NodeId, Tree};
+
+/// The key of the values that all charts of a release see.
+pub(crate) const GLOBAL: &str = "global";
+
+/// Values that can't be joined.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("type mismatch on {chart}: {found}")]
+pub struct CoalesceError {
+    chart: String,
+    found: String,
+}
+
+/// What happens to a null of the side that wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nulls {
+    /// It removes the default of the other side and vanishes with it.
+    Remove,
+    /// It stays, because values will be joined again later.
+    Keep,
+}
+
+/// Joins values over the charts of a tree and collects warnings.
+pub(crate) struct Coalescer<'t, 'c> {
+    tree: &'t Tree<'c>,
+    warnings: Vec<String>,
+}
+
+impl<'t, 'c> Coalescer<'t, 'c> {
+    pub(crate) fn new(tree: &'t Tree<'c>) -> Self {
+        Self {
+            tree,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// A copy of `values`, completed with the defaults of the chart and all charts below it.
+    pub(crate) fn values(&mut self, chart: NodeId, values: &Map, nulls: Nulls) -> Result<Map, CoalesceError> {
+        let copy = match Value::Map(values.clone()).deep_copy() {
+            Value::Map(copy) if !copy.is_nil() => copy,
+            _ => Map::new(),
+        };
+        self.chart(chart, &copy, "", nulls)?;
+        Ok(copy)
+    }
+
+    pub(crate) fn into_warnings(self) -> Vec<String> {
+        self.warnings
+    }
+
+    fn warn(&mut self, text: &str) {
+        self.warnings.push(format!("warning: {text}"));
+    }
+
+    fn chart(&mut self, chart: NodeId, dest: &Map, prefix: &str, nulls: Nulls) -> Result<(), CoalesceError> {
+        self.defaults(chart, dest, prefix, nulls);
+        for child in self.tree.node(chart).children.clone() {
+            let name = self.tree.name(child);
+            let table = match dest.get(name) {
+                None => {
+                    let table = Map::new();
+                    dest.insert(name, Value::Map(table.clone()));
+                    table
+                }
+                Some(Value::Map(table)) => table,
+                Some(other) => {
+                    return Err(CoalesceError {
+                        chart: name.to_owned(),
+                        found: as_bool_verb(&other),
+                    });
+                }
+            };
+            let prefix = joined(prefix, self.tree.name(chart));
+            self.globals(&table, dest, &prefix);
+            self.chart(child, &table, &prefix, nulls)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the chart's own defaults to `dest`.
+    fn defaults(&mut self, chart: NodeId, dest: &Map, prefix: &str, nulls: Nulls) {
+        let prefix = joined(prefix, self.tree.name(chart));
+        for (key, default) in self.tree.node(chart).default_values().to_vec() {
+            let Some(value) = dest.get(&key) else {
+                dest.insert(key, default);
+                continue;
+            };
+            match (&value, &default) {
+                (Value::Nil, _) if nulls == Nulls::Remove => {
+                    dest.remove(&key);
+                }
+                (Value::Map(table), Value::Map(defaults)) => {
+                    let is_chart = self
+                        .tree
+                        .node(chart)
+                        .children
+                        .iter()
+                        .any(|c| key == self.tree.name(*c));
+                    let nulls = if is_chart { Nulls::Keep } else { nulls };
+                    self.tables(table, defaults, &joined(&prefix, &key.to_lossy()), nulls);
+                }
+                (Value::Map(_), Value::Nil) => {}
+                (Value::Map(_), _) => self.warn(&format!("skipped value for {prefix}.{key}: Not a table.")),
+                _ => {}
+            }
+        }
+    }
+
+    /// Hands `source`'s globals down to `dest`; the parent's win.
+    fn globals(&mut self, dest: &Map, source: &Map, prefix: &str) {
+        let ours = match dest.get(GLOBAL) {
+            None => Map::new(),
+            Some(Value::Map(table)) => table,
+            Some(_) => {
+                return self.warn(&format!(
+                    "skipping globals because destination {GLOBAL} is not a table."
+                ));
+            }
+        };
+        let theirs = match source.get(GLOBAL) {
+            None => Map::new(),
+            Some(Value::Map(table)) => table,
+            Some(_) => {
+                return self.warn(&format!(
+                    "skipping globals because source {GLOBAL} is not a table."
+                ));
+            }
+        };
+        for (key, value) in theirs.to_vec() {
+            match (&value, ours.get(&key)) {
+                (Value::Map(table), None) => {
+                    ours.insert(key, Value::Map(table.shallow_copy()));
+                }
+                (Value::Map(table), Some(Value::Map(below))) => {
+                    let table = table.shallow_copy();
+                    self.tables(&table, &below, &joined(prefix, &key.to_lossy()), Nulls::Keep);
+                    ours.insert(key, Value::Map(table));
+                }
+                (Value::Map(_), Some(_)) => {
+                    self.warn(&format!(
+                        "Conflict: cannot merge map onto non-map for {key:?}. Skipping."
+                    ));
+                }
+                (_, Some(Value::Map(_))) => self.warn(&format!("key {key} is table. Skipping")),
+                _ => {
+                    ours.insert(key, value);
+                }
+            }
+        }
+        dest.insert(GLOBAL, Value::Map(ours));
+    }
+
+    /// Adds to `dest` what only `source` has, table by table.
+    pub(crate) fn tables(&mut self, dest: &Map, source: &Map, prefix: &str, nulls: Nulls) {
+        let set_in_source: Vec<_> = source
+            .to_vec()
+            .into_iter()
+            .filter(|(_, value)| !value.is_nil())
+            .map(|(key, _)| key)
+            .collect();
+        for (key, value) in dest.to_vec() {
+            if value.is_nil() {
+                // Go writes these into the source too, where others who hold the table see them.
+                source.insert(key, Value::Nil);
+            }
+        }
+        for (key, value) in source.to_vec() {
+            let Some(present) = dest.get(&key) else {
+                dest.insert(key, value);
+                continue;
+            };
+            match (&present, &value) {
+                (Value::Nil, _) if nulls == Nulls::Remove && set_in_source.contains(&key) => {
+                    dest.remove(&key);
+                }
+                (Value::Map(present), Value::Map(value)) => {
+                    self.tables(present, value, &joined(prefix, &key.to_lossy()), nulls);
+                }
+                (_, Value::Map(_)) => {
+                    let key = joined(prefix, &key.to_lossy());
+                    self.warn(&format!("cannot overwrite table with non table for {key}"));
+                }
+                (Value::Map(_), value) if !value.is_nil() => {
+                    let key = joined(prefix, &key.to_lossy());
+                    self.warn(&format!(
+                        "destination for {key} is a table. Ignoring non-table value"
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// `a.b`, or `b` where there is no `a`.
+fn joined(prefix: &str, key: &str) -> String {
+    if prefix.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{prefix}.{key}")
+    }
+}
+
+/// Go: `%t`, which fits booleans only and says so for anything else.
+fn as_bool_verb(value: &Value) -> String {
+    match value {
+        Value::Bool(flag) => flag.to_string(),
+        Value::Nil => "%!t(<nil>)".to_owned(),
+        Value::Str(text) => format!("%!t(string={text})"),
+        Value::List(items) => {
+            let items: Vec<_> = items.to_vec().iter().map(as_bool_verb).collect();
+            format!("[{}]", items.join(" "))
+        }
+        other => format!("%!t({}={})", other.type_name(), other.to_json()),
+    }
+}
+
+/// The table at a path of names, as far as tables go.
+pub(crate) fn table_at(values: &Map, path: &str) -> Option<Map> {
+    path.split('.')
+        .try_fold(values.clone(), |table, name| match table.get(name) {
+            Some(Value::Map(next)) => Some(next),
+            _ => None,
+        })
+}
+
+/// The value at a path of names that is not a table.
+pub(crate) fn leaf_at(values: &Map, path: &str) -> Option<Value> {
+    let (table, name) = match path.rsplit_once('.') {
+        Some((parents, name)) => (table_at(values, parents)?, name),
+        None => (values.clone(), path),
+    };
+    table.get(name).filter(|value| !matches!(value, Value::Map(_)))
+}

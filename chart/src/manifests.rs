@@ -1,0 +1,226 @@
+//! Rendered text as manifests: what a chart gives to the cluster, in the order of installation.
+//!
+//! Text is kept as the templates wrote it; it is parsed beside that, never written anew.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::decode::{self, DecodeError, Place};
+use crate::hook::Hook;
+use crate::order::install_rank;
+use crate::split::split_documents;
+use crate::yaml::{self, YamlError};
+
+/// Why rendered text is no manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The text is no YAML.
+    #[error("YAML parse error on {path}: {source}")]
+    Yaml {
+        /// The template that wrote it.
+        path: String,
+        /// Why.
+        source: YamlError,
+    },
+    /// A field that every manifest has is of another type.
+    #[error("YAML parse error on {path}: {source}")]
+    Head {
+        /// The template that wrote it.
+        path: String,
+        /// Why.
+        source: DecodeError,
+    },
+}
+
+/// One manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// The template that wrote it: `app/templates/service.yaml`.
+    pub source: String,
+    /// Its text, without separators and white space around it.
+    pub text: String,
+    /// `apiVersion`, or nothing.
+    pub api_version: String,
+    /// `kind`, or nothing: a document of comments only is kept, as Helm does.
+    pub kind: String,
+    /// `metadata.name`, or nothing.
+    pub name: String,
+    /// `metadata.namespace` as written.
+    pub namespace: Option<String>,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// The whole document as the JSON that goes to the cluster; null where there are only comments.
+    pub object: Value,
+    /// What makes it a hook.
+    pub hook: Option<Hook>,
+}
+
+/// Which hooks an output shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookOutput {
+    /// None.
+    None,
+    /// All but tests.
+    WithoutTests,
+    /// All.
+    All,
+}
+
+/// What a chart renders to.
+#[derive(Debug, Clone, Default)]
+pub struct Manifests {
+    /// What belongs to the release, in the order of installation.
+    pub documents: Vec<Document>,
+    /// Hooks by the order of their kinds; their weights count only within an event.
+    pub hooks: Vec<Document>,
+    /// The documents of `crds/`, the chart's first, then its dependencies'.
+    pub crds: Vec<Document>,
+    /// The text of the root chart's `NOTES.txt`.
+    pub notes: Option<String>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// The `chart` member of Helm's release record, with dependencies and imports as in effect.
+    pub chart: Value,
+    crd_files: Vec<(String, String)>,
+}
+
+impl Manifests {
+    /// The bytes that `helm template` prints.
+    pub fn to_template_output(&self, include_crds: bool, hooks: HookOutput) -> String {
+        let mut manifest = String::new();
+        if include_crds {
+            for (source, text) in &self.crd_files {
+                push_block(&mut manifest, source, text);
+            }
+        }
+        manifest.push_str(&self.to_release_manifest());
+        let mut output = manifest.trim().to_owned();
+        output.push('\n');
+        for document in &self.hooks {
+            let is_test = document.hook.as_ref().is_some_and(Hook::is_test);
+            if hooks == HookOutput::All || (hooks == HookOutput::WithoutTests && !is_test) {
+                push_block(&mut output, &document.source, &document.text);
+            }
+        }
+        output
+    }
+
+    /// The `manifest` member of Helm's release record.
+    pub fn to_release_manifest(&self) -> String {
+        let mut manifest = String::new();
+        for document in &self.documents {
+            push_block(&mut manifest, &document.source, &document.text);
+        }
+        manifest
+    }
+
+    /// Sorts the rendered files (by path) into documents and hooks.
+    pub(crate) fn add_rendered(&mut self, files: &BTreeMap<String, String>) -> Result<(), ManifestError> {
+        for (path, content) in files {
+            let base = path.rsplit('/').next().unwrap_or_default();
+            if base.starts_with('_') {
+                continue;
+            }
+            for text in split_documents(content) {
+                let mut document = Document::parse(path, text)?;
+                match Hook::of(&document) {
+                    None => self.documents.push(document),
+                    Some(Ok(hook)) => {
+                        document.hook = Some(hook);
+                        self.hooks.push(document);
+                    }
+                    Some(Err(unknown)) => {
+                        let Document { kind, name, .. } = document;
+                        self.warnings
+                            .push(format!("{path}: skipping {kind} `{name}`: {unknown}"));
+                    }
+                }
+            }
+        }
+        self.documents
+            .sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));
+        self.hooks
+            .sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));
+        Ok(())
+    }
+
+    /// Adds a file of `crds/`, which is not rendered.
+    pub(crate) fn add_crds(&mut self, source: String, data: &[u8]) -> Result<(), ManifestError> {
+        let text = String::from_utf8_lossy(data).into_owned();
+        for text in split_documents(&text) {
+            let document = Document::parse(&source, text)?;
+            if !document.object.is_null() {
+                self.crds.push(document);
+            }
+        }
+        self.crd_files.push((source, text));
+        Ok(())
+    }
+}
+
+fn push_block(output: &mut String, source: &str, text: &str) {
+    output.push_str("---\n# Source: ");
+    output.push_str(source);
+    output.push('\n');
+    output.push_str(text);
+    output.push('\n');
+}
+
+impl Document {
+    /// Reads the parts of a manifest that decide what happens to it.
+    fn parse(path: &str, text: &str) -> Result<Self, ManifestError> {
+        let object = yaml::to_json(text.as_bytes()).map_err(|source| ManifestError::Yaml {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut document = Self {
+            source: path.to_owned(),
+            text: text.to_owned(),
+            api_version: String::new(),
+            kind: String::new(),
+            name: String::new(),
+            namespace: None,
+            annotations: BTreeMap::new(),
+            object: Value::Null,
+            hook: None,
+        };
+        document
+            .read_head(&object)
+            .map_err(|source| ManifestError::Head {
+                path: path.to_owned(),
+                source,
+            })?;
+        document.object = object;
+        Ok(document)
+    }
+
+    fn read_head(&mut self, object: &Value) -> Result<(), DecodeError> {
+        const METADATA: &str =
+            r#"struct { Name string "json:\"name\""; Annotations map[string]string "json:\"annotations\"" }"#;
+        let place = Place::root("SimpleHead");
+        let Some(object) = decode::object(object, &place, "releaseutil.SimpleHead")? else {
+            return Ok(());
+        };
+        decode::set_text(&mut self.api_version, object, "apiVersion", &place)?;
+        decode::set_text(&mut self.kind, object, "kind", &place)?;
+        let Some(metadata) = decode::field(object, "metadata") else {
+            return Ok(());
+        };
+        let place = place.field("metadata");
+        let Some(metadata) = decode::object(metadata, &place, METADATA)? else {
+            return Ok(());
+        };
+        decode::set_text(&mut self.name, metadata, "name", &place)?;
+        if let Some(annotations) = decode::field(metadata, "annotations") {
+            self.annotations = decode::text_map(annotations, &place.field("annotations"))?;
+        }
+        self.namespace = decode::field(metadata, "namespace")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! A chart as it was loaded.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::metadata::{Lock, Metadata};
+
+/// A file of a chart, with its path from the chart's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// The path, separated by `/`.
+    pub name: String,
+    /// The content, without a byte order mark.
+    pub data: Arc<[u8]>,
+}
+
+/// A chart with the charts in its `charts/` folder.
+///
+/// It is plain data and can go from thread to thread. Dependencies are all there, switched on or
+/// not: that depends on the values and happens when the chart is rendered.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// `Chart.yaml`.
+    pub metadata: Metadata,
+    /// `Chart.lock` (or `requirements.lock`), if there is one.
+    pub lock: Option<Lock>,
+    /// The files below `templates/`, in the order of a walk through the folders.
+    pub templates: Vec<File>,
+    /// The first document of `values.yaml`; null without any.
+    pub values: Value,
+    /// `values.schema.json`, if there is one.
+    pub schema: Option<Arc<[u8]>>,
+    /// All files that have no other role; what `.Files` shows.
+    pub files: Vec<File>,
+    /// The charts in `charts/`, by name.
+    pub dependencies: Vec<Chart>,
+    /// What a user should know about how the chart is written.
+    pub warnings: Vec<String>,
+}
+
+impl Chart {
+    /// The chart's name.
+    pub fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    /// The chart's version.
+    pub fn version(&self) -> &str {
+        &self.metadata.version
+    }
+
+    /// The version of the application in it.
+    pub fn app_version(&self) -> &str {
+        &self.metadata.app_version
+    }
+
+    /// The files below `crds/` that are manifests, of this chart only.
+    pub(crate) fn crd_files(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|file| {
+            let extension = file.name.rsplit_once('.').map_or("", |(_, extension)| extension);
+            file.name.starts_with("crds/")
+                && ["yaml", "yml", "json"]
+                    .iter()
+                    .any(|known| extension.eq_ignore_ascii_case(known))
+        })
+    }
+
+    /// The `chart` member of Helm's release record; Helm keeps no subcharts in it.
+    pub fn to_release_json(&self) -> Value {
+        self.release_json(&self.metadata, &self.values)
+    }
+
+    /// The same with the metadata and values that are in effect once dependencies are processed.
+    pub(crate) fn release_json(&self, metadata: &Metadata, values: &Value) -> Value {
+        let values = kiel_template::Value::from_json(values).to_json();
+        json!({
+            "metadata": metadata.to_json(),
+            "lock": self.lock.as_ref().map(Lock::to_json),
+            "templates": files_json(&self.templates),
+            "values": values,
+            "schema": self.schema.as_deref().map(encode),
+            "files": files_json(&self.files),
+        })
+    }
+}
+
+fn files_json(files: &[File]) -> Value {
+    files
+        .iter()
+        .map(|file| json!({"name": file.name, "data": encode(&file.data)}))
+        .collect()
+}
+
+fn encode(data: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(data)
+}

@@ -1,0 +1,160 @@
+//! Shell patterns as Go's `filepath.Match` understands them on Unix.
+//!
+//! `*` and `?` never match `/`; `[a-z]` and `[^a-z]` are classes; `\` takes the next character as it
+//! is. The whole name must match. There is no `**` and there are no braces.
+
+/// Why a pattern can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("syntax error in pattern")]
+pub(crate) struct BadPattern;
+
+/// Whether `name` as a whole matches `pattern`.
+///
+/// As in Go, a malformed pattern is an error even where the name has differed before.
+pub(crate) fn matches(pattern: &str, name: &str) -> Result<bool, BadPattern> {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    check_syntax(&pattern)?;
+    Ok(match_here(&pattern, &name))
+}
+
+/// Fails for a class that doesn't end and for a `\` at the end.
+fn check_syntax(pattern: &[char]) -> Result<(), BadPattern> {
+    let mut i = 0;
+    while i < pattern.len() {
+        match pattern[i] {
+            '\\' if i + 1 >= pattern.len() => return Err(BadPattern),
+            '\\' => i += 2,
+            '[' => i = class_end(pattern, i)?,
+            _ => i += 1,
+        }
+    }
+    Ok(())
+}
+
+/// The index behind the class that begins at `start`.
+fn class_end(pattern: &[char], start: usize) -> Result<usize, BadPattern> {
+    let mut i = start + 1;
+    if pattern.get(i) == Some(&'^') {
+        i += 1;
+    }
+    let mut ranges = 0;
+    loop {
+        if pattern.get(i) == Some(&']') && ranges > 0 {
+            return Ok(i + 1);
+        }
+        i = class_char(pattern, i)?.1;
+        if pattern.get(i) == Some(&'-') {
+            i = class_char(pattern, i + 1)?.1;
+        }
+        ranges += 1;
+    }
+}
+
+/// One character of a class and the index behind it.
+fn class_char(pattern: &[char], at: usize) -> Result<(char, usize), BadPattern> {
+    match pattern.get(at) {
+        None | Some('-' | ']') => Err(BadPattern),
+        Some('\\') => pattern.get(at + 1).map(|c| (*c, at + 2)).ok_or(BadPattern),
+        Some(c) => Ok((*c, at + 1)),
+    }
+    .and_then(|(c, next)| {
+        if next >= pattern.len() {
+            Err(BadPattern)
+        } else {
+            Ok((c, next))
+        }
+    })
+}
+
+fn match_here(pattern: &[char], name: &[char]) -> bool {
+    let Some(first) = pattern.first() else {
+        return name.is_empty();
+    };
+    match first {
+        '*' => (0..=name.len())
+            .take_while(|taken| !name[..*taken].contains(&'/'))
+            .any(|taken| match_here(&pattern[1..], &name[taken..])),
+        '?' => name.first().is_some_and(|c| *c != '/') && match_here(&pattern[1..], &name[1..]),
+        '[' => {
+            let Ok(end) = class_end(pattern, 0) else {
+                return false;
+            };
+            name.first().is_some_and(|c| in_class(&pattern[1..end - 1], *c))
+                && match_here(&pattern[end..], &name[1..])
+        }
+        '\\' => name.first() == pattern.get(1) && match_here(&pattern[2..], &name[1..]),
+        c => name.first() == Some(c) && match_here(&pattern[1..], &name[1..]),
+    }
+}
+
+/// Whether `c` is in the class whose text between the brackets is `class`.
+fn in_class(class: &[char], c: char) -> bool {
+    let (negated, mut rest) = match class.first() {
+        Some('^') => (true, &class[1..]),
+        _ => (false, class),
+    };
+    let mut found = false;
+    while !rest.is_empty() {
+        let low = take_char(&mut rest);
+        let high = if rest.first() == Some(&'-') {
+            rest = &rest[1..];
+            take_char(&mut rest)
+        } else {
+            low
+        };
+        found |= low <= c && c <= high;
+    }
+    found != negated
+}
+
+fn take_char(rest: &mut &[char]) -> char {
+    let escaped = usize::from(rest.first() == Some(&'\\') && rest.len() > 1);
+    let c = rest.get(escaped).copied().unwrap_or('\0');
+    *rest = rest.get(escaped + 1..).unwrap_or(&[]);
+    c
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, name: &str, want: Result<bool, BadPattern>) {
+        assert_eq!(matches(pattern, name), want, "{pattern} against {name}");
+    }
+
+    #[test]
+    fn patterns() {
+        check("abc", "abc", Ok(true));
+        check("*", "abc", Ok(true));
+        check("*c", "abc", Ok(true));
+        check("a*", "ab/c", Ok(false));
+        check("a*/b", "abc/b", Ok(true));
+        check("a*/b", "a/c/b", Ok(false));
+        check("a*b*c*d*e*/f", "axbxcxdxexxx/f", Ok(true));
+        check("a*b?c*x", "abxbbxdbxebxczzx", Ok(true));
+        check("ab[c]", "abc", Ok(true));
+        check("ab[b-d]", "abc", Ok(true));
+        check("ab[e-g]", "abc", Ok(false));
+        check("ab[^c]", "abc", Ok(false));
+        check("ab[^e-g]", "abc", Ok(true));
+        check("a\\*b", "a*b", Ok(true));
+        check("a\\*b", "ab", Ok(false));
+        check("a?b", "a☺b", Ok(true));
+        check("a[^a]b", "a☺b", Ok(true));
+        check("[a-ζ]*", "α", Ok(true));
+        check("a?b", "a/b", Ok(false));
+        check("a*b", "a/b", Ok(false));
+        check("[\\]a]", "]", Ok(true));
+        check("[\\-x]", "-", Ok(true));
+        check("[]a]", "]", Err(BadPattern));
+        check("[-]", "-", Err(BadPattern));
+        check("[x-]", "x", Err(BadPattern));
+        check("[", "a", Err(BadPattern));
+        check("[^bc", "a", Err(BadPattern));
+        check("a[", "ab", Err(BadPattern));
+        check("a\\", "a", Err(BadPattern));
+        check("templates/.?*", "templates/.dot", Ok(true));
+    }
+}

@@ -1,0 +1,353 @@
+//! A chart and its values to manifests: what `helm template` and `helm install` do before they talk to
+//! a cluster.
+//!
+//! Templates share mutable values, and `include` nests deeply: a render runs on one thread, best on a
+//! stack of its own ([`render_on_own_stack`]). Only text and JSON leave it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kiel_template::functions::Environment;
+use kiel_template::value::{Functions, Map};
+use kiel_template::{MissingKey, Options, TemplateSet, Value};
+
+use crate::capabilities::Capabilities;
+use crate::coalesce::{CoalesceError, Coalescer, Nulls};
+use crate::context::{Context, is_partial};
+use crate::functions::{self, Lookup};
+use crate::manifests::{ManifestError, Manifests};
+use crate::model::Chart;
+use crate::schema::{self, Verdict};
+use crate::tree::{NodeId, Tree};
+use crate::values::{ValuesError, ValuesFile, ValuesInput};
+use crate::version;
+
+/// How much stack a render may use, in bytes. It is reserved, not taken.
+const STACK_SIZE: usize = 1 << 30;
+/// What is left of a stack for all but the templates.
+const STACK_MARGIN: usize = 1 << 19;
+
+/// Why a chart can't be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// What the user said about values can't be joined.
+    #[error(transparent)]
+    Values(#[from] ValuesError),
+    /// The values don't fit the charts.
+    #[error(transparent)]
+    Coalesce(#[from] CoalesceError),
+    /// The chart is for use by other charts only.
+    #[error("{0} charts are not installable")]
+    NotInstallable(String),
+    /// `Chart.yaml` lists charts that `charts/` does not have.
+    #[error(
+        "An error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies: found in Chart.yaml, but missing in charts/ directory: {}",
+        .0.join(", ")
+    )]
+    MissingDependencies(Vec<String>),
+    /// The chart is for other versions of Kubernetes.
+    #[error("chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {found}")]
+    KubeVersion {
+        /// The chart's constraint.
+        wanted: String,
+        /// The cluster's version.
+        found: String,
+    },
+    /// The values break a `values.schema.json`.
+    #[error("values don't meet the specifications of the schema(s) in the following chart(s):\n{0}")]
+    Schema(String),
+    /// A template can't be parsed or failed.
+    #[error("{text}")]
+    Template {
+        /// Helm's text.
+        text: String,
+        /// The engine's error, with its place.
+        source: kiel_template::Error,
+    },
+    /// What a template wrote is no manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The thread for the render could not be started.
+    #[error("cannot start a thread to render in: {0}")]
+    Thread(#[from] std::io::Error),
+    /// The render ended in a defect of its own.
+    #[error("rendering template failed: {0}")]
+    Panicked(String),
+}
+
+/// `.Release`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The release's name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its revision, from 1.
+    pub revision: i64,
+    /// Whether an earlier revision is upgraded; otherwise the chart is installed.
+    pub is_upgrade: bool,
+}
+
+/// Everything that a render depends on.
+#[derive(Clone)]
+pub struct RenderInput<'a> {
+    /// The chart.
+    pub chart: &'a Chart,
+    /// What the user says about values.
+    pub values: &'a ValuesInput,
+    /// Decrypted secret values; they win over the user's, the later files over the earlier ones.
+    pub secret_values: &'a [ValuesFile],
+    /// Values that win over all others; null for none.
+    pub service_values: &'a serde_json::Value,
+    /// `.Release`.
+    pub release: Release,
+    /// `.Capabilities`.
+    pub capabilities: Capabilities,
+    /// Clock and entropy.
+    pub environment: Arc<dyn Environment + Send + Sync>,
+    /// What answers `lookup`; without it the environment does, which mostly finds nothing.
+    pub lookup: Option<Arc<dyn Lookup + Send + Sync>>,
+    /// Whether values must meet the charts' `values.schema.json`.
+    pub check_schemas: bool,
+    /// Adds functions to Helm's, or replaces them.
+    pub extra_functions: Option<AddFunctions>,
+    /// How many bytes of stack the thread has that renders.
+    pub stack_size: usize,
+}
+
+/// Adds functions to those that templates can call.
+pub type AddFunctions = Arc<dyn Fn(&mut Functions) + Send + Sync>;
+
+/// Renders on a thread of its own, with room for everything that Helm could nest.
+pub fn render_on_own_stack(mut input: RenderInput<'_>) -> Result<Manifests, RenderError> {
+    input.stack_size = STACK_SIZE;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("render".to_owned())
+            .stack_size(STACK_SIZE)
+            .spawn_scoped(scope, || render(&input))?;
+        thread.join().unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Err(RenderError::Panicked(text.unwrap_or_default()))
+        })
+    })
+}
+
+/// Renders on this thread; its stack bounds how deeply templates may nest.
+pub fn render(input: &RenderInput<'_>) -> Result<Manifests, RenderError> {
+    let chart = input.chart;
+    check_installable(chart)?;
+    let user = joined_values(input)?;
+    let mut tree = Tree::new(chart);
+    tree.process_dependencies(&user)?;
+
+    let mut coalescer = Coalescer::new(&tree);
+    let values = coalescer.values(tree.root(), &user, Nulls::Remove)?;
+    let mut manifests = Manifests::default();
+    manifests.warnings.extend(coalescer.into_warnings());
+    manifests.warnings.extend(tree.take_warnings());
+    add_warnings(chart, &mut manifests.warnings);
+    if input.check_schemas {
+        let mut refused = String::new();
+        check_schemas(&tree, tree.root(), &values, &mut refused, &mut manifests.warnings);
+        if !refused.is_empty() {
+            return Err(RenderError::Schema(refused.trim_end().to_owned()));
+        }
+    }
+    check_kube_version(input)?;
+
+    let mut rendered = render_files(input, &tree, &values)?;
+    manifests.notes = take_notes(&mut rendered, tree.name(tree.root()));
+    let rendered = rendered.into_iter().map(|(path, text)| (path, to_text(text)));
+    manifests.add_rendered(&rendered.collect())?;
+    add_crds(&tree, &mut manifests)?;
+    manifests.chart = chart.release_json(&tree.metadata(tree.root()), tree.values_json(tree.root()));
+    Ok(manifests)
+}
+
+fn check_installable(chart: &Chart) -> Result<(), RenderError> {
+    if !matches!(chart.metadata.chart_type.as_str(), "" | "application") {
+        return Err(RenderError::NotInstallable(chart.metadata.chart_type.clone()));
+    }
+    let is_there = |name: &str| {
+        chart
+            .dependencies
+            .iter()
+            .any(|dependency| dependency.name() == name)
+    };
+    let missing: Vec<String> = chart
+        .metadata
+        .dependencies
+        .iter()
+        .map(|dependency| dependency.name.clone())
+        .filter(|name| !is_there(name))
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(RenderError::MissingDependencies(missing))
+    }
+}
+
+fn check_kube_version(input: &RenderInput<'_>) -> Result<(), RenderError> {
+    let wanted = &input.chart.metadata.kube_version;
+    let found = &input.capabilities.kube_version.version;
+    if wanted.is_empty() || version::is_compatible(wanted, found) {
+        return Ok(());
+    }
+    Err(RenderError::KubeVersion {
+        wanted: wanted.clone(),
+        found: found.clone(),
+    })
+}
+
+/// Service values over secret values over the user's.
+fn joined_values(input: &RenderInput<'_>) -> Result<Map, RenderError> {
+    let user = input.values.merge()?;
+    let secret = ValuesInput {
+        files: input.secret_values.to_vec(),
+        ..ValuesInput::default()
+    }
+    .merge()?;
+    let service = match Value::from_json(input.service_values) {
+        Value::Map(service) => service,
+        _ => Map::new(),
+    };
+    if secret.is_empty() && service.is_empty() {
+        return Ok(user);
+    }
+    let empty = Tree::without_charts();
+    let mut coalescer = Coalescer::new(&empty);
+    coalescer.tables(&service, &secret, "", Nulls::Remove);
+    coalescer.tables(&service, &user, "", Nulls::Remove);
+    Ok(service)
+}
+
+fn add_warnings(chart: &Chart, warnings: &mut Vec<String>) {
+    if chart.metadata.deprecated {
+        warnings.push("This chart is deprecated".to_owned());
+    }
+    let mut pending = vec![chart];
+    while let Some(chart) = pending.pop() {
+        warnings.extend(chart.warnings.iter().cloned());
+        pending.extend(&chart.dependencies);
+    }
+}
+
+/// Judges the values of a chart and of the charts below it by their schemas.
+fn check_schemas(
+    tree: &Tree<'_>,
+    id: NodeId,
+    values: &Map,
+    refused: &mut String,
+    warnings: &mut Vec<String>,
+) {
+    let name = tree.name(id);
+    if let Some(schema) = &tree.node(id).chart.schema {
+        match schema::judge(schema, &Value::Map(values.clone()).to_json()) {
+            Verdict::Accepted => {}
+            Verdict::Refused(reasons) => refused.push_str(&format!("{name}:\n{reasons}")),
+            Verdict::Unusable(reason) => warnings.push(format!(
+                "chart `{name}`: its values are not checked by values.schema.json: {reason}"
+            )),
+        }
+    }
+    for child in &tree.node(id).children {
+        let name = tree.name(*child);
+        match values.get(name) {
+            None | Some(Value::Nil) => {}
+            Some(Value::Map(values)) => check_schemas(tree, *child, &values, refused, warnings),
+            Some(other) => refused.push_str(&format!(
+                "{name}:\ninvalid type for values: expected object (map), got {}\n",
+                other.type_name()
+            )),
+        }
+    }
+}
+
+/// All files that are executed, by name.
+fn render_files(
+    input: &RenderInput<'_>,
+    tree: &Tree<'_>,
+    values: &Map,
+) -> Result<BTreeMap<String, Vec<u8>>, RenderError> {
+    let context = Context::new(tree, input, values);
+    let mut templates = TemplateSet::new(options(input));
+    for name in context.names() {
+        templates
+            .parse(name, &context.templates[name].text)
+            .map_err(|source| RenderError::Template {
+                text: functions::parse_error_text(name, &source.to_string()),
+                source,
+            })?;
+    }
+    let mut rendered = BTreeMap::new();
+    for name in context.names().into_iter().filter(|name| !is_partial(name)) {
+        let data = context.templates[name].data(name);
+        let output = templates
+            .execute_bytes(name, &data)
+            .map_err(|source| RenderError::Template {
+                text: functions::execute_error_text(name, &source.to_string()),
+                source,
+            })?;
+        rendered.insert(name.to_owned(), without_no_value(output));
+    }
+    Ok(rendered)
+}
+
+fn options(input: &RenderInput<'_>) -> Options {
+    let mut functions = functions::all(Arc::clone(&input.environment), input.lookup.clone());
+    if let Some(extra) = &input.extra_functions {
+        extra(&mut functions);
+    }
+    Options {
+        name: "gotpl".to_owned(),
+        missing_key: MissingKey::Zero,
+        functions,
+        stack_budget: input.stack_size.saturating_sub(STACK_MARGIN),
+        ..Options::default()
+    }
+}
+
+/// Go writes this for keys that a map of anything lacks; Helm takes it out of the output again.
+fn without_no_value(output: Vec<u8>) -> Vec<u8> {
+    const NO_VALUE: &[u8] = b"<no value>";
+    let mut rest = output.as_slice();
+    let mut cleaned = Vec::new();
+    while let Some(at) = rest.windows(NO_VALUE.len()).position(|window| window == NO_VALUE) {
+        cleaned.extend_from_slice(&rest[..at]);
+        rest = &rest[at + NO_VALUE.len()..];
+    }
+    if cleaned.is_empty() && rest.len() == output.len() {
+        return output;
+    }
+    cleaned.extend_from_slice(rest);
+    cleaned
+}
+
+/// Takes all `NOTES.txt` out of the files and gives the main chart's text.
+fn take_notes(rendered: &mut BTreeMap<String, Vec<u8>>, chart: &str) -> Option<String> {
+    let main = format!("{chart}/templates/NOTES.txt");
+    let notes = rendered
+        .get(&main)
+        .map(|text| String::from_utf8_lossy(text).into_owned());
+    rendered.retain(|name, _| !name.ends_with("NOTES.txt"));
+    notes
+}
+
+fn to_text(text: Vec<u8>) -> String {
+    String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+fn add_crds(tree: &Tree<'_>, manifests: &mut Manifests) -> Result<(), ManifestError> {
+    let mut pending = vec![tree.root()];
+    while let Some(id) = pending.pop() {
+        let node = tree.node(id);
+        for file in node.chart.crd_files() {
+            manifests.add_crds(format!("{}/{}", tree.full_path(id), file.name), &file.data)?;
+        }
+        pending.extend(node.children.iter().rev());
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! The engine of a run: asked for when the first solve needs it, one session for all solves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
+
+use super::error::{BuildError, EngineError};
+use crate::buildkit::{
+    Build, Client, Exporter, NamedHosts, Session, SessionServices, SolveRequest, SolveResponse,
+};
+use crate::event::Events;
+use crate::registry::{Layout, Registry, Repository};
+
+/// Brings an engine: starts one, or connects to one that runs. Called at most once in a run that succeeds.
+pub type Connect = Arc<dyn Fn() -> BoxFuture<'static, Result<Client, EngineError>> + Send + Sync>;
+
+/// The engine and its session.
+pub(crate) struct Engine {
+    connect: Connect,
+    registry: Registry,
+    hosts: BTreeSet<String>,
+    secrets: BTreeMap<String, Bytes>,
+    layout: Layout,
+    opened: OnceCell<(Client, Session)>,
+}
+
+impl Engine {
+    /// `hosts` are the registries for which the engine may have credentials.
+    pub(crate) fn new(
+        connect: Connect,
+        registry: Registry,
+        hosts: BTreeSet<String>,
+        secrets: BTreeMap<String, Bytes>,
+    ) -> Self {
+        Self {
+            connect,
+            registry,
+            hosts,
+            secrets,
+            layout: Layout::new(),
+            opened: OnceCell::new(),
+        }
+    }
+
+    /// The content that the session serves.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    async fn opened(&self, image: &str) -> Result<&(Client, Session), BuildError> {
+        let open = async {
+            let client = (self.connect)().await?;
+            let authority = NamedHosts {
+                registry: self.registry.clone(),
+                hosts: self.hosts.clone(),
+            };
+            let services = SessionServices {
+                content: Arc::new(self.layout.clone()),
+                authority: Some(Arc::new(authority)),
+                secrets: self.secrets.clone(),
+            };
+            let session = Session::open(&client, services).await?;
+            Ok((client, session))
+        };
+        let error = |source| BuildError::Engine {
+            image: image.to_owned(),
+            source,
+        };
+        self.opened.get_or_try_init(|| open).await.map_err(error)
+    }
+
+    /// The session's name, for sources that it serves.
+    pub(crate) async fn session(&self, image: &str) -> Result<String, BuildError> {
+        Ok(self.opened(image).await?.1.id().to_owned())
+    }
+
+    /// Solves and pushes by digest to `repository`; `attrs` are further attributes of the exporter.
+    pub(crate) async fn solve(
+        &self,
+        image: &str,
+        stage: Option<&str>,
+        build: Build,
+        repository: &Repository,
+        attrs: BTreeMap<String, String>,
+        events: &Events,
+    ) -> Result<SolveResponse, BuildError> {
+        let (client, session) = self.opened(image).await?;
+        let mut all = exporter_attrs(
+            repository,
+            self.registry.options().insecure.allows(repository.registry()),
+        );
+        all.extend(attrs);
+        let exporter = Some(Exporter {
+            kind: "image".to_owned(),
+            attrs: all,
+        });
+        let request = SolveRequest {
+            image: image.to_owned(),
+            build,
+            exporter,
+            read_files: Vec::new(),
+        };
+        let error = |source| BuildError::Solve {
+            image: image.to_owned(),
+            stage: stage.map(str::to_owned),
+            source,
+        };
+        client.solve(session, request, events).await.map_err(error)
+    }
+
+    /// Ends the session.
+    pub(crate) async fn close(self) {
+        if let Some((_, session)) = self.opened.into_inner() {
+            session.close().await;
+        }
+    }
+}
+
+/// Reproducible layers, pushed without a tag. Never `force-compression`: it would make the base's layers anew.
+fn exporter_attrs(repository: &Repository, insecure: bool) -> BTreeMap<String, String> {
+    let epoch = super::image_config::EPOCH.to_string();
+    let mut attrs: BTreeMap<String, String> = [
+        ("name", repository.to_string()),
+        ("push", "true".to_owned()),
+        ("push-by-digest", "true".to_owned()),
+        ("oci-mediatypes", "true".to_owned()),
+        ("compression", "zstd".to_owned()),
+        ("rewrite-timestamp", "true".to_owned()),
+        ("source-date-epoch", epoch),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    if insecure {
+        attrs.insert("registry.insecure".to_owned(), "true".to_owned());
+    }
+    attrs
+}

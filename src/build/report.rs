@@ -1,0 +1,153 @@
+//! What a build did, as a value, and as the file that pipelines read.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use kiel_stapel::key::Key;
+
+use crate::registry::{Digest, Repository};
+
+/// The images of a build.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildReport {
+    /// Where they are.
+    pub repository: Repository,
+    /// The commit that they were built from.
+    pub commit: String,
+    /// In the order in which they can be built; only those that were asked for or needed.
+    pub images: Vec<ImageReport>,
+    /// How long it took.
+    #[serde(skip)]
+    pub elapsed: Duration,
+}
+
+/// An image of a build.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageReport {
+    /// Its name in werf.yaml.
+    pub name: String,
+    /// Whether the chart may name it.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// `dockerfile` or `stapel`.
+    pub kind: &'static str,
+    /// What it is for.
+    pub platform: String,
+    /// Its key, which is its tag.
+    pub key: Key,
+    /// The manifest that the tag points to.
+    pub digest: Digest,
+    /// Its config, where this build has seen it.
+    pub image_id: Option<Digest>,
+    /// Size of config and layers in bytes, where this build has seen them.
+    pub size: Option<u64>,
+    /// Whether it was made now.
+    pub rebuilt: bool,
+    /// Whether that needed an engine.
+    pub used_engine: bool,
+    /// Its stages, where this build has looked at them.
+    pub stages: Vec<StageReport>,
+    /// How long it took.
+    #[serde(skip)]
+    pub elapsed: Duration,
+}
+
+/// A stage of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StageReport {
+    /// Its name.
+    pub name: String,
+    /// Its tag.
+    pub tag: String,
+    /// Its manifest.
+    pub digest: Digest,
+    /// Its config.
+    pub image_id: Digest,
+    /// Size of its layers in bytes.
+    pub size: u64,
+    /// Whether it was made now.
+    pub rebuilt: bool,
+}
+
+impl BuildReport {
+    /// The image of that name.
+    #[must_use]
+    pub fn image(&self, name: &str) -> Option<&ImageReport> {
+        self.images.iter().find(|image| image.name == name)
+    }
+
+    /// `REPO:TAG` of an image.
+    #[must_use]
+    pub fn reference(&self, image: &ImageReport) -> String {
+        format!("{}:{}", self.repository, image.key)
+    }
+
+    /// The report file of `--save-build-report` with werf's names.
+    #[must_use]
+    pub fn to_werf_json(&self) -> Value {
+        let repository = self.repository.to_string();
+        let text = |digest: Option<Digest>| digest.map(|digest| digest.to_string()).unwrap_or_default();
+        let stage = |stage: &StageReport| {
+            json!({
+                "Name": stage.name,
+                "DockerImageName": format!("{repository}:{}", stage.tag),
+                "DockerTag": stage.tag,
+                "DockerImageID": stage.image_id,
+                "DockerImageDigest": stage.digest,
+                "CreatedAt": 0,
+                "Size": stage.size,
+                "SourceType": "repo",
+                "BaseImagePulled": false,
+                "Rebuilt": stage.rebuilt,
+                "BuildTime": "0.00",
+            })
+        };
+        let image = |image: &ImageReport| {
+            let fields = json!({
+                "WerfImageName": image.name,
+                "ConfigType": image.kind,
+                "DockerRepo": repository,
+                "DockerTag": image.key,
+                "DockerImageID": text(image.image_id),
+                "DockerImageDigest": image.digest,
+                "DockerImageName": self.reference(image),
+                "TargetPlatform": image.platform,
+                "Rebuilt": image.rebuilt,
+                "Final": image.is_final,
+                "Size": image.size.unwrap_or_default(),
+                "BuildTime": format!("{:.2}", image.elapsed.as_secs_f64()),
+                "Commit": self.commit,
+                "Stages": image.stages.iter().map(stage).collect::<Vec<_>>(),
+            });
+            (image.name.clone(), fields)
+        };
+        let images: serde_json::Map<String, Value> = self.images.iter().map(image).collect();
+        json!({ "Runtime": { "Backend": "buildkit", "InContainer": false }, "Images": images, "ImagesByPlatform": {} })
+    }
+
+    /// The report as variables, one for each final image.
+    #[must_use]
+    pub fn to_env(&self) -> String {
+        let name = |name: &str| {
+            let word: String = name
+                .chars()
+                .map(|c| {
+                    if c.is_ascii_alphanumeric() {
+                        c.to_ascii_uppercase()
+                    } else {
+                        '_'
+                    }
+                })
+                .collect();
+            format!("WERF_{word}_DOCKER_IMAGE_NAME")
+        };
+        let finals = self.images.iter().filter(|image| image.is_final);
+        finals
+            .map(|image| format!("{}={}\n", name(&image.name), self.reference(image)))
+            .collect()
+    }
+}

@@ -1,0 +1,532 @@
+//! A run: every missing image as soon as what it needs is there, independent ones side by side.
+//!
+//! A failed image stops only those that need it; the others are finished and published, then the run fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kiel_llb::Platform;
+use kiel_stapel::key::Key;
+use kiel_stapel::spec::{From, ImageSpec, NamePart};
+use tokio::task::JoinSet;
+
+use super::engine::{Connect, Engine};
+use super::error::BuildError;
+use super::plan::BuildPlan;
+use super::publish::{Published, Publisher, of_image};
+use super::report::{BuildReport, ImageReport, StageReport};
+use super::{dockerfile, record, stapel};
+use crate::buildkit::SolveResponse;
+use crate::config::model::Config;
+use crate::event::{BuildState, Event, Events};
+use crate::git::SourceTree;
+use crate::git::layer::LayerError;
+use crate::images::{PlannedImage, PlannedKind};
+use crate::registry::{Blob, DOCKER_HUB, Descriptor, Digest, Image, MEDIA_OCI_LAYER, Reference, Registry};
+
+/// How many images are built at the same time.
+const PARALLEL: usize = 8;
+
+/// What a run needs beside its plan.
+#[derive(Clone)]
+pub struct BuildDeps {
+    /// The client for all registries.
+    pub registry: Registry,
+    /// Brings an engine when the first solve needs it.
+    pub connect: Connect,
+    /// The commit's files.
+    pub tree: SourceTree,
+    /// The configuration that was planned.
+    pub config: Arc<Config>,
+    /// What is built for.
+    pub platform: Platform,
+    /// Secrets by id.
+    pub secrets: BTreeMap<String, Bytes>,
+    /// Where progress goes.
+    pub events: Events,
+}
+
+/// An image that is there.
+#[derive(Debug, Clone)]
+pub(crate) struct Built {
+    pub(crate) tag: Reference,
+    pub(crate) pinned: Reference,
+    pub(crate) image_id: Option<Digest>,
+    pub(crate) report: ImageReport,
+}
+
+/// What building one image works with.
+pub(crate) struct ImageBuild<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) key: Key,
+    pub(crate) project: &'a str,
+    pub(crate) platform: &'a Platform,
+    pub(crate) image_spec: Option<&'a ImageSpec>,
+    pub(crate) publisher: Publisher,
+    pub(crate) engine: &'a Engine,
+    pub(crate) events: &'a Events,
+    tree: SourceTree,
+    planned: &'a PlannedImage,
+    needs: BTreeMap<String, Built>,
+    started: Instant,
+}
+
+/// Builds what is missing of a plan, and tells where every image is.
+///
+/// # Errors
+/// The error of the image that failed, or [`BuildError::Several`].
+pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildError> {
+    let started = Instant::now();
+    let publisher = Publisher {
+        registry: deps.registry.clone(),
+        repository: plan.repository.clone(),
+    };
+    let hosts = hosts(&plan);
+    let engine = Arc::new(Engine::new(
+        deps.connect.clone(),
+        deps.registry.clone(),
+        hosts,
+        deps.secrets.clone(),
+    ));
+    let mut run = Run {
+        plan: Arc::new(plan),
+        deps,
+        publisher,
+        engine,
+        done: BTreeMap::new(),
+        failed: BTreeSet::new(),
+        errors: Vec::new(),
+    };
+    run.take_present();
+    run.build_missing().await;
+    let Run {
+        plan,
+        deps,
+        publisher,
+        engine,
+        mut done,
+        errors,
+        ..
+    } = run;
+    if let Some(engine) = Arc::into_inner(engine) {
+        engine.close().await;
+    }
+    match one_error(errors) {
+        Some(error) => return Err(error),
+        None => tracing::debug!("all images are there"),
+    }
+    let images: Vec<ImageReport> = plan
+        .images
+        .iter()
+        .filter_map(|state| done.remove(&state.image.name))
+        .map(|built| built.report)
+        .collect();
+    let report = BuildReport {
+        repository: plan.repository.clone(),
+        commit: plan.commit.clone(),
+        images,
+        elapsed: started.elapsed(),
+    };
+    if report.images.iter().any(|image| image.rebuilt) {
+        // Images are what counts: a record that cannot be written fails nothing.
+        if let Err(error) = record::publish(&publisher, &deps.config.meta.project, &plan, &report).await {
+            deps.events
+                .warn(format!("the record of this build was not written: {error}"));
+        }
+    }
+    Ok(report)
+}
+
+fn one_error(mut errors: Vec<BuildError>) -> Option<BuildError> {
+    match errors.len() {
+        0 => None,
+        1 => errors.pop(),
+        _ => Some(BuildError::Several(errors)),
+    }
+}
+
+/// The registries that an engine may be given credentials for.
+fn hosts(plan: &BuildPlan) -> BTreeSet<String> {
+    let mut names: Vec<&str> = Vec::new();
+    for state in &plan.images {
+        match &state.image.kind {
+            PlannedKind::Dockerfile(plan) => {
+                names.extend(
+                    plan.bases
+                        .iter()
+                        .chain(&plan.images)
+                        .chain(&plan.syntax)
+                        .map(String::as_str),
+                );
+            }
+            PlannedKind::Stapel(plan) => {
+                let from = std::iter::once(&plan.spec.from)
+                    .chain(plan.spec.imports.iter().map(|import| &import.from));
+                names.extend(from.filter_map(|from| match from {
+                    From::External(name) => Some(name.as_str()),
+                    From::Image(_) | From::Scratch => None,
+                }));
+            }
+        }
+    }
+    let parsed = names
+        .into_iter()
+        .filter_map(|name| name.parse::<Reference>().ok());
+    let mut hosts: BTreeSet<String> = parsed.map(|reference| reference.registry().to_owned()).collect();
+    hosts.insert(plan.repository.registry().to_owned());
+    hosts.insert(DOCKER_HUB.to_owned());
+    hosts
+}
+
+struct Run {
+    plan: Arc<BuildPlan>,
+    deps: BuildDeps,
+    publisher: Publisher,
+    engine: Arc<Engine>,
+    done: BTreeMap<String, Built>,
+    failed: BTreeSet<String>,
+    errors: Vec<BuildError>,
+}
+
+impl Run {
+    fn take_present(&mut self) {
+        for state in &self.plan.images {
+            let Some(digest) = state.digest else { continue };
+            let image = &state.image;
+            let Ok(tag) = self.plan.repository.tag(&image.key().to_string()) else {
+                continue;
+            };
+            let detail = tag.to_string();
+            self.deps.events.send(Event::Build {
+                image: image.name.clone(),
+                stage: None,
+                state: BuildState::Reused,
+                elapsed: None,
+                detail,
+            });
+            let report = report_of(image, digest, None, Vec::new());
+            let pinned = self.plan.repository.digest(digest);
+            self.done.insert(
+                image.name.clone(),
+                Built {
+                    tag,
+                    pinned,
+                    image_id: None,
+                    report,
+                },
+            );
+        }
+    }
+
+    async fn build_missing(&mut self) {
+        let plan = self.plan.clone();
+        let mut waiting: Vec<PlannedImage> = plan.missing().into_iter().cloned().collect();
+        let mut running: JoinSet<(String, Result<Built, BuildError>)> = JoinSet::new();
+        loop {
+            self.start_ready(&mut waiting, &mut running);
+            let Some(ended) = running.join_next().await else {
+                break;
+            };
+            match ended {
+                Ok((name, Ok(built))) => drop(self.done.insert(name, built)),
+                Ok((name, Err(error))) => {
+                    self.deps.events.send(Event::Build {
+                        image: name.clone(),
+                        stage: None,
+                        state: BuildState::Failed,
+                        elapsed: None,
+                        detail: error.to_string(),
+                    });
+                    self.failed.insert(name);
+                    self.errors.push(error);
+                }
+                Err(error) => {
+                    self.errors.push(BuildError::Task {
+                        image: "?".to_owned(),
+                        reason: error.to_string(),
+                    });
+                    break;
+                }
+            }
+        }
+    }
+
+    fn start_ready(
+        &mut self,
+        waiting: &mut Vec<PlannedImage>,
+        running: &mut JoinSet<(String, Result<Built, BuildError>)>,
+    ) {
+        let mut later = Vec::new();
+        for image in waiting.drain(..) {
+            if image.needs.iter().any(|need| self.failed.contains(need)) {
+                self.failed.insert(image.name.clone());
+                continue;
+            }
+            let needs: BTreeMap<String, Built> = image
+                .needs
+                .iter()
+                .filter_map(|need| self.done.get(need).map(|built| (need.clone(), built.clone())))
+                .collect();
+            if needs.len() < image.needs.len() || running.len() >= PARALLEL {
+                later.push(image);
+                continue;
+            }
+            let (deps, publisher, engine) = (self.deps.clone(), self.publisher.clone(), self.engine.clone());
+            running.spawn(async move {
+                let name = image.name.clone();
+                (name, build_image(image, needs, deps, publisher, engine).await)
+            });
+        }
+        *waiting = later;
+    }
+}
+
+async fn build_image(
+    planned: PlannedImage,
+    mut needs: BTreeMap<String, Built>,
+    deps: BuildDeps,
+    publisher: Publisher,
+    engine: Arc<Engine>,
+) -> Result<Built, BuildError> {
+    complete_ids(&planned, &mut needs, &publisher, &deps.platform).await?;
+    let image = deps.config.image(&planned.name);
+    let ctx = ImageBuild {
+        name: &planned.name,
+        key: planned.key(),
+        project: &deps.config.meta.project,
+        platform: &deps.platform,
+        image_spec: image.and_then(|image| image.image_spec.as_ref()),
+        publisher,
+        engine: &engine,
+        events: &deps.events,
+        tree: deps.tree.clone(),
+        planned: &planned,
+        needs,
+        started: Instant::now(),
+    };
+    let built = match &planned.kind {
+        PlannedKind::Dockerfile(plan) => dockerfile::build(&ctx, plan).await?,
+        PlannedKind::Stapel(plan) => stapel::build(&ctx, plan).await?,
+    };
+    let state = if built.report.used_engine {
+        BuildState::Built
+    } else {
+        BuildState::Assembled
+    };
+    ctx.image_event(state, Some(ctx.started.elapsed()), &built.tag.to_string());
+    Ok(built)
+}
+
+/// An image that was found by HEAD alone has no known config: read it where its digest is asked for.
+async fn complete_ids(
+    planned: &PlannedImage,
+    needs: &mut BTreeMap<String, Built>,
+    publisher: &Publisher,
+    platform: &Platform,
+) -> Result<(), BuildError> {
+    let wanted = |need: &str| {
+        match &planned.kind {
+        PlannedKind::Dockerfile(plan) => plan.args.iter().any(|(_, arg)| {
+            matches!(arg, crate::images::BuildArg::Name { image, part: NamePart::ImageId } if image == need)
+        }),
+        PlannedKind::Stapel(plan) => plan.spec.dependencies.iter().any(|dependency| {
+            dependency.image == need && dependency.imports.iter().any(|import| import.part == NamePart::ImageId)
+        }),
+    }
+    };
+    for (name, built) in needs
+        .iter_mut()
+        .filter(|(name, built)| built.image_id.is_none() && wanted(name))
+    {
+        let image = publisher
+            .registry
+            .image(&built.pinned, &registry_platform(platform))
+            .await
+            .map_err(of_image(name))?;
+        built.image_id = image.map(|image| image.manifest.config.digest);
+    }
+    Ok(())
+}
+
+fn registry_platform(platform: &Platform) -> crate::registry::Platform {
+    crate::registry::Platform {
+        architecture: platform.architecture.clone(),
+        os: platform.os.clone(),
+        variant: platform.variant.clone(),
+    }
+}
+
+fn report_of(
+    image: &PlannedImage,
+    digest: Digest,
+    made: Option<(&Published, Duration, bool)>,
+    stages: Vec<StageReport>,
+) -> ImageReport {
+    ImageReport {
+        name: image.name.clone(),
+        is_final: image.is_final,
+        kind: match image.kind {
+            PlannedKind::Dockerfile(_) => "dockerfile",
+            PlannedKind::Stapel(_) => "stapel",
+        },
+        platform: image.platform.clone(),
+        key: image.key(),
+        digest,
+        image_id: made.and_then(|(published, ..)| published.config),
+        size: made.map(|(published, ..)| published.size),
+        rebuilt: made.is_some(),
+        used_engine: made.is_some_and(|(.., used_engine)| used_engine),
+        stages,
+        elapsed: made.map(|(_, elapsed, _)| elapsed).unwrap_or_default(),
+    }
+}
+
+impl ImageBuild<'_> {
+    /// The platform as the registry has it.
+    pub(crate) fn registry_platform(&self) -> crate::registry::Platform {
+        registry_platform(self.platform)
+    }
+
+    /// An image of a registry; nothing where there is none.
+    pub(crate) async fn read(&self, reference: &Reference) -> Result<Option<Image>, BuildError> {
+        self.publisher
+            .registry
+            .image(reference, &self.registry_platform())
+            .await
+            .map_err(of_image(self.name))
+    }
+
+    /// An image of the repository.
+    pub(crate) async fn find(&self, tag: &str) -> Result<Option<Image>, BuildError> {
+        let reference = self.publisher.repository.tag(tag).map_err(of_image(self.name))?;
+        self.read(&reference).await
+    }
+
+    /// What a solve has pushed.
+    pub(crate) async fn exported(&self, response: &SolveResponse) -> Result<Image, BuildError> {
+        let bad = |reason: &str| BuildError::Export {
+            image: self.name.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let digest = response
+            .exporter
+            .get("containerimage.digest")
+            .and_then(|text| text.parse::<Digest>().ok());
+        let digest = digest.ok_or_else(|| bad("it did not tell the digest"))?;
+        let reference = self.publisher.repository.digest(digest);
+        self.read(&reference)
+            .await?
+            .ok_or_else(|| bad("it is not in the registry, although the engine has pushed it"))
+    }
+
+    /// Serves an image of these layers (plain tars) to the engine, and tells its digest.
+    pub(crate) fn serve(&self, layers: &[Blob]) -> Digest {
+        let layout = self.engine.layout();
+        let described: Vec<(Descriptor, Digest)> = layers
+            .iter()
+            .map(|blob| {
+                (
+                    Descriptor::new(MEDIA_OCI_LAYER, layout.add(blob.clone()), blob.size),
+                    blob.digest,
+                )
+            })
+            .collect();
+        layout.add_image(&self.registry_platform(), &described).digest
+    }
+
+    /// Runs work that reads the commit beside the async code.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&SourceTree) -> Result<T, LayerError> + Send + 'static,
+    ) -> Result<T, BuildError> {
+        let tree = self.tree.clone();
+        match tokio::task::spawn_blocking(move || work(&tree)).await {
+            Ok(done) => done.map_err(|source| BuildError::Layer {
+                image: self.name.to_owned(),
+                source,
+            }),
+            Err(error) => Err(BuildError::Task {
+                image: self.name.to_owned(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// An image that this one needs.
+    pub(crate) fn built(&self, name: &str) -> Result<&Built, BuildError> {
+        let missing = || BuildError::Task {
+            image: self.name.to_owned(),
+            reason: format!("image `{name}` is not built"),
+        };
+        self.needs.get(name).ok_or_else(missing)
+    }
+
+    /// Part of the name of an image that this one needs.
+    pub(crate) fn name_part(&self, image: &str, part: NamePart) -> String {
+        let Some(built) = self.needs.get(image) else {
+            return String::new();
+        };
+        match part {
+            NamePart::ImageName => built.tag.to_string(),
+            NamePart::ImageRepo => built.tag.repository().to_string(),
+            NamePart::ImageTag => built.tag.tag().unwrap_or_default().to_owned(),
+            NamePart::ImageId => built.image_id.map(|id| id.to_string()).unwrap_or_default(),
+            NamePart::ImageDigest => built
+                .pinned
+                .digest()
+                .map(|digest| digest.to_string())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Tells of the image; returns the time.
+    pub(crate) fn image_event(&self, state: BuildState, elapsed: Option<Duration>, detail: &str) -> Instant {
+        self.event(None, state, elapsed, detail)
+    }
+
+    /// Tells of a stage; returns the time.
+    pub(crate) fn stage_event(
+        &self,
+        stage: &str,
+        state: BuildState,
+        elapsed: Option<Duration>,
+        detail: &str,
+    ) -> Instant {
+        self.event(Some(stage.to_owned()), state, elapsed, detail)
+    }
+
+    fn event(
+        &self,
+        stage: Option<String>,
+        state: BuildState,
+        elapsed: Option<Duration>,
+        detail: &str,
+    ) -> Instant {
+        let image = self.name.to_owned();
+        self.events.send(Event::Build {
+            image,
+            stage,
+            state,
+            elapsed,
+            detail: detail.to_owned(),
+        });
+        Instant::now()
+    }
+
+    /// The image is published.
+    pub(crate) fn finish(&self, published: Published, used_engine: bool, stages: Vec<StageReport>) -> Built {
+        let repository = &self.publisher.repository;
+        let pinned = repository.digest(published.digest);
+        let made = Some((&published, self.started.elapsed(), used_engine));
+        Built {
+            tag: repository
+                .tag(&self.key.to_string())
+                .unwrap_or_else(|_| pinned.clone()),
+            pinned,
+            image_id: published.config,
+            report: report_of(self.planned, published.digest, made, stages),
+        }
+    }
+}

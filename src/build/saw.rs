@@ -1,0 +1,121 @@
+//! What a stage saw of the git mappings: `docs/keys.md` section 9.
+//!
+//! A label of the stage's image names it, an artifact of the repository holds it. With it another machine, or a
+//! shallow clone, goes on from the stage without the commit that it was built from.
+
+use std::io::{Read as _, Write as _};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use kiel_stapel::key::{Key, listing_key};
+use kiel_stapel::listing::Listing;
+use kiel_stapel::stage::saw_key;
+use serde_json::{Value, json};
+
+use super::publish::Publisher;
+use crate::registry::RegistryError;
+
+/// The label of a stage's image.
+const LABEL: &str = "dev.kiel.saw";
+const MEDIA_TYPE: &str = "application/vnd.kiel.listing.v1+json+gzip";
+/// Listings of a million files are about 100 MB.
+const LIMIT: u64 = 1 << 30;
+
+/// The key in a stage's config.
+pub(crate) fn read_label(config: &Value) -> Option<Key> {
+    config["config"]["Labels"][LABEL].as_str()?.parse().ok()
+}
+
+/// Notes the key in a stage's config.
+pub(crate) fn write_label(config: &mut Value, saw: Key) {
+    if !config["config"].is_object() {
+        config["config"] = json!({});
+    }
+    if !config["config"]["Labels"].is_object() {
+        config["config"]["Labels"] = json!({});
+    }
+    config["config"]["Labels"][LABEL] = saw.to_string().into();
+}
+
+/// Takes the key out again: it is of the stage, not of the image.
+pub(crate) fn remove_label(config: &mut Value) {
+    let Some(fields) = config["config"].as_object_mut() else {
+        return;
+    };
+    if let Some(Value::Object(labels)) = fields.get_mut("Labels") {
+        labels.remove(LABEL);
+        if labels.is_empty() {
+            fields.remove("Labels");
+        }
+    }
+}
+
+/// Publishes listings under their key.
+pub(crate) async fn publish(
+    publisher: &Publisher,
+    saw: Key,
+    listings: &[Listing],
+) -> Result<(), RegistryError> {
+    publisher
+        .artifact(&tag(saw), MEDIA_TYPE, pack(listings))
+        .await
+        .map(drop)
+}
+
+/// The listings of a key; nothing where they are gone or don't fit the key.
+pub(crate) async fn fetch(publisher: &Publisher, saw: Key) -> Result<Option<Vec<Listing>>, RegistryError> {
+    let Some(content) = publisher.read_artifact(&tag(saw)).await? else {
+        return Ok(None);
+    };
+    Ok(unpack(&content)
+        .filter(|listings| saw_key(&listings.iter().map(listing_key).collect::<Vec<_>>()) == saw))
+}
+
+fn tag(saw: Key) -> String {
+    format!("listing-{saw}")
+}
+
+fn pack(listings: &[Listing]) -> Vec<u8> {
+    let json = serde_json::to_vec(listings).expect("strings are always serializable");
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder
+        .write_all(&json)
+        .and_then(|()| encoder.finish())
+        .expect("writing to memory does not fail")
+}
+
+fn unpack(content: &[u8]) -> Option<Vec<Listing>> {
+    let mut json = Vec::new();
+    GzDecoder::new(content).take(LIMIT).read_to_end(&mut json).ok()?;
+    let listings: Vec<Vec<kiel_stapel::listing::FileEntry>> = serde_json::from_slice(&json).ok()?;
+    Some(listings.into_iter().map(Listing::new).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kiel_stapel::listing::{FileEntry, FileMode};
+
+    #[test]
+    fn listings_survive_packing() {
+        let entry = FileEntry {
+            path: "a/ü\n".into(),
+            mode: FileMode::Link,
+            id: "0".repeat(40),
+        };
+        let listings = vec![Listing::new(vec![entry]), Listing::default()];
+        assert_eq!(unpack(&pack(&listings)), Some(listings));
+        assert_eq!(unpack(b"junk"), None);
+    }
+
+    #[test]
+    fn the_label_comes_and_goes_without_a_trace() {
+        let config = json!({"config": {"Env": []}});
+        let mut labelled = config.clone();
+        write_label(&mut labelled, saw_key(&[]));
+        assert_eq!(read_label(&labelled), Some(saw_key(&[])));
+        remove_label(&mut labelled);
+        assert_eq!(labelled, config);
+    }
+}

@@ -1,0 +1,463 @@
+//! Building a Stapel image: from the deepest stage that is published, part by part, to the image.
+//!
+//! Each stage that an engine makes is published before the next one begins. An image whose stages and imports are
+//! published is put together here, without an engine.
+
+use std::collections::BTreeMap;
+
+use kiel_llb::docker_image;
+use kiel_stapel::listing::Listing;
+use kiel_stapel::lower::{Surroundings, lower_import, lower_stage};
+use kiel_stapel::spec::{From, Import, Position};
+use kiel_stapel::stage::{Keyed, Part, UserStage};
+use serde_json::Value;
+
+use super::composition::Composition;
+use super::error::BuildError;
+use super::git_layers::{self, Patch};
+use super::image_config::{self, Directives};
+use super::publish::of_image;
+use super::report::StageReport;
+use super::run::{Built, ImageBuild};
+use super::saw;
+use crate::buildkit::Build;
+use crate::event::BuildState;
+use crate::images::StapelImagePlan;
+use crate::registry::{Image, Reference};
+
+/// Variables of a shell where the base sets none.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Builds what is missing of an image and publishes it.
+pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &StapelImagePlan) -> Result<Built, BuildError> {
+    let mut builder = Builder {
+        ctx,
+        plan,
+        saw: None,
+        stages: Vec::new(),
+        used_engine: false,
+    };
+    let (mut composition, next) = builder.begin().await?;
+    for index in next..plan.plan.parts.len() {
+        composition = builder.part(composition, index).await?;
+    }
+    if !plan.spec.git.is_empty() {
+        builder.patch(&mut composition).await?;
+    }
+    builder.publish(composition).await
+}
+
+struct Builder<'a> {
+    ctx: &'a ImageBuild<'a>,
+    plan: &'a StapelImagePlan,
+    /// What the image so far has of the mappings; nothing before the archive.
+    saw: Option<Vec<Listing>>,
+    stages: Vec<StageReport>,
+    used_engine: bool,
+}
+
+impl Builder<'_> {
+    fn stage_name(&self, part: &Part) -> String {
+        match part {
+            Part::Stage { stage, .. } => stage.to_string(),
+            Part::CopiedImport { import, .. } | Part::Import { import, .. } => {
+                describe_import(&self.plan.spec.imports[*import])
+            }
+            Part::Archive => "gitArchive".to_owned(),
+        }
+    }
+
+    fn bad(&self, reason: String) -> BuildError {
+        BuildError::Export {
+            image: self.ctx.name.to_owned(),
+            reason,
+        }
+    }
+
+    /// The deepest published stage, or the base, and the index of the part that follows.
+    async fn begin(&mut self) -> Result<(Composition, usize), BuildError> {
+        let stages = self.plan.plan.parts.iter().enumerate().rev();
+        for (index, part) in stages.filter(|(_, part)| part.stage_key().is_some()) {
+            if let Some(image) = self.find_stage(part).await? {
+                let composition = self.take_stage(&image).await?;
+                self.note(part, &image, false);
+                return Ok((composition, index + 1));
+            }
+        }
+        let composition = match &self.plan.spec.from {
+            From::Scratch => Composition::scratch(image_config::scratch(&self.ctx.registry_platform())),
+            from => {
+                let image = self.image(from).await?;
+                Composition::from_image(&image, &self.ctx.publisher.repository)
+                    .map_err(|reason| self.bad(reason))?
+            }
+        };
+        Ok((composition, 0))
+    }
+
+    async fn find_stage(&self, part: &Part) -> Result<Option<Image>, BuildError> {
+        let Some(key) = part.stage_key() else {
+            return Ok(None);
+        };
+        self.ctx.find(&format!("stage-{key}")).await
+    }
+
+    /// Goes on from a published stage.
+    async fn take_stage(&mut self, image: &Image) -> Result<Composition, BuildError> {
+        let config: Value = serde_json::from_slice(&image.config).unwrap_or_default();
+        if let Some(key) = saw::read_label(&config) {
+            self.saw = Some(if Some(key) == self.plan.plan.saw {
+                self.plan.content.clone()
+            } else {
+                let found = saw::fetch(&self.ctx.publisher, key)
+                    .await
+                    .map_err(of_image(self.ctx.name))?;
+                found
+                    .filter(|listings| listings.len() == self.plan.content.len())
+                    .unwrap_or_else(|| self.unknown_content())
+            });
+        }
+        Composition::from_image(image, &self.ctx.publisher.repository).map_err(|reason| self.bad(reason))
+    }
+
+    /// As if the stage had seen nothing: everything is laid over it.
+    fn unknown_content(&self) -> Vec<Listing> {
+        self.ctx.events.warn(format!(
+            "image `{}`: the repository no longer tells what a published stage saw; its files are laid over whole, \
+             and files that were removed since stay",
+            self.ctx.name
+        ));
+        vec![Listing::default(); self.plan.content.len()]
+    }
+
+    async fn part(&mut self, mut composition: Composition, index: usize) -> Result<Composition, BuildError> {
+        let part = &self.plan.plan.parts[index];
+        match part {
+            Part::Archive => self.archive(&mut composition).await?,
+            Part::Import { import, keyed } => {
+                let import = &self.plan.spec.imports[*import];
+                let image = self.import(import, keyed).await?;
+                let created_by = describe_import(import);
+                composition
+                    .add_import(&image, &created_by)
+                    .map_err(|reason| self.bad(reason))?;
+            }
+            Part::CopiedImport { import, .. } => {
+                self.patch(&mut composition).await?;
+                let import = &self.plan.spec.imports[*import];
+                let source = self.image(&import.from).await?;
+                let session = self.ctx.engine.session(self.ctx.name).await?;
+                let source = docker_image(
+                    &source.reference.to_string(),
+                    self.ctx.platform,
+                    &format!("from {}", source.reference),
+                );
+                let root = composition.root(&session, self.ctx.platform);
+                let name = describe_import(import);
+                let output = lower_import(import, &source, root.as_ref(), self.ctx.platform, &name);
+                composition = self
+                    .solve_stage(part, composition, Build::Graph(output.definition()), &name)
+                    .await?;
+            }
+            Part::Stage { stage, .. } => {
+                self.patch(&mut composition).await?;
+                let session = self.ctx.engine.session(self.ctx.name).await?;
+                let root = composition.root(&session, self.ctx.platform);
+                let env = self.env(&composition, *stage);
+                let around = Surroundings {
+                    env: &env,
+                    project: self.ctx.project,
+                    platform: self.ctx.platform,
+                };
+                let name = format!("{}: {stage}", self.ctx.name);
+                let output = lower_stage(&self.plan.spec, *stage, root.as_ref(), around, &name);
+                let created_by = format!("{stage}: {}", self.plan.spec.shell.commands(*stage).join(" && "));
+                composition = self
+                    .solve_stage(part, composition, Build::Graph(output.definition()), &created_by)
+                    .await?;
+            }
+        }
+        Ok(composition)
+    }
+
+    /// The base's variables and those of the dependencies that stand before a stage.
+    fn env(&self, composition: &Composition, stage: UserStage) -> Vec<(String, String)> {
+        let mut env = image_config::env_of(composition.base());
+        if !env.iter().any(|(name, _)| name == "PATH") {
+            env.insert(0, ("PATH".to_owned(), PATH.to_owned()));
+        }
+        let before = |position: Position| match stage {
+            UserStage::BeforeInstall => false,
+            UserStage::Install => position == Position::BeforeInstall,
+            UserStage::BeforeSetup => matches!(position, Position::BeforeInstall | Position::AfterInstall),
+            UserStage::Setup => position != Position::AfterSetup,
+        };
+        for (name, value) in self.dependency_env(before) {
+            env.retain(|(known, _)| *known != name);
+            env.push((name, value));
+        }
+        env
+    }
+
+    fn dependency_env(&self, takes: impl Fn(Position) -> bool) -> Vec<(String, String)> {
+        let dependencies = self
+            .plan
+            .spec
+            .dependencies
+            .iter()
+            .filter(|dependency| takes(dependency.position));
+        dependencies
+            .flat_map(|dependency| {
+                dependency.imports.iter().map(|import| {
+                    (
+                        import.target_env.clone(),
+                        self.ctx.name_part(&dependency.image, import.part),
+                    )
+                })
+            })
+            .collect()
+    }
+
+    async fn archive(&mut self, composition: &mut Composition) -> Result<(), BuildError> {
+        for (index, mapping) in self.plan.spec.git.iter().enumerate() {
+            let (mapping_here, files) = (mapping.clone(), self.plan.content[index].clone());
+            let blob = self
+                .ctx
+                .blocking(move |tree| git_layers::archive(&mapping_here, &files, tree))
+                .await?;
+            let served = self.ctx.serve(std::slice::from_ref(&blob));
+            composition.add_archive(
+                blob,
+                served,
+                &format!("git archive: {} → {}", mapping.add, mapping.to),
+            );
+        }
+        self.saw = Some(self.plan.content.clone());
+        Ok(())
+    }
+
+    /// Brings the mappings to the commit at hand.
+    async fn patch(&mut self, composition: &mut Composition) -> Result<(), BuildError> {
+        let Some(before) = self.saw.take() else {
+            return Ok(());
+        };
+        let (mappings, after) = (self.plan.spec.git.clone(), self.plan.content.clone());
+        let made = self
+            .ctx
+            .blocking(move |tree| git_layers::patch(&mappings, &before, &after, tree))
+            .await?;
+        self.saw = Some(self.plan.content.clone());
+        if let Some(Patch { layer, shadow }) = made {
+            let without = self.ctx.serve(std::slice::from_ref(&shadow));
+            let with = self.ctx.serve(&[shadow, layer.clone()]);
+            composition.add_patch(layer, without, with, "git patch");
+        }
+        Ok(())
+    }
+
+    /// The layer of an import: published, or made now.
+    async fn import(&mut self, import: &Import, keyed: &Keyed) -> Result<Image, BuildError> {
+        let tag = format!("import-{}", keyed.key);
+        let name = describe_import(import);
+        if let Some(image) = self.ctx.find(&tag).await? {
+            self.report(&name, &tag, &image, false);
+            return Ok(image);
+        }
+        let source = self.image(&import.from).await?;
+        let source = docker_image(
+            &source.reference.to_string(),
+            self.ctx.platform,
+            &format!("from {}", source.reference),
+        );
+        let output = lower_import(import, &source, None, self.ctx.platform, &name);
+        let empty = Composition::scratch(image_config::scratch(&self.ctx.registry_platform()));
+        let image = self
+            .solve(&tag, &name, empty, Build::Graph(output.definition()), &name, None)
+            .await?;
+        self.report(&name, &tag, &image, true);
+        Ok(image)
+    }
+
+    async fn solve_stage(
+        &mut self,
+        part: &Part,
+        below: Composition,
+        build: Build,
+        created_by: &str,
+    ) -> Result<Composition, BuildError> {
+        let Some(key) = part.stage_key() else {
+            return Ok(below);
+        };
+        let name = self.stage_name(part);
+        let image = self
+            .solve(
+                &format!("stage-{key}"),
+                &name,
+                below,
+                build,
+                created_by,
+                self.saw_now(),
+            )
+            .await?;
+        self.note(part, &image, true);
+        self.take_stage(&image).await
+    }
+
+    /// Key and listings of what the image has now.
+    fn saw_now(&self) -> Option<kiel_stapel::key::Key> {
+        self.saw.as_ref().and(self.plan.plan.saw)
+    }
+
+    /// Solves one more layer on `below`, publishes the result under a tag, and tells the image that the tag has then.
+    async fn solve(
+        &mut self,
+        tag: &str,
+        stage: &str,
+        below: Composition,
+        build: Build,
+        created_by: &str,
+        saw: Option<kiel_stapel::key::Key>,
+    ) -> Result<Image, BuildError> {
+        self.used_engine = true;
+        let started = self.ctx.stage_event(stage, BuildState::Building, None, "");
+        let base: Value = below.config();
+        let attrs = BTreeMap::from([
+            ("containerimage.base.config".to_owned(), base.to_string()),
+            (
+                "containerimage.config".to_owned(),
+                below.config_with(created_by).to_string(),
+            ),
+        ]);
+        let repository = &self.ctx.publisher.repository;
+        let response = self
+            .ctx
+            .engine
+            .solve(
+                self.ctx.name,
+                Some(stage),
+                build,
+                repository,
+                attrs,
+                self.ctx.events,
+            )
+            .await?;
+        let exported = self.ctx.exported(&response).await?;
+        let count = exported.manifest.layers.len();
+        if count != below.layers().len() + 1 {
+            return Err(self.bad(format!(
+                "stage `{stage}` has {count} layers in place of {}",
+                below.layers().len() + 1
+            )));
+        }
+        let made: Value =
+            serde_json::from_slice(&exported.config).map_err(|error| self.bad(error.to_string()))?;
+        let (known, _) = image_config::layers_of(&made);
+        let diff_ids: Vec<_> = known.iter().map(|layer| layer.diff_id).collect();
+        let history = below.config_with(created_by)["history"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let mut config = image_config::with_layers(below.base(), &diff_ids, &history);
+        saw::remove_label(&mut config);
+        if let Some(saw) = saw {
+            saw::write_label(&mut config, saw);
+            saw::publish(&self.ctx.publisher, saw, &self.plan.content)
+                .await
+                .map_err(of_image(self.ctx.name))?;
+        }
+        let layers = exported.manifest.layers;
+        let published = self
+            .ctx
+            .publisher
+            .image(tag, &config, layers)
+            .await
+            .map_err(of_image(self.ctx.name))?;
+        let elapsed = started.elapsed();
+        self.ctx.stage_event(
+            stage,
+            BuildState::Built,
+            Some(elapsed),
+            &published.digest.to_string(),
+        );
+        let reference = repository.digest(published.digest);
+        let image = self.ctx.read(&reference).await?;
+        image.ok_or_else(|| self.bad(format!("stage `{stage}` vanished from the registry")))
+    }
+
+    /// An image to begin with or to import from, pinned to its digest.
+    async fn image(&self, from: &From) -> Result<Image, BuildError> {
+        let (reference, written): (Reference, &str) = match from {
+            From::Scratch => return Err(self.bad("`scratch` has no files to import".to_owned())),
+            From::External(name) => (name.parse().map_err(of_image(self.ctx.name))?, name),
+            From::Image(name) => (self.ctx.built(name)?.pinned.clone(), name),
+        };
+        let no_base = || BuildError::NoBase {
+            image: self.ctx.name.to_owned(),
+            base: written.to_owned(),
+            platform: self.ctx.platform.to_string(),
+        };
+        self.ctx.read(&reference).await?.ok_or_else(no_base)
+    }
+
+    /// Writes the final config and publishes the image under its key.
+    async fn publish(self, composition: Composition) -> Result<Built, BuildError> {
+        let ctx = self.ctx;
+        let mut config = composition.config();
+        saw::remove_label(&mut config);
+        let env = self.dependency_env(|_| true);
+        let directives = Directives {
+            env: &env,
+            docker: self.plan.spec.docker.as_ref(),
+            spec: ctx.image_spec,
+        };
+        image_config::apply(&mut config, directives).map_err(|source| BuildError::Config {
+            image: ctx.name.to_owned(),
+            source,
+        })?;
+        for layer in composition.layers() {
+            ctx.publisher
+                .push_layer(layer.descriptor.digest, &layer.source)
+                .await
+                .map_err(of_image(ctx.name))?;
+        }
+        let published = ctx
+            .publisher
+            .image(&ctx.key.to_string(), &config, composition.descriptors())
+            .await;
+        let published = published.map_err(of_image(ctx.name))?;
+        Ok(ctx.finish(published, self.used_engine, self.stages))
+    }
+
+    fn note(&mut self, part: &Part, image: &Image, rebuilt: bool) {
+        if let Some(key) = part.stage_key() {
+            self.report(&self.stage_name(part), &format!("stage-{key}"), image, rebuilt);
+        }
+    }
+
+    fn report(&mut self, name: &str, tag: &str, image: &Image, rebuilt: bool) {
+        if !rebuilt {
+            self.ctx.stage_event(
+                name,
+                BuildState::Reused,
+                None,
+                &image.descriptor.digest.to_string(),
+            );
+        }
+        self.stages.push(StageReport {
+            name: name.to_owned(),
+            tag: tag.to_owned(),
+            digest: image.descriptor.digest,
+            image_id: image.manifest.config.digest,
+            size: image.manifest.layers.iter().map(|layer| layer.size).sum(),
+            rebuilt,
+        });
+    }
+}
+
+fn describe_import(import: &Import) -> String {
+    let from = match &import.from {
+        From::Scratch => "scratch",
+        From::External(name) | From::Image(name) => name,
+    };
+    format!("import: {from} {} → {}", import.add, import.to)
+}

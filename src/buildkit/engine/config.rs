@@ -1,0 +1,164 @@
+//! buildkitd's configuration file. It is fixed when an engine starts, so its text names the engine's state.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::EngineOptions;
+use crate::registry::{DOCKER_HUB, Digest};
+
+#[derive(Default)]
+struct Host {
+    mirrors: Vec<String>,
+    is_plain: bool,
+    is_unverified: bool,
+    ca_files: Vec<String>,
+}
+
+/// The configuration for these options: equal options, equal text.
+pub(super) fn render(options: &EngineOptions) -> String {
+    let mut text = String::from(
+        "# Written by kiel.\n[worker.oci]\nenabled = true\nsnapshotter = \"overlayfs\"\n[worker.containerd]\nenabled = false\n",
+    );
+    for (name, host) in hosts(options) {
+        write_host(&mut text, &name, &host);
+    }
+    text
+}
+
+/// The folder's name of an engine with this configuration.
+pub(super) fn state_name(config: &str) -> String {
+    format!("engine-{}", &Digest::of(config.as_bytes()).hex()[..16])
+}
+
+fn hosts(options: &EngineOptions) -> BTreeMap<String, Host> {
+    let registry = &options.registry;
+    let mut hosts: BTreeMap<String, Host> = BTreeMap::new();
+    for mirror in &registry.mirrors {
+        let name = mirror.host_str().unwrap_or_default();
+        let name = mirror
+            .port()
+            .map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+        let path = mirror.path().trim_end_matches('/');
+        hosts
+            .entry(DOCKER_HUB.to_owned())
+            .or_default()
+            .mirrors
+            .push(format!("{name}{path}"));
+        let host = hosts.entry(name).or_default();
+        host.is_plain = mirror.scheme() == "http";
+        host.is_unverified = registry.skip_tls_verify && !host.is_plain;
+    }
+    let ca_files: Vec<String> = options
+        .ca_files
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    for name in &options.registry_hosts {
+        // BuildKit does not do both for one host.
+        let is_plain = registry.insecure.allows(name);
+        let is_unverified = registry.skip_tls_verify && !is_plain;
+        if is_plain || is_unverified || !ca_files.is_empty() {
+            let host = hosts.entry(name.clone()).or_default();
+            host.is_plain |= is_plain;
+            host.is_unverified = is_unverified && !host.is_plain;
+            host.ca_files.clone_from(&ca_files);
+        }
+    }
+    hosts
+}
+
+fn write_host(text: &mut String, name: &str, host: &Host) {
+    let list = |items: &[String]| {
+        items
+            .iter()
+            .map(|item| quote(item))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string does not fail");
+    line(format!("[registry.{}]", quote(name)));
+    if !host.mirrors.is_empty() {
+        line(format!("mirrors = [{}]", list(&host.mirrors)));
+    }
+    if host.is_plain {
+        line("http = true".to_owned());
+    }
+    if host.is_unverified {
+        line("insecure = true".to_owned());
+    }
+    if !host.ca_files.is_empty() {
+        line(format!("ca = [{}]", list(&host.ca_files)));
+    }
+}
+
+/// A basic string of TOML.
+fn quote(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                write!(quoted, "\\u{:04X}", u32::from(c)).expect("writing to a string does not fail");
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::registry::{Insecure, RegistryOptions, Url};
+
+    fn options(registry: RegistryOptions, hosts: &[&str]) -> EngineOptions {
+        EngineOptions {
+            state_home: PathBuf::new(),
+            buildkitd: PathBuf::new(),
+            runc: PathBuf::new(),
+            registry,
+            registry_hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+            ca_files: Vec::new(),
+            environment: BTreeMap::new(),
+            kiel: None,
+        }
+    }
+
+    #[test]
+    fn mirrors_and_plain_hosts_are_told() {
+        let registry = RegistryOptions {
+            insecure: Insecure::Hosts(["r:5000".to_owned()].into()),
+            skip_tls_verify: true,
+            mirrors: vec![Url::parse("http://127.0.0.1:5050/hub/").unwrap()],
+            ..RegistryOptions::default()
+        };
+        let text = render(&options(registry, &["r:5000", "s"]));
+        let (_, hosts) = text.split_once("enabled = false\n").unwrap();
+        assert_eq!(
+            hosts,
+            "[registry.\"127.0.0.1:5050\"]\nhttp = true\n[registry.\"docker.io\"]\nmirrors = [\"127.0.0.1:5050/hub\"]\n\
+             [registry.\"r:5000\"]\nhttp = true\n[registry.\"s\"]\ninsecure = true\n"
+        );
+    }
+
+    #[test]
+    fn equal_configurations_share_a_state() {
+        let plain = render(&options(RegistryOptions::default(), &[]));
+        // Hosts without special rules don't split the cache.
+        assert_eq!(
+            plain,
+            render(&options(RegistryOptions::default(), &["r.example.com"]))
+        );
+        let insecure = RegistryOptions {
+            insecure: Insecure::All,
+            ..RegistryOptions::default()
+        };
+        let other = render(&options(insecure, &["r.example.com"]));
+        assert_ne!(state_name(&plain), state_name(&other));
+        assert_eq!(state_name(&plain).len(), "engine-".len() + 16);
+        assert_eq!(quote("a\"\\\n"), "\"a\\\"\\\\\\u000A\"");
+    }
+}

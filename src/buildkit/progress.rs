@@ -1,0 +1,207 @@
+//! What an engine tells while it solves, turned into events; the last lines of each step are kept for the error.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use bollard_buildkit_proto::google::protobuf::Timestamp;
+use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex, VertexLog};
+
+use super::error::clean;
+use crate::event::{Event, Events};
+
+/// A longer line is shown in pieces.
+const LINE_LIMIT: usize = 16 << 10;
+/// Lines that an error repeats.
+const KEPT_LINES: usize = 40;
+
+#[derive(Default)]
+struct Step {
+    name: String,
+    error: String,
+    is_started: bool,
+    is_ended: bool,
+    last_lines: VecDeque<String>,
+}
+
+/// The state of one solve's steps.
+pub struct Progress {
+    image: String,
+    events: Events,
+    steps: HashMap<String, Step>,
+    open_lines: HashMap<(String, i64), Vec<u8>>,
+}
+
+impl Progress {
+    /// Progress of the solve of an image, told to `events` under the image's name.
+    #[must_use]
+    pub fn new(image: &str, events: Events) -> Self {
+        Self {
+            image: image.to_owned(),
+            events,
+            steps: HashMap::new(),
+            open_lines: HashMap::new(),
+        }
+    }
+
+    /// Takes one message in.
+    pub fn apply(&mut self, status: StatusResponse) {
+        for vertex in status.vertexes {
+            self.apply_vertex(vertex);
+        }
+        for log in status.logs {
+            self.apply_log(&log);
+        }
+        for warning in status.warnings {
+            self.events.warn(format!(
+                "{}: {}",
+                self.image,
+                clean(&String::from_utf8_lossy(&warning.short))
+            ));
+        }
+    }
+
+    /// Tells the lines that never got their end.
+    pub fn finish(&mut self) {
+        for ((vertex, _), line) in std::mem::take(&mut self.open_lines) {
+            self.line(&vertex, &line);
+        }
+    }
+
+    /// Name and last lines of a step: of this one, else of the one that failed.
+    pub(super) fn failed(&self, digest: Option<&str>) -> Option<(String, VecDeque<String>)> {
+        let told = digest
+            .and_then(|digest| self.steps.get(digest))
+            .filter(|step| !step.name.is_empty());
+        let found = told.or_else(|| {
+            let is_cause = |step: &&Step| !step.error.is_empty() && !step.error.contains("context canceled");
+            self.steps.values().find(is_cause)
+        });
+        found.map(|step| (step.name.clone(), step.last_lines.clone()))
+    }
+
+    fn apply_vertex(&mut self, vertex: Vertex) {
+        let step = self.steps.entry(vertex.digest).or_default();
+        step.name = clean(&vertex.name);
+        step.error = vertex.error;
+        let event = |elapsed| Event::Step {
+            image: self.image.clone(),
+            name: step.name.clone(),
+            cached: vertex.cached,
+            elapsed,
+        };
+        if let (Some(started), Some(completed), false) = (&vertex.started, &vertex.completed, step.is_ended) {
+            step.is_ended = true;
+            step.is_started = true;
+            self.events.send(event(Some(between(started, completed))));
+        } else if vertex.started.is_some() && !step.is_started {
+            step.is_started = true;
+            self.events.send(event(None));
+        }
+    }
+
+    fn apply_log(&mut self, log: &VertexLog) {
+        let key = (log.vertex.clone(), log.stream);
+        let mut open = self.open_lines.remove(&key).unwrap_or_default();
+        for piece in log.msg.split_inclusive(|byte| *byte == b'\n') {
+            for part in piece.chunks(LINE_LIMIT) {
+                open.extend_from_slice(part);
+                if open.len() >= LINE_LIMIT || open.ends_with(b"\n") {
+                    self.line(&log.vertex, &open);
+                    open.clear();
+                }
+            }
+        }
+        if !open.is_empty() {
+            self.open_lines.insert(key, open);
+        }
+    }
+
+    fn line(&mut self, vertex: &str, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        // A progress bar redraws its line: what it showed last counts.
+        let text = text.trim_end_matches(['\n', '\r']);
+        let text = text.rsplit('\r').next().unwrap_or_default().to_owned();
+        let step = self.steps.entry(vertex.to_owned()).or_default();
+        if step.last_lines.len() == KEPT_LINES {
+            step.last_lines.pop_front();
+        }
+        step.last_lines.push_back(text.clone());
+        self.events.send(Event::Log {
+            source: self.image.clone(),
+            line: text,
+        });
+    }
+}
+
+fn between(start: &Timestamp, end: &Timestamp) -> Duration {
+    let nanos = |at: &Timestamp| i128::from(at.seconds) * 1_000_000_000 + i128::from(at.nanos);
+    Duration::from_nanos((nanos(end) - nanos(start)).try_into().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(vertex: &str, msg: &[u8]) -> StatusResponse {
+        let log = VertexLog {
+            vertex: vertex.to_owned(),
+            stream: 1,
+            msg: msg.to_vec(),
+            ..VertexLog::default()
+        };
+        StatusResponse {
+            logs: vec![log],
+            ..StatusResponse::default()
+        }
+    }
+
+    fn lines(messages: &[&[u8]]) -> Vec<String> {
+        let (events, mut receiver) = Events::channel();
+        let mut progress = Progress::new("app", events);
+        for message in messages {
+            progress.apply(log("v", message));
+        }
+        progress.finish();
+        drop(progress);
+        std::iter::from_fn(|| receiver.try_recv().ok())
+            .map(|event| match event {
+                Event::Log { line, .. } => line,
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn lines_are_joined_and_split() {
+        assert_eq!(lines(&[b"a\nb", b"c\n", b"d"]), ["a", "bc", "d"]);
+        assert_eq!(lines(&[b"10%\r50%\r100%\r\ndone\n"]), ["100%", "done"]);
+        assert_eq!(lines(&[b"\xff\n\n"]), ["\u{fffd}", ""]);
+    }
+
+    #[test]
+    fn memory_is_bounded_by_pieces_and_kept_lines() {
+        let long = vec![b'x'; 50 * LINE_LIMIT];
+        let shown = lines(&[&long]);
+        assert!(shown.len() == 50 && shown.iter().all(|line| line.len() == LINE_LIMIT));
+        let (events, _receiver) = Events::channel();
+        let mut progress = Progress::new("app", events);
+        for number in 0..1000 {
+            progress.apply(log("v", format!("{number}\n").as_bytes()));
+        }
+        let vertex = Vertex {
+            digest: "v".into(),
+            name: "step".into(),
+            error: "exit".into(),
+            ..Vertex::default()
+        };
+        progress.apply(StatusResponse {
+            vertexes: vec![vertex],
+            ..StatusResponse::default()
+        });
+        let (name, kept) = progress.failed(None).unwrap();
+        assert_eq!(
+            (name.as_str(), kept.len(), kept.back().unwrap().as_str()),
+            ("step", KEPT_LINES, "999")
+        );
+    }
+}

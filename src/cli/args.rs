@@ -1,0 +1,196 @@
+//! Arguments that several commands share.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+/// Where the project is and how its werf.yaml is rendered.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Project")]
+pub(crate) struct ProjectArgs {
+    /// Project folder, inside a Git repository
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Configuration file, relative to the project folder [default: werf.yaml, else werf.yml]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config: Option<String>,
+    /// Folder of the configuration's templates, relative to the project folder
+    #[arg(long, default_value = ".werf", value_name = "DIR")]
+    pub(crate) config_templates_dir: String,
+    /// Environment: part of the default release and namespace, `.Env` in werf.yaml
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+}
+
+/// Which registry, and how to reach it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Registry")]
+pub(crate) struct RegistryArgs {
+    /// Repository for the project's images and stages, such as registry.example.com/group/app
+    #[arg(long, visible_alias = "docker-repo", value_name = "REPOSITORY")]
+    pub(crate) repo: Option<String>,
+    /// Use plain HTTP for registries that are not on this host
+    #[arg(long)]
+    pub(crate) insecure_registry: bool,
+    /// Do not check the registries' certificates
+    #[arg(long)]
+    pub(crate) skip_tls_verify_registry: bool,
+    /// Mirror of Docker Hub, such as https://mirror.example.com; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) container_registry_mirror: Vec<String>,
+    /// Folder with Docker's config.json [default: $DOCKER_CONFIG, else ~/.docker]
+    #[arg(long, env = "DOCKER_CONFIG", value_name = "DIR")]
+    pub(crate) docker_config: Option<PathBuf>,
+}
+
+/// Which engine builds, and what is reported.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Build")]
+pub(crate) struct BuildArgs {
+    /// Address of a running BuildKit, such as unix:///run/buildkit/buildkitd.sock or tcp://host:1234 [default: an
+    /// engine that kiel starts itself]
+    #[arg(long, env = "BUILDKIT_HOST", value_name = "ADDRESS")]
+    pub(crate) buildkit_host: Option<String>,
+    /// The buildkitd program for kiel's own engine [default: buildkitd from PATH]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) buildkitd: Option<PathBuf>,
+    /// Fail where an image would have to be built
+    #[arg(long, short = 'Z')]
+    pub(crate) require_built_images: bool,
+    /// Write a report about the images
+    #[arg(long)]
+    pub(crate) save_build_report: bool,
+    /// The report's file; one that ends with .env gets variables, any other JSON
+    #[arg(long, default_value = ".werf-build-report.json", value_name = "PATH")]
+    pub(crate) build_report_path: PathBuf,
+}
+
+/// Values for the chart. Later ones win; of the kinds, in rising order: values, set-json, set, set-string, set-file,
+/// set-literal.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Values")]
+pub(crate) struct ValuesArgs {
+    /// File with values, relative to the project folder; may be repeated
+    #[arg(long, short = 'f', value_name = "PATH")]
+    pub(crate) values: Vec<String>,
+    /// Value, such as a.b[0]=c; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Value that stays text; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set_string: Vec<String>,
+    /// Value that is a file's content, its path relative to the project folder; may be repeated
+    #[arg(long, value_name = "KEY=PATH")]
+    pub(crate) set_file: Vec<String>,
+    /// Value as JSON; may be repeated
+    #[arg(long, value_name = "KEY=JSON")]
+    pub(crate) set_json: Vec<String>,
+    /// Value taken as it is, commas and all; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set_literal: Vec<String>,
+}
+
+/// Which release.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Release")]
+pub(crate) struct ReleaseArgs {
+    /// Release [default: deploy.helmRelease of werf.yaml, else the project and the environment]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) release: Option<String>,
+    /// Namespace [default: deploy.namespace of werf.yaml, else the project and the environment]
+    #[arg(long, short = 'n', value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+}
+
+/// Which cluster.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct KubeArgs {
+    /// Kubeconfig file [default: $KUBECONFIG, else ~/.kube/config, else the pod's own account]
+    #[arg(long, visible_alias = "kubeconfig", value_name = "PATH")]
+    pub(crate) kube_config: Option<PathBuf>,
+    /// Context of the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    pub(crate) kube_context: Option<String>,
+}
+
+/// How long, and how stubbornly.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Deploy")]
+pub(crate) struct DeployArgs {
+    /// Time for all resources to become ready, such as 90s, 5m or 300; without it as long as there is hope
+    #[arg(long, short = 't', value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Take over resources that belong to no release
+    #[arg(long)]
+    pub(crate) force_adoption: bool,
+    /// Revisions of the release that are kept
+    #[arg(long, default_value_t = 5, value_name = "NUMBER")]
+    pub(crate) releases_history_max: usize,
+}
+
+/// How much is told, and how.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct LogArgs {
+    /// Only errors and results
+    #[arg(long, global = true)]
+    pub(crate) log_quiet: bool,
+    /// Also every step of a build
+    #[arg(long, global = true)]
+    pub(crate) log_verbose: bool,
+    /// Colours: auto, on or off
+    #[arg(long, global = true, default_value = "auto", value_name = "MODE", value_parser = ["auto", "on", "off"])]
+    pub(crate) log_color_mode: String,
+}
+
+/// `90`, `90s`, `5m`, `1h30m`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    if text.is_empty() {
+        return Err(expected_duration(text));
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit = rest[digits..]
+            .find(|c: char| c.is_ascii_digit())
+            .map_or(rest.len(), |end| digits + end);
+        let number: u64 = rest[..digits].parse().map_err(|_| expected_duration(text))?;
+        let factor = match &rest[digits..unit] {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            _ => return Err(expected_duration(text)),
+        };
+        total += Duration::from_secs(
+            number
+                .checked_mul(factor)
+                .ok_or_else(|| expected_duration(text))?,
+        );
+        rest = &rest[unit..];
+    }
+    Ok(total)
+}
+
+fn expected_duration(text: &str) -> String {
+    format!("`{text}` is no duration; write seconds, or a number with h, m or s, such as 5m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_seconds_or_have_units() {
+        assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("1h30m5s"), Ok(Duration::from_secs(5405)));
+        for wrong in ["", "5x", "m", "-1"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

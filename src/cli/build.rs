@@ -1,0 +1,40 @@
+//! `kiel build`: every image that the repository lacks.
+
+use clap::Args;
+
+use super::Context;
+use super::args::{BuildArgs, ProjectArgs, RegistryArgs};
+use super::error::CommandResult;
+use super::images::{self, DONE};
+use super::project::Project;
+
+/// Build and push the images that the repository lacks
+///
+/// An image's tag is its key: a name made of everything that goes into it. What the repository has is not built again.
+#[derive(Debug, Args)]
+pub(crate) struct BuildCommand {
+    /// Names or globs of images, `!` before one excludes [default: all]
+    #[arg(value_name = "IMAGE")]
+    images: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    #[command(flatten)]
+    build: BuildArgs,
+}
+
+impl BuildCommand {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
+        let project = Project::open(&self.project, context)?;
+        let planned = images::plan_images(&project, &self.images)?;
+        if planned.is_empty() {
+            context.events.info("werf.yaml has no images: nothing to build");
+            return Ok(DONE);
+        }
+        project.warn_uncommitted(context)?;
+        let report = images::build(&project, planned, &self.build, &self.registry, context).await?;
+        context.events.info(images::summary(&report));
+        Ok(DONE)
+    }
+}

@@ -1,0 +1,141 @@
+//! From the project's chart, values and image names to manifests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kiel_chart::{
+    Capabilities, KubeVersion, Lookup, Manifests, Profile, Release, RenderInput, ValuesFile, ValuesInput,
+};
+use kiel_template::files::FileTree;
+use serde_json::Value;
+
+use super::args::ValuesArgs;
+use super::clock::Clock;
+use super::env::Environment;
+use super::error::CommandError;
+use super::project::Project;
+use super::service_values::{ImageName, ServiceValues, service_values};
+use crate::deploy::{Rendered, Source};
+
+/// What a render needs beside the project.
+pub(crate) struct ChartInput<'a> {
+    pub(crate) values: &'a ValuesInput,
+    pub(crate) release: Release,
+    pub(crate) repo: Option<&'a str>,
+    pub(crate) images: Vec<ImageName>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) lookup: Option<Arc<dyn Lookup + Send + Sync>>,
+}
+
+/// Renders the project's chart; blocks.
+pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
+    let meta = &project.config.meta;
+    let profile = Profile::Werf {
+        name: meta.project.clone(),
+        version: None,
+        app_version: meta.deploy.app_version.clone(),
+    };
+    let chart = kiel_chart::load(&project.files, &meta.deploy.helm_chart_dir, &profile)?;
+    let service_values = service_values(&ServiceValues {
+        project: &meta.project,
+        env: project.env.as_deref(),
+        namespace: &input.release.namespace,
+        repo: input.repo,
+        commit_id: &project.commit.id,
+        commit_date: &project.commit_date,
+        commit_time: project.commit.time,
+        images: input.images,
+    });
+    let manifests = kiel_chart::render_on_own_stack(RenderInput {
+        chart: &chart,
+        values: input.values,
+        secret_values: &[],
+        service_values: &service_values,
+        release: input.release,
+        capabilities: input.capabilities,
+        lookup: input.lookup,
+        environment: Arc::new(Clock),
+        extra_functions: None,
+        stack_size: 0,
+    })?;
+    Ok(manifests)
+}
+
+/// The user's values: variables first, then flags. Files come from the commit.
+pub(crate) fn read_values(
+    args: &ValuesArgs,
+    project: &Project,
+    env: &Environment,
+) -> Result<ValuesInput, CommandError> {
+    let with_family = |flag: &str, given: &[String]| {
+        let mut values = env.family(flag);
+        values.extend_from_slice(given);
+        values
+    };
+    let mut input = ValuesInput {
+        set: with_family("set", &args.set),
+        set_string: with_family("set-string", &args.set_string),
+        set_file: with_family("set-file", &args.set_file),
+        set_json: with_family("set-json", &args.set_json),
+        set_literal: with_family("set-literal", &args.set_literal),
+        ..ValuesInput::default()
+    };
+    for name in with_family("values", &args.values) {
+        let content = read_committed(project, &name, "--values")?;
+        input.files.push(ValuesFile { name, content });
+    }
+    let mut contents = BTreeMap::new();
+    for path in input.set_file_paths()? {
+        let content = read_committed(project, &path, "--set-file")?;
+        contents.insert(path, content);
+    }
+    input.set_file_contents = contents;
+    Ok(input)
+}
+
+fn read_committed(project: &Project, path: &str, flag: &str) -> Result<Vec<u8>, CommandError> {
+    let inside = path.trim_start_matches("./");
+    match project.files.read(inside)? {
+        Some(content) => Ok(content.to_vec()),
+        None => Err(
+            CommandError::new(format!("cannot read `{path}` of {flag}: it is not in the commit")).hint(
+                format!("add the file to the project and commit it: git add {inside} && git commit"),
+            ),
+        ),
+    }
+}
+
+/// What deploy is given.
+pub(crate) fn to_rendered(manifests: &Manifests, user_values: Value) -> Rendered {
+    let sources = |documents: &[kiel_chart::Document]| {
+        documents
+            .iter()
+            .map(|document| Source {
+                source: document.source.clone(),
+                text: document.text.clone(),
+            })
+            .collect()
+    };
+    Rendered {
+        documents: sources(&manifests.documents),
+        hooks: sources(&manifests.hooks),
+        crds: sources(&manifests.crds),
+        notes: manifests.notes.clone(),
+        chart: manifests.chart.clone(),
+        config: user_values,
+        manifest_text: manifests.to_release_manifest(),
+    }
+}
+
+/// `.Capabilities` without a cluster: Helm's defaults with the user's changes.
+pub(crate) fn static_capabilities(
+    kube_version: Option<&str>,
+    extra: &[String],
+) -> Result<Capabilities, CommandError> {
+    let mut capabilities = Capabilities::default();
+    if let Some(version) = kube_version {
+        capabilities.kube_version = KubeVersion::parse(version)?;
+    }
+    capabilities.api_versions.extend_from_slice(extra);
+    Ok(capabilities)
+}

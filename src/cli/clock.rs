@@ -1,0 +1,16 @@
+//! The clock and the entropy that templates may see.
+
+use kiel_template::functions::Environment;
+
+/// The machine's.
+pub(crate) struct Clock;
+
+impl Environment for Clock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("a running system has entropy");
+    }
+}

@@ -1,0 +1,91 @@
+//! `kiel converge`: from the commit to running pods.
+
+use std::time::Instant;
+
+use clap::Args;
+
+use super::args::{BuildArgs, DeployArgs, KubeArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
+use super::error::CommandResult;
+use super::images::{self, DONE};
+use super::project::Project;
+use super::{Context, chart, deploy};
+use crate::deploy::{RunOptions, run};
+
+/// Build what is missing, apply the chart, wait until it is up
+///
+/// The commit at HEAD counts, not the work tree. What the registry has is not built, what the cluster has is not
+/// applied; where nothing changes no revision is written.
+#[derive(Debug, Args)]
+pub(crate) struct ConvergeCommand {
+    /// Names or globs of images to build, `!` before one excludes [default: all]
+    #[arg(value_name = "IMAGE")]
+    images: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    #[command(flatten)]
+    build: BuildArgs,
+    #[command(flatten)]
+    release: ReleaseArgs,
+    #[command(flatten)]
+    values: ValuesArgs,
+    #[command(flatten)]
+    kube: KubeArgs,
+    #[command(flatten)]
+    deploy: DeployArgs,
+}
+
+impl ConvergeCommand {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
+        let started = Instant::now();
+        let project = Project::open(&self.project, context)?;
+        let target = deploy::target(&project, &self.release)?;
+        let values = chart::read_values(&self.values, &project, &context.env)?;
+        let planned = images::plan_images(&project, &self.images)?;
+        project.warn_uncommitted(context)?;
+        // A cluster that cannot be reached is known before anything is built.
+        let cluster = deploy::connect(&self.kube, context).await?;
+        let names = if planned.is_empty() {
+            Vec::new()
+        } else {
+            let report = images::build(&project, planned, &self.build, &self.registry, context).await?;
+            context.events.info(images::summary(&report));
+            images::names_by_report(&report)
+        };
+        let repo = self.registry.repo.as_deref();
+        let chart = deploy::ChartSource {
+            project: &project,
+            values: &values,
+            repo,
+            names,
+        };
+        let plan = deploy::plan(&cluster, &target, chart, self.deploy.force_adoption, context).await?;
+        if !plan.has_changes() {
+            context.events.info(format!(
+                "release {target}: nothing to do, in {:.1}s",
+                started.elapsed().as_secs_f64()
+            ));
+            return Ok(DONE);
+        }
+        let options = RunOptions {
+            timeout: self.deploy.timeout,
+            history_max: self.deploy.releases_history_max,
+            pipeline: deploy::pipeline(&context.env),
+            ..RunOptions::default()
+        };
+        let outcome = run(&cluster, plan, &options, &context.events, &context.cancel).await?;
+        let revision = outcome
+            .revision
+            .map(|revision| format!(" is up, revision {revision}"))
+            .unwrap_or_default();
+        context.events.info(format!(
+            "release {target}{revision}, in {:.1}s",
+            started.elapsed().as_secs_f64()
+        ));
+        if let Some(notes) = outcome.notes.filter(|notes| !notes.trim().is_empty()) {
+            context.events.info(format!("notes:\n{}", notes.trim_end()));
+        }
+        Ok(DONE)
+    }
+}

@@ -1,0 +1,157 @@
+//! Between the chart and the cluster: the connection, what templates see of it, the plan.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kiel_chart::{Capabilities, KubeVersion, Lookup, Release, ValuesInput};
+use tokio::runtime::Handle;
+
+use super::Context;
+use super::args::{KubeArgs, ReleaseArgs};
+use super::chart::{ChartInput, render_chart, to_rendered};
+use super::env::Environment;
+use super::error::CommandError;
+use super::project::Project;
+use super::service_values::ImageName;
+use crate::deploy::{self, Cluster, DeployPlan, KubeOptions, PlanOptions};
+use crate::release::{self, ReleaseTarget};
+
+/// Connects to the cluster that the flags, `KUBECONFIG` or the home folder name.
+pub(crate) async fn connect(args: &KubeArgs, context: &Context) -> Result<Cluster, CommandError> {
+    let env = &context.env;
+    let kubeconfigs: Vec<PathBuf> = match &args.kube_config {
+        Some(path) => vec![path.clone()],
+        None => match env.get("KUBECONFIG") {
+            Some(list) => std::env::split_paths(list).collect(),
+            None => env
+                .home()
+                .map(|home| home.join(".kube/config"))
+                .into_iter()
+                .collect(),
+        },
+    };
+    let options = KubeOptions {
+        kubeconfigs,
+        context: args.kube_context.clone(),
+        ..KubeOptions::default()
+    };
+    Ok(Cluster::connect(&options).await?)
+}
+
+/// `.Capabilities` as the cluster has them.
+pub(crate) async fn capabilities(cluster: &Cluster) -> Result<Capabilities, CommandError> {
+    let (major, minor) = cluster.kube_major_minor();
+    let version = cluster.kube_version().to_owned();
+    let api_versions = cluster.api_versions().await?;
+    Ok(Capabilities {
+        kube_version: KubeVersion {
+            version,
+            major,
+            minor,
+        },
+        api_versions,
+        ..Capabilities::default()
+    })
+}
+
+/// `.Release`: the next revision, and whether there is one to upgrade.
+pub(crate) async fn next_release(cluster: &Cluster, target: &ReleaseTarget) -> Result<Release, CommandError> {
+    let history = release::history(cluster.client(), target).await?;
+    let last = history.last().map_or(0, |revision| revision.number);
+    Ok(Release {
+        name: target.name.as_str().to_owned(),
+        namespace: target.namespace.as_str().to_owned(),
+        revision: i64::try_from(last + 1).unwrap_or(i64::MAX),
+        is_upgrade: last > 0,
+    })
+}
+
+/// Answers `lookup` from the cluster; called on the thread that renders.
+pub(crate) struct ClusterLookup {
+    pub(crate) cluster: Cluster,
+    pub(crate) runtime: Handle,
+}
+
+impl ClusterLookup {
+    /// A lookup for a render that this task starts.
+    pub(crate) fn new(cluster: &Cluster) -> Arc<dyn Lookup + Send + Sync> {
+        Arc::new(Self {
+            cluster: cluster.clone(),
+            runtime: Handle::current(),
+        })
+    }
+}
+
+impl Lookup for ClusterLookup {
+    fn lookup(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<serde_json::Value, String> {
+        self.runtime
+            .block_on(self.cluster.lookup(api_version, kind, namespace, name))
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// What is rendered.
+pub(crate) struct ChartSource<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) values: &'a ValuesInput,
+    pub(crate) repo: Option<&'a str>,
+    pub(crate) names: Vec<ImageName>,
+}
+
+/// Renders the chart for the cluster and plans what has to be done.
+pub(crate) async fn plan(
+    cluster: &Cluster,
+    target: &ReleaseTarget,
+    chart: ChartSource<'_>,
+    force_adoption: bool,
+    context: &Context,
+) -> Result<DeployPlan, CommandError> {
+    let (release, capabilities) = tokio::try_join!(next_release(cluster, target), capabilities(cluster))?;
+    let input = ChartInput {
+        values: chart.values,
+        release,
+        repo: chart.repo,
+        images: chart.names,
+        capabilities,
+        lookup: Some(ClusterLookup::new(cluster)),
+    };
+    let manifests = tokio::task::block_in_place(|| render_chart(chart.project, input))?;
+    for warning in &manifests.warnings {
+        context.events.warn(warning.clone());
+    }
+    let rendered = to_rendered(&manifests, chart.values.merge_json()?);
+    let options = PlanOptions {
+        force_adoption,
+        ..PlanOptions::default()
+    };
+    let plan = tokio::select! {
+        plan = deploy::plan(cluster, target, &rendered, &options) => plan?,
+        () = context.cancel.cancelled() => return Err(CommandError::interrupted()),
+    };
+    Ok(plan)
+}
+
+/// The release and its namespace.
+pub(crate) fn target(project: &Project, args: &ReleaseArgs) -> Result<ReleaseTarget, CommandError> {
+    let (release, namespace) = project.release_names(args)?;
+    Ok(ReleaseTarget::parse(&release, &namespace)?)
+}
+
+/// The pipeline that runs kiel, for whoever waits for its lock.
+pub(crate) fn pipeline(env: &Environment) -> Option<String> {
+    if let Some(url) = env.get("CI_JOB_URL") {
+        return Some(url.to_owned());
+    }
+    let (server, repository, run) = (
+        env.get("GITHUB_SERVER_URL")?,
+        env.get("GITHUB_REPOSITORY")?,
+        env.get("GITHUB_RUN_ID")?,
+    );
+    Some(format!("{server}/{repository}/actions/runs/{run}"))
+}

@@ -1,0 +1,171 @@
+//! The one place that reads the process's environment.
+//!
+//! Every flag `--some-flag` also reads `KIEL_SOME_FLAG` and, for those who come from werf, `WERF_SOME_FLAG`; the first
+//! that is set counts, the command line beats both. Repeatable flags of [`FAMILIES`] also read every variable that
+//! begins with their name (`KIEL_SET_1`, `WERF_SET_1`): sorted by name, before the command line's own.
+#![allow(clippy::disallowed_methods, reason = "this is where the environment is read")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{Arg, ArgAction, Command};
+
+/// Flags that take one value per variable of their family, and prefixes that belong to another family.
+const FAMILIES: &[(&str, &[&str])] = &[
+    ("values", &[]),
+    (
+        "set",
+        &[
+            "STRING_",
+            "FILE_",
+            "JSON_",
+            "LITERAL_",
+            "ROOT_JSON_",
+            "RUNTIME_JSON_",
+            "DOCKER_CONFIG_",
+        ],
+    ),
+    ("set-string", &[]),
+    ("set-file", &[]),
+    ("set-json", &[]),
+    ("set-literal", &[]),
+    ("container-registry-mirror", &[]),
+];
+
+/// What the process was started with.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The process's environment; variables that are not UTF-8 are left out.
+    pub(crate) fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// A variable, empty ones as if absent.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A variable as it is set, for templates that tell empty from absent.
+    pub(crate) fn get_raw(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The values of a family's variables, in the order of their names, `WERF_` before `KIEL_`.
+    pub(crate) fn family(&self, flag: &str) -> Vec<String> {
+        let foreign = FAMILIES
+            .iter()
+            .find(|(name, _)| *name == flag)
+            .map_or(&[][..], |(_, foreign)| foreign);
+        let stem = flag.to_uppercase().replace('-', "_");
+        let mut values = Vec::new();
+        for prefix in [format!("WERF_{stem}_"), format!("KIEL_{stem}_")] {
+            for (name, value) in self.0.range(prefix.clone()..) {
+                let Some(rest) = name.strip_prefix(&prefix) else {
+                    break;
+                };
+                if !foreign.iter().any(|other| rest.starts_with(other)) {
+                    values.push(value.clone());
+                }
+            }
+        }
+        values
+    }
+
+    /// The user's home folder.
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        self.get("HOME").map(PathBuf::from)
+    }
+
+    /// Folder for state that may be lost: `KIEL_HOME`, else `$XDG_CACHE_HOME/kiel`, else `~/.cache/kiel`.
+    pub(crate) fn state_home(&self) -> PathBuf {
+        if let Some(home) = self.get("KIEL_HOME") {
+            return home.into();
+        }
+        let base = self
+            .get("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(self.home()?.join(".cache")));
+        base.unwrap_or_else(std::env::temp_dir).join("kiel")
+    }
+
+    /// Lets every flag of a command and of those below it read its variables, and take `--flag=false` where it is a
+    /// switch, as Go's flags do.
+    pub(crate) fn connect(&self, command: Command) -> Command {
+        command
+            .mut_args(|arg| self.connect_arg(arg))
+            .mut_subcommands(|command| self.connect(command))
+    }
+
+    fn connect_arg(&self, arg: Arg) -> Arg {
+        let Some(long) = arg.get_long().map(ToOwned::to_owned) else {
+            return arg;
+        };
+        if matches!(long.as_str(), "help" | "version") {
+            return arg;
+        }
+        let stem = long.to_uppercase().replace('-', "_");
+        let kiel = format!("KIEL_{stem}");
+        let names = [
+            kiel.clone(),
+            format!("WERF_{stem}"),
+            arg.get_env()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default()
+                .to_owned(),
+        ];
+        let name = names
+            .into_iter()
+            .find(|name| self.get(name).is_some())
+            .unwrap_or(kiel);
+        let arg = arg.env(OsString::from(name)).hide_env(true);
+        if matches!(arg.get_action(), ArgAction::SetTrue) {
+            return arg
+                .action(ArgAction::Set)
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_value("false")
+                .default_missing_value("true")
+                .hide_default_value(true)
+                .hide_possible_values(true)
+                .value_parser(BoolishValueParser::new());
+        }
+        arg
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(vars: &[(&str, &str)]) -> Environment {
+        Environment(
+            vars.iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn families_are_sorted_and_do_not_take_each_others_variables() {
+        let env = environment(&[
+            ("WERF_SET_B", "b=1"),
+            ("WERF_SET_A", "a=1"),
+            ("WERF_SET_STRING_A", "s=1"),
+            ("KIEL_SET_A", "k=1"),
+            ("WERF_SETTING", "x"),
+        ]);
+        assert_eq!(env.family("set"), ["a=1", "b=1", "k=1"]);
+        assert_eq!(env.family("set-string"), ["s=1"]);
+    }
+}

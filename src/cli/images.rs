@@ -1,0 +1,281 @@
+//! Between the configuration and the registry: keys, the engine, the build.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt as _;
+use kiel_llb::Platform;
+
+use super::Context;
+use super::args::{BuildArgs, RegistryArgs};
+use super::error::CommandError;
+use super::project::Project;
+use super::service_values::ImageName;
+use crate::build::{self, BuildDeps, BuildPlan, BuildReport, Connect, EngineError};
+use crate::buildkit::engine::{self, Engine, EngineOptions};
+use crate::buildkit::{Address, Client, PruneBudget};
+use crate::config;
+use crate::images::{self, PlannedImage};
+use crate::registry::{self, Insecure, Registry, RegistryOptions, Repository, Url};
+
+/// What the engine's cache may take: a quarter of it is never pruned.
+const CACHE_BUDGET: PruneBudget = PruneBudget {
+    reserved: 5 << 30,
+    max_used: 20 << 30,
+    min_free: 5 << 30,
+};
+
+/// The images that the patterns mean, and what they need, with their keys. Reads the commit: blocks.
+pub(crate) fn plan_images(project: &Project, patterns: &[String]) -> Result<Vec<PlannedImage>, CommandError> {
+    let selected = config::select(&project.config, patterns)?;
+    if selected.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<String> = selected.into_iter().map(|image| image.name.clone()).collect();
+    Ok(images::plan_images(
+        &project.config,
+        &names,
+        &project.files,
+        &host_platform(),
+    )?)
+}
+
+/// What is built for: what this machine runs.
+fn host_platform() -> Platform {
+    let host = registry::Platform::host();
+    Platform {
+        os: host.os,
+        architecture: host.architecture,
+        variant: host.variant,
+    }
+}
+
+/// The names of final images, which their keys alone tell.
+pub(crate) fn names_by_key(images: &[PlannedImage]) -> Vec<ImageName> {
+    let finals = images.iter().filter(|image| image.is_final);
+    finals
+        .map(|image| ImageName {
+            name: image.name.clone(),
+            tag: image.key().to_string(),
+            digest: None,
+        })
+        .collect()
+}
+
+/// The names of final images, with the digests of those that are there.
+pub(crate) fn names_by_plan(plan: &BuildPlan) -> Vec<ImageName> {
+    let finals = plan.images.iter().filter(|state| state.image.is_final);
+    let name = |state: &build::PlannedState| ImageName {
+        name: state.image.name.clone(),
+        tag: state.image.key().to_string(),
+        digest: state.digest.map(|digest| digest.to_string()),
+    };
+    finals.map(name).collect()
+}
+
+/// The names of final images after a build.
+pub(crate) fn names_by_report(report: &BuildReport) -> Vec<ImageName> {
+    let finals = report.images.iter().filter(|image| image.is_final);
+    let name = |image: &build::ImageReport| ImageName {
+        name: image.name.clone(),
+        tag: image.key.to_string(),
+        digest: Some(image.digest.to_string()),
+    };
+    finals.map(name).collect()
+}
+
+/// The client for all registries of the run.
+pub(crate) fn registry(args: &RegistryArgs, context: &Context) -> Result<Registry, CommandError> {
+    let mut mirrors = Vec::new();
+    let given = context.env.family("container-registry-mirror");
+    for mirror in given.iter().chain(&args.container_registry_mirror) {
+        let text = if mirror.contains("://") {
+            mirror.clone()
+        } else {
+            format!("https://{mirror}")
+        };
+        let url = Url::parse(&text)
+            .map_err(|error| CommandError::new(format!("cannot use `{mirror}` as a mirror: {error}")))?;
+        mirrors.push(url);
+    }
+    let docker_config = args
+        .docker_config
+        .clone()
+        .or_else(|| Some(context.env.home()?.join(".docker")));
+    Ok(Registry::new(RegistryOptions {
+        insecure: if args.insecure_registry {
+            Insecure::All
+        } else {
+            Insecure::Never
+        },
+        skip_tls_verify: args.skip_tls_verify_registry,
+        mirrors,
+        docker_config,
+        token_hosts: Vec::new(),
+    })?)
+}
+
+/// The repository of `--repo`.
+pub(crate) fn repository(args: &RegistryArgs) -> Result<Repository, CommandError> {
+    match &args.repo {
+        Some(repo) => Ok(repo.parse()?),
+        None => Err(
+            CommandError::new("cannot place the project's images: no repository is given")
+                .hint("add --repo REGISTRY/PATH, or set KIEL_REPO"),
+        ),
+    }
+}
+
+/// Builds what is missing of these images and tells where all of them are.
+pub(crate) async fn build(
+    project: &Project,
+    images: Vec<PlannedImage>,
+    args: &BuildArgs,
+    registry_args: &RegistryArgs,
+    context: &Context,
+) -> Result<BuildReport, CommandError> {
+    let repository = repository(registry_args)?;
+    let registry = registry(registry_args, context)?;
+    let plan = build::plan(images, &registry, &repository, &project.commit.id).await?;
+    let missing: Vec<&str> = plan
+        .missing()
+        .into_iter()
+        .map(|image| image.name.as_str())
+        .collect();
+    if args.require_built_images && !missing.is_empty() {
+        return Err(CommandError::new(format!(
+            "cannot go on: images are not built: {}",
+            missing.join(", ")
+        ))
+        .hint("build them with `kiel build`, or leave out --require-built-images"));
+    }
+    let running = Arc::new(Mutex::new(Running::default()));
+    let deps = BuildDeps {
+        registry: registry.clone(),
+        connect: connect(args, &registry, &repository, context, Arc::clone(&running)),
+        tree: project.tree.clone(),
+        config: Arc::new(project.config.clone()),
+        platform: host_platform(),
+        secrets: BTreeMap::new(),
+        events: context.events.clone(),
+    };
+    let result = tokio::select! {
+        result = build::run(plan, deps) => result,
+        () = context.cancel.cancelled() => return Err(CommandError::interrupted()),
+    };
+    prune(&running, context).await;
+    let report = result?;
+    if args.save_build_report {
+        save_report(&report, args)?;
+    }
+    Ok(report)
+}
+
+/// The engine of our own that this run uses; it ends when its last user does.
+#[derive(Default)]
+struct Running {
+    engine: Option<Engine>,
+    client: Option<Client>,
+}
+
+fn connect(
+    args: &BuildArgs,
+    registry: &Registry,
+    repository: &Repository,
+    context: &Context,
+    running: Arc<Mutex<Running>>,
+) -> Connect {
+    if let Some(host) = args.buildkit_host.clone() {
+        return Arc::new(move || {
+            let host = host.clone();
+            async move { Ok(Client::connect(&host.parse::<Address>()?).await?) }.boxed()
+        });
+    }
+    let options = engine_options(args, registry, repository, context);
+    Arc::new(move || {
+        let (options, running) = (options.clone(), Arc::clone(&running));
+        let start = async move {
+            let engine = Engine::ensure(&options)
+                .await
+                .map_err(|error| EngineError::Start(Box::new(error)))?;
+            let client = Client::connect(engine.address()).await?;
+            let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+            *running = Running {
+                engine: Some(engine),
+                client: Some(client.clone()),
+            };
+            Ok(client)
+        };
+        start.boxed()
+    })
+}
+
+fn engine_options(
+    args: &BuildArgs,
+    registry: &Registry,
+    repository: &Repository,
+    context: &Context,
+) -> EngineOptions {
+    let search = context.env.get("PATH").unwrap_or_default();
+    let program = |name: &str| engine::find_program(name, search.as_ref());
+    let named = |name: &str| PathBuf::from(name);
+    EngineOptions {
+        state_home: context.env.state_home().join("engine"),
+        buildkitd: args
+            .buildkitd
+            .clone()
+            .or_else(|| program("buildkitd"))
+            .unwrap_or_else(|| named("buildkitd")),
+        runc: program("buildkit-runc")
+            .or_else(|| program("runc"))
+            .unwrap_or_else(|| named("runc")),
+        registry: registry.options().clone(),
+        registry_hosts: BTreeSet::from([repository.registry().to_owned()]),
+        ca_files: Vec::new(),
+        environment: engine::ENVIRONMENT
+            .into_iter()
+            .filter_map(|name| Some((name.into(), context.env.get(name)?.into())))
+            .collect(),
+        kiel: None,
+    }
+}
+
+/// Keeps the cache of an engine of our own within its budget: it lives too shortly to do so itself.
+async fn prune(running: &Mutex<Running>, context: &Context) {
+    let Running { engine, client } =
+        std::mem::take(&mut *running.lock().unwrap_or_else(PoisonError::into_inner));
+    if let Some(client) = client
+        && let Err(error) = client.prune(CACHE_BUDGET).await
+    {
+        context
+            .events
+            .warn(format!("the engine's cache was not pruned: {error}"));
+    }
+    drop(engine);
+}
+
+fn save_report(report: &BuildReport, args: &BuildArgs) -> Result<(), CommandError> {
+    let path = &args.build_report_path;
+    let text = if path.extension().is_some_and(|extension| extension == "env") {
+        report.to_env()
+    } else {
+        format!("{}\n", serde_json::to_string_pretty(&report.to_werf_json())?)
+    };
+    fs_err::write(path, text)?;
+    Ok(())
+}
+
+/// The last line of a build.
+pub(crate) fn summary(report: &BuildReport) -> String {
+    let built = report.images.iter().filter(|image| image.rebuilt).count();
+    let reused = report.images.len() - built;
+    format!(
+        "images: {built} built, {reused} reused, in {:.1}s",
+        report.elapsed.as_secs_f64()
+    )
+}
+
+/// Nothing more to say.
+pub(crate) const DONE: ExitCode = ExitCode::SUCCESS;

@@ -1,0 +1,86 @@
+//! `kiel plan`: what converge would change.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::args::{DeployArgs, KubeArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
+use super::error::{CommandResult, EXIT_CHANGES_PLANNED};
+use super::images::{self, DONE};
+use super::project::Project;
+use super::{Context, chart, deploy};
+use crate::{build, ui};
+
+/// Show what converge would change
+///
+/// Builds nothing and changes nothing: an image that is not built yet has its name already. Every object that is new or
+/// differs is tried by a dry run on the server.
+#[derive(Debug, Args)]
+pub(crate) struct PlanCommand {
+    #[command(flatten)]
+    project: ProjectArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    #[command(flatten)]
+    release: ReleaseArgs,
+    #[command(flatten)]
+    values: ValuesArgs,
+    #[command(flatten)]
+    kube: KubeArgs,
+    #[command(flatten)]
+    deploy: DeployArgs,
+    /// Exit with 2 where there are changes
+    #[arg(long)]
+    exit_code: bool,
+    /// Form of the plan: text or json
+    #[arg(long, short = 'o', default_value = "text", value_name = "FORM", value_parser = ["text", "json"])]
+    output: String,
+}
+
+impl PlanCommand {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
+        let project = Project::open(&self.project, context)?;
+        let target = deploy::target(&project, &self.release)?;
+        let values = chart::read_values(&self.values, &project, &context.env)?;
+        let planned = images::plan_images(&project, &[])?;
+        project.warn_uncommitted(context)?;
+        let cluster = deploy::connect(&self.kube, context).await?;
+        let mut missing = Vec::new();
+        let mut names = Vec::new();
+        if !planned.is_empty() {
+            let repository = images::repository(&self.registry)?;
+            let registry = images::registry(&self.registry, context)?;
+            let images = build::plan(planned, &registry, &repository, &project.commit.id).await?;
+            missing = images
+                .missing()
+                .into_iter()
+                .map(|image| image.name.clone())
+                .collect();
+            names = images::names_by_plan(&images);
+        }
+        let repo = self.registry.repo.as_deref();
+        let chart = deploy::ChartSource {
+            project: &project,
+            values: &values,
+            repo,
+            names,
+        };
+        let plan = deploy::plan(&cluster, &target, chart, self.deploy.force_adoption, context).await?;
+        if self.output == "json" {
+            ui::data(&format!("{}\n", serde_json::to_string_pretty(&plan)?))?;
+        } else {
+            let built: String = missing
+                .iter()
+                .map(|name| format!("Build image {name}\n"))
+                .collect();
+            let separator = if built.is_empty() { "" } else { "\n" };
+            ui::data(&context.mask.apply(&format!("{built}{separator}{plan}")))?;
+        }
+        let changes = plan.has_changes() || !missing.is_empty();
+        Ok(if self.exit_code && changes {
+            ExitCode::from(EXIT_CHANGES_PLANNED)
+        } else {
+            DONE
+        })
+    }
+}

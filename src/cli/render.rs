@@ -1,0 +1,82 @@
+//! `kiel render`: the chart's manifests, as Helm prints them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use kiel_chart::{HookOutput, Release};
+
+use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
+use super::chart::{ChartInput, read_values, render_chart};
+use super::error::CommandResult;
+use super::images::{names_by_key, plan_images};
+use super::project::Project;
+use super::{Context, chart, print};
+
+/// Print the chart's manifests
+///
+/// Needs no cluster and no registry: the images' names are computed from the commit. Their digests are known only where
+/// they are built; before that the chart sees KNOWN_AFTER_BUILD. Without --repo names are REPO:TAG.
+#[derive(Debug, Args)]
+pub(crate) struct RenderCommand {
+    #[command(flatten)]
+    project: ProjectArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    #[command(flatten)]
+    release: ReleaseArgs,
+    #[command(flatten)]
+    values: ValuesArgs,
+    /// Write to this file in place of standard output
+    #[arg(long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Print the documents of crds/ too
+    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", action = clap::ArgAction::Set)]
+    include_crds: bool,
+    /// Kubernetes version that the chart sees, such as 1.34
+    #[arg(long, value_name = "VERSION")]
+    kube_version: Option<String>,
+    /// API version that the chart sees beside the usual ones; may be repeated
+    #[arg(long, value_name = "GROUP/VERSION")]
+    extra_apiversions: Vec<String>,
+}
+
+impl RenderCommand {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
+        let project = Project::open(&self.project, context)?;
+        project.warn_uncommitted(context)?;
+        let (release, namespace) = project.release_names(&self.release)?;
+        let values = read_values(&self.values, &project, &context.env)?;
+        let images = plan_images(&project, &[])?;
+        let manifests = render_chart(
+            &project,
+            ChartInput {
+                values: &values,
+                release: Release {
+                    name: release,
+                    namespace,
+                    revision: 1,
+                    is_upgrade: false,
+                },
+                repo: self.registry.repo.as_deref(),
+                images: names_by_key(&images),
+                capabilities: chart::static_capabilities(
+                    self.kube_version.as_deref(),
+                    &self.extra_apiversions,
+                )?,
+                lookup: None,
+            },
+        )?;
+        for warning in &manifests.warnings {
+            context.events.warn(warning.clone());
+        }
+        let text = manifests.to_template_output(self.include_crds, HookOutput::All);
+        match &self.output {
+            Some(path) => {
+                fs_err::write(path, text)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            None => print(&text),
+        }
+    }
+}

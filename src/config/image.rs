@@ -1,0 +1,434 @@
+//! One image document: Dockerfile or Stapel.
+
+use kiel_stapel::spec::{
+    Command, DockerConfig, EnvDependency, EnvImport, From, GitMapping, Healthcheck, ImageSpec, Import,
+    NamePart, Position, Shell, StageDependencies, StapelSpec,
+};
+use kiel_template::yaml::Node;
+
+use super::model::{ArgDependency, ArgImport, DockerfileImage, Image, ImageKind};
+use super::reader::{Reader, maps, scalar, value};
+
+/// The images of a document, one for each of its names; `names` are the names of all images of the file.
+pub(crate) fn read(
+    reader: &mut Reader,
+    node: &Node,
+    names: &[String],
+    cache_version: Option<Option<String>>,
+) -> Vec<Image> {
+    let Some(image_names) = own_names(reader, node) else {
+        return Vec::new();
+    };
+    let is_final = reader.boolean(node, "final").unwrap_or(true);
+    let cache_version = reader.text(node, "cacheVersion").or(cache_version.flatten());
+    let image_spec = value(node, "imageSpec").map(|spec| read_image_spec(reader, spec));
+    let kind = if value(node, "dockerfile").is_some() {
+        ImageKind::Dockerfile(read_dockerfile(reader, node))
+    } else {
+        let others: Vec<String> = names
+            .iter()
+            .filter(|name| !image_names.contains(name))
+            .cloned()
+            .collect();
+        ImageKind::Stapel(Box::new(read_stapel(reader, node, &others, names)))
+    };
+    let line = node.line + reader.lines_before;
+    let image = |name| Image {
+        name,
+        is_final,
+        cache_version: cache_version.clone(),
+        kind: kind.clone(),
+        image_spec: image_spec.clone(),
+        line,
+    };
+    image_names.into_iter().map(image).collect()
+}
+
+fn own_names(reader: &mut Reader, node: &Node) -> Option<Vec<String>> {
+    if value(node, "image").is_none() {
+        let hint = Some("add `image: NAME`; images without a name went with werf v3".to_owned());
+        reader.mistake(node, "an image has no name", hint);
+        return None;
+    }
+    let names = reader.texts(node, "image")?;
+    for name in &names {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
+        if name.is_empty() || !name.chars().all(good) || name.split('/').any(str::is_empty) {
+            let at = value(node, "image").unwrap_or(node);
+            let hint = Some("use Latin letters, digits, `_`, `.`, `-`, in parts separated by `/`".to_owned());
+            reader.mistake(at, format!("`{name}` is no name for an image"), hint);
+        }
+    }
+    Some(names)
+}
+
+fn read_dockerfile(reader: &mut Reader, node: &Node) -> DockerfileImage {
+    let context = relative(reader, node, "context").unwrap_or_default();
+    let dockerfile = relative(reader, node, "dockerfile").unwrap_or_default();
+    let args = reader.text_map(node, "args");
+    let mut dependencies = Vec::new();
+    for dependency in maps(node, "dependencies") {
+        let Some(image) = dependency_image(reader, dependency) else {
+            continue;
+        };
+        let mut imports = Vec::new();
+        for import in maps(dependency, "imports") {
+            let part = name_part(reader, import);
+            let target = reader.required(import, "targetBuildArg", "an import of `dependencies`");
+            if let Some(target) = target.as_ref().filter(|target| args.contains_key(*target)) {
+                let hint = Some("keep one of them".to_owned());
+                reader.mistake(
+                    import,
+                    format!("build argument `{target}` stands in `args` too"),
+                    hint,
+                );
+            }
+            if let (Some(part), Some(target_build_arg)) = (part, target) {
+                imports.push(ArgImport {
+                    part,
+                    target_build_arg,
+                });
+            }
+        }
+        dependencies.push(ArgDependency { image, imports });
+    }
+    let dockerfile = if context.is_empty() {
+        dockerfile
+    } else {
+        format!("{context}/{dockerfile}")
+    };
+    DockerfileImage {
+        dockerfile,
+        context,
+        target: reader.text(node, "target"),
+        args,
+        dependencies,
+    }
+}
+
+/// `others` are the images that it may begin with: one that is called like its base means the base.
+fn read_stapel(reader: &mut Reader, node: &Node, others: &[String], names: &[String]) -> StapelSpec {
+    let base = match (reader.text(node, "fromImage"), reader.text(node, "from")) {
+        (Some(image), None) => From::Image(image),
+        (None, Some(from)) => source(from, others),
+        (Some(_), Some(_)) => {
+            reader.mistake(
+                node,
+                "an image has both `from` and `fromImage`",
+                Some("keep `from`".to_owned()),
+            );
+            From::Scratch
+        }
+        (None, None) => {
+            let hint = "add `from: BASE` (Stapel) or `dockerfile: Dockerfile`".to_owned();
+            reader.mistake(node, "an image has neither `from` nor `dockerfile`", Some(hint));
+            From::Scratch
+        }
+    };
+    let git: Vec<GitMapping> = maps(node, "git")
+        .into_iter()
+        .map(|git| read_git(reader, git))
+        .collect();
+    for (index, mapping) in git.iter().enumerate() {
+        if git[..index]
+            .iter()
+            .any(|other| other.to == mapping.to && other.include_paths == mapping.include_paths)
+        {
+            let hint = Some("give each its own folder, or its own `includePaths`".to_owned());
+            reader.mistake(node, format!("two git mappings go to `{}`", mapping.to), hint);
+        }
+    }
+    StapelSpec {
+        from: base,
+        from_cache_version: reader.text(node, "fromCacheVersion"),
+        git,
+        shell: value(node, "shell")
+            .map(|shell| read_shell(reader, shell))
+            .unwrap_or_default(),
+        imports: maps(node, "import")
+            .into_iter()
+            .filter_map(|import| read_import(reader, import, names))
+            .collect(),
+        dependencies: read_dependencies(reader, node),
+        mounts: Vec::new(),
+        docker: value(node, "docker").map(|docker| read_docker(reader, docker)),
+        secrets: Vec::new(),
+    }
+}
+
+/// What `from` means: an image of the file, an external one, or nothing.
+fn source(text: String, names: &[String]) -> From {
+    if names.contains(&text) {
+        From::Image(text)
+    } else if text == "scratch" {
+        From::Scratch
+    } else {
+        From::External(text)
+    }
+}
+
+fn read_git(reader: &mut Reader, node: &Node) -> GitMapping {
+    let stages = value(node, "stageDependencies").map(|stages| StageDependencies {
+        install: reader.texts(stages, "install").unwrap_or_default(),
+        before_setup: reader.texts(stages, "beforeSetup").unwrap_or_default(),
+        setup: reader.texts(stages, "setup").unwrap_or_default(),
+    });
+    let add = value(node, "add").and_then(|_| absolute(reader, node, "add", "a git mapping"));
+    let mut globs = |key: &str| {
+        let globs = reader.texts(node, key).unwrap_or_default();
+        if let Some(glob) = globs
+            .iter()
+            .find(|glob| glob.starts_with('/') || glob.split('/').any(|part| part == ".."))
+        {
+            let at = value(node, key).unwrap_or(node);
+            reader.mistake(at, format!("`{glob}` of `{key}` must be relative to `add`"), None);
+        }
+        globs
+    };
+    let (include_paths, exclude_paths) = (globs("includePaths"), globs("excludePaths"));
+    GitMapping {
+        add: add.unwrap_or_else(|| "/".to_owned()),
+        to: absolute(reader, node, "to", "a git mapping").unwrap_or_default(),
+        owner: reader.text(node, "owner"),
+        group: reader.text(node, "group"),
+        include_paths,
+        exclude_paths,
+        stage_dependencies: stages.unwrap_or_default(),
+    }
+}
+
+fn read_shell(reader: &mut Reader, node: &Node) -> Shell {
+    Shell {
+        before_install: reader.texts(node, "beforeInstall").unwrap_or_default(),
+        install: reader.texts(node, "install").unwrap_or_default(),
+        before_setup: reader.texts(node, "beforeSetup").unwrap_or_default(),
+        setup: reader.texts(node, "setup").unwrap_or_default(),
+        cache_version: reader.text(node, "cacheVersion"),
+        before_install_cache_version: reader.text(node, "beforeInstallCacheVersion"),
+        install_cache_version: reader.text(node, "installCacheVersion"),
+        before_setup_cache_version: reader.text(node, "beforeSetupCacheVersion"),
+        setup_cache_version: reader.text(node, "setupCacheVersion"),
+    }
+}
+
+fn read_import(reader: &mut Reader, node: &Node, names: &[String]) -> Option<Import> {
+    let given: Vec<(&str, String)> = ["from", "image", "artifact"]
+        .into_iter()
+        .filter_map(|key| Some((key, reader.text(node, key)?)))
+        .collect();
+    let [(key, name)] = given.as_slice() else {
+        reader.mistake(
+            node,
+            "an import needs one source",
+            Some("add `from: IMAGE`".to_owned()),
+        );
+        return None;
+    };
+    let from = if *key == "from" {
+        source(name.clone(), names)
+    } else {
+        From::Image(name.clone())
+    };
+    let include_paths = reader.texts(node, "includePaths").unwrap_or_default();
+    let add = absolute(reader, node, "add", "an import");
+    if add.as_deref() == Some("/") && include_paths.is_empty() {
+        let hint = Some("name the files by `includePaths`".to_owned());
+        reader.mistake(node, "an import of `/` would take the whole image", hint);
+    }
+    let to = match value(node, "to") {
+        Some(_) => absolute(reader, node, "to", "an import"),
+        None => add.clone(),
+    };
+    let import = Import {
+        from,
+        add: add?,
+        to: to?,
+        owner: reader.text(node, "owner"),
+        group: reader.text(node, "group"),
+        include_paths,
+        exclude_paths: reader.texts(node, "excludePaths").unwrap_or_default(),
+        position: position(reader, node, "an import")?,
+    };
+    Some(import)
+}
+
+fn read_dependencies(reader: &mut Reader, node: &Node) -> Vec<EnvDependency> {
+    let mut dependencies = Vec::new();
+    let mut targets = std::collections::HashSet::new();
+    for dependency in maps(node, "dependencies") {
+        let mut imports = Vec::new();
+        for import in maps(dependency, "imports") {
+            let part = name_part(reader, import);
+            let target = reader.required(import, "targetEnv", "an import of `dependencies`");
+            if let (Some(part), Some(target_env)) = (part, target) {
+                if !targets.insert(target_env.clone()) {
+                    reader.mistake(
+                        import,
+                        format!("`targetEnv: {target_env}` stands twice"),
+                        Some("keep one of them".into()),
+                    );
+                }
+                imports.push(EnvImport { part, target_env });
+            }
+        }
+        let image = dependency_image(reader, dependency);
+        let position = position(reader, dependency, "a dependency");
+        if let (Some(image), Some(position)) = (image, position) {
+            dependencies.push(EnvDependency {
+                image,
+                position,
+                imports,
+            });
+        }
+    }
+    dependencies
+}
+
+fn dependency_image(reader: &mut Reader, node: &Node) -> Option<String> {
+    let key = if value(node, "from").is_some() {
+        "from"
+    } else {
+        "image"
+    };
+    reader.required(node, key, "a dependency")
+}
+
+fn name_part(reader: &mut Reader, node: &Node) -> Option<NamePart> {
+    let text = reader.required(node, "type", "an import of `dependencies`")?;
+    let part = match text.as_str() {
+        "ImageName" => NamePart::ImageName,
+        "ImageRepo" => NamePart::ImageRepo,
+        "ImageTag" => NamePart::ImageTag,
+        "ImageID" => NamePart::ImageId,
+        "ImageDigest" => NamePart::ImageDigest,
+        _ => {
+            let hint = Some("write ImageName, ImageRepo, ImageTag, ImageID or ImageDigest".to_owned());
+            reader.mistake(node, format!("`{text}` is no part of an image's name"), hint);
+            return None;
+        }
+    };
+    Some(part)
+}
+
+fn position(reader: &mut Reader, node: &Node, what: &str) -> Option<Position> {
+    let before = reader.text(node, "before");
+    let after = reader.text(node, "after");
+    let position = match (before.as_deref(), after.as_deref()) {
+        (Some("install"), None) => Position::BeforeInstall,
+        (Some("setup"), None) => Position::BeforeSetup,
+        (None, Some("install")) => Position::AfterInstall,
+        (None, Some("setup")) => Position::AfterSetup,
+        _ => {
+            let hint = Some(
+                "add one of `before: install`, `after: install`, `before: setup`, `after: setup`".to_owned(),
+            );
+            reader.mistake(node, format!("{what} does not say when"), hint);
+            return None;
+        }
+    };
+    Some(position)
+}
+
+fn read_docker(reader: &mut Reader, node: &Node) -> DockerConfig {
+    DockerConfig {
+        volume: reader.texts(node, "VOLUME").unwrap_or_default(),
+        expose: reader.texts(node, "EXPOSE").unwrap_or_default(),
+        env: reader.text_map(node, "ENV").into_iter().collect(),
+        label: reader.text_map(node, "LABEL").into_iter().collect(),
+        cmd: command(reader, node, "CMD"),
+        entrypoint: command(reader, node, "ENTRYPOINT"),
+        workdir: reader.text(node, "WORKDIR"),
+        user: reader.text(node, "USER"),
+        healthcheck: reader.text(node, "HEALTHCHECK"),
+    }
+}
+
+fn command(reader: &mut Reader, node: &Node, key: &str) -> Option<Command> {
+    let at = value(node, key)?;
+    if let Some(text) = scalar(at) {
+        return Some(Command::Shell(text.to_owned()));
+    }
+    reader.texts(node, key).map(Command::Exec)
+}
+
+fn read_image_spec(reader: &mut Reader, node: &Node) -> ImageSpec {
+    let mut spec = ImageSpec {
+        author: reader.text(node, "author"),
+        ..ImageSpec::default()
+    };
+    let Some(config) = value(node, "config") else {
+        return spec;
+    };
+    spec.cmd = reader.texts(config, "cmd");
+    spec.entrypoint = reader.texts(config, "entrypoint");
+    spec.env = reader.text_map(config, "env").into_iter().collect();
+    spec.labels = reader.text_map(config, "labels").into_iter().collect();
+    spec.expose = reader.texts(config, "expose").unwrap_or_default();
+    spec.volumes = reader.texts(config, "volumes").unwrap_or_default();
+    spec.user = reader.text(config, "user");
+    spec.working_dir = reader.text(config, "workingDir");
+    spec.stop_signal = reader.text(config, "stopSignal");
+    spec.healthcheck = value(config, "healthcheck").map(|check| Healthcheck {
+        test: reader.texts(check, "test").unwrap_or_default(),
+        interval: reader.number(check, "interval"),
+        timeout: reader.number(check, "timeout"),
+        start_period: reader
+            .number(check, "startPeriod")
+            .or_else(|| reader.number(check, "startperiod")),
+        retries: reader.number(check, "retries"),
+    });
+    spec.remove_env = reader.texts(config, "removeEnv").unwrap_or_default();
+    spec.remove_labels = reader.texts(config, "removeLabels").unwrap_or_default();
+    spec.remove_volumes = reader.texts(config, "removeVolumes").unwrap_or_default();
+    spec.clear_cmd = reader.boolean(config, "clearCmd").unwrap_or(false);
+    spec.clear_entrypoint = reader.boolean(config, "clearEntrypoint").unwrap_or(false);
+    spec.clear_user = reader.boolean(config, "clearUser").unwrap_or(false);
+    spec.clear_working_dir = reader.boolean(config, "clearWorkingDir").unwrap_or(false);
+    spec
+}
+
+/// A path below the project.
+fn relative(reader: &mut Reader, node: &Node, key: &str) -> Option<String> {
+    let text = reader.text(node, key)?;
+    let path = relative_path(&text);
+    if path.is_none() {
+        let at = value(node, key).unwrap_or(node);
+        reader.mistake(
+            at,
+            format!("`{text}` leads out of the project"),
+            Some("write a path relative to the project".into()),
+        );
+    }
+    path
+}
+
+/// An absolute path in an image.
+fn absolute(reader: &mut Reader, node: &Node, key: &str, what: &str) -> Option<String> {
+    let text = reader.required(node, key, what)?;
+    let path = text.strip_prefix('/').and_then(relative_path);
+    if path.is_none() {
+        let at = value(node, key).unwrap_or(node);
+        reader.mistake(
+            at,
+            format!("`{key}: {text}` of {what} is no absolute path"),
+            Some(format!("write `{key}: /…`")),
+        );
+    }
+    path.map(|path| format!("/{path}"))
+}
+
+/// Without `.`, empty parts and final slash; `None` for an absolute path or one that leads out.
+pub(crate) fn relative_path(text: &str) -> Option<String> {
+    if text.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in text.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = parts.pop()?,
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}

@@ -1,0 +1,161 @@
+//! Finds, renders and parses werf.yaml.
+
+use std::sync::Arc;
+
+use kiel_template::files::{FileError, FileTree};
+use kiel_template::functions::{Environment, MESSAGE_END, MESSAGE_START};
+
+use super::model::Config;
+use super::parse::parse;
+use super::render::render;
+use crate::diagnostic::{Diagnostic, Mistakes};
+
+/// The names that are looked for, in their order.
+const NAMES: [&str; 2] = ["werf.yaml", "werf.yml"];
+
+/// Reads an environment variable; `None` where it is not set.
+pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Clock and entropy, from outside.
+pub type SharedEnvironment = Arc<dyn Environment + Send + Sync>;
+
+/// Makes a matcher of a glob by werf's rules; they live with Git, which this folder does not know.
+pub type GlobMaker = fn(&str) -> Result<Box<dyn Fn(&str) -> bool>, String>;
+
+/// What a configuration may depend on besides its files.
+pub struct LoadOptions<'a> {
+    /// `--config`
+    pub file: Option<&'a str>,
+    /// `--config-templates-dir`
+    pub templates_dir: &'a str,
+    /// `--env`
+    pub env: Option<&'a str>,
+    /// The commit's id.
+    pub commit_id: &'a str,
+    /// The commit's date as Go prints it.
+    pub commit_date: &'a str,
+    /// Seconds since 1970.
+    pub commit_time: i64,
+    /// Takes the place of `project`.
+    pub project: Option<&'a str>,
+    /// For the template function `env`.
+    pub variables: Variables,
+    /// For `.Files.Glob`.
+    pub glob: GlobMaker,
+    /// Clock and entropy for the template functions that have them.
+    pub environment: SharedEnvironment,
+}
+
+/// A configuration with the text that it was read from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The file's name, relative to the project.
+    pub file: String,
+    /// Its text after the templates.
+    pub rendered: String,
+    /// What it says.
+    pub config: Config,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConfigError {
+    /// No such file in the commit.
+    #[error("cannot find `{}` in the commit; create it with `project: NAME` and `configVersion: 1`, and commit it", .names[0])]
+    Missing {
+        /// The names that were looked for.
+        names: Vec<String>,
+    },
+    /// It cannot be read.
+    #[error("cannot read `{file}`")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: FileError,
+    },
+    /// It is no text.
+    #[error("cannot read `{0}`: it is not UTF-8")]
+    NotText(String),
+    /// Its templates fail; the text is the template engine's, which names file and line.
+    #[error("{0}")]
+    Template(Mistakes),
+    /// A template of its folder fails.
+    #[error("cannot render `{file}`: {text}")]
+    TemplateFile {
+        /// The configuration.
+        file: String,
+        /// The engine's words.
+        text: String,
+    },
+    /// It has mistakes.
+    #[error("{0}")]
+    Invalid(Mistakes),
+}
+
+/// Finds werf.yaml in the project's files, renders it and validates it.
+pub fn load(
+    files: Arc<dyn FileTree + Send + Sync>,
+    options: &LoadOptions<'_>,
+) -> Result<Loaded, ConfigError> {
+    let names: Vec<String> = match options.file {
+        Some(file) => vec![file.trim_start_matches("./").to_owned()],
+        None => NAMES.map(ToOwned::to_owned).to_vec(),
+    };
+    let mut found = None;
+    for name in &names {
+        let content = files.read(name).map_err(|source| ConfigError::Read {
+            file: name.clone(),
+            source,
+        })?;
+        if let Some(content) = content {
+            found = Some((name.clone(), content));
+            break;
+        }
+    }
+    let Some((file, content)) = found else {
+        return Err(ConfigError::Missing { names });
+    };
+    let text = std::str::from_utf8(&content).map_err(|_| ConfigError::NotText(file.clone()))?;
+    let rendered =
+        render(&files, &file, text, options).map_err(|error| template_error(&file, text, &error))?;
+    let shown = if rendered == text {
+        file.clone()
+    } else {
+        format!("{file} (as `kiel config render` prints it)")
+    };
+    let mut config = parse(&shown, &rendered).map_err(ConfigError::Invalid)?;
+    if let Some(project) = options.project {
+        project.clone_into(&mut config.meta.project);
+    }
+    Ok(Loaded {
+        file,
+        rendered,
+        config,
+    })
+}
+
+/// An error in the file itself shows its line; one in a template names that template.
+fn template_error(file: &str, text: &str, error: &kiel_template::Error) -> ConfigError {
+    let message = error
+        .to_string()
+        .replace(MESSAGE_START, "")
+        .replace(MESSAGE_END, "");
+    if error.template() != file || error.line() == 0 {
+        return ConfigError::TemplateFile {
+            file: file.to_owned(),
+            text: message,
+        };
+    }
+    ConfigError::Template(Mistakes {
+        file: file.to_owned(),
+        text: text.to_owned(),
+        list: vec![Diagnostic {
+            line: error.line(),
+            column: error.column().unwrap_or(0) + 1,
+            message,
+            hint: None,
+        }],
+    })
+}

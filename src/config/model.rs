@@ -1,0 +1,173 @@
+//! werf.yaml after validation: what the other folders read. Only values that this version honours; the
+//! [schema](super::schema) knows the rest and refuses it.
+
+use indexmap::IndexMap;
+use kiel_stapel::spec::{From, ImageSpec, NamePart, StapelSpec};
+use serde::Serialize;
+
+/// A whole werf.yaml.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// The document with `configVersion`.
+    pub meta: Meta,
+    /// One entry per image name, in the order of the file.
+    pub images: Vec<Image>,
+}
+
+/// The meta document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Meta {
+    /// `project`: lower-case letters, digits and inner `-`, at most 50 characters.
+    pub project: String,
+    /// `deploy`, with its defaults filled in.
+    pub deploy: Deploy,
+}
+
+/// `deploy` of the meta document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Deploy {
+    /// Template with `[[ ]]`; `None` is `[[ project ]]-[[ env ]]`, or `[[ project ]]` without an environment.
+    pub helm_release: Option<String>,
+    /// Whether the release's name is slugged to 53 characters.
+    pub helm_release_slug: bool,
+    /// Template as of `helm_release`.
+    pub namespace: Option<String>,
+    /// Whether the namespace is slugged to 63 characters.
+    pub namespace_slug: bool,
+    /// Folder of the chart, relative to the project.
+    pub helm_chart_dir: String,
+    /// `deploy.helmChartConfig.appVersion`
+    pub app_version: Option<String>,
+}
+
+/// An image to build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Image {
+    /// `image`; unique.
+    pub name: String,
+    /// Whether the chart may name it.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// `cacheVersion`, else `build.cacheVersion`.
+    pub cache_version: Option<String>,
+    /// How it is built.
+    pub kind: ImageKind,
+    /// `imageSpec`: what is changed in the image's configuration in the end.
+    pub image_spec: Option<ImageSpec>,
+    /// Its line in werf.yaml as rendered.
+    #[serde(skip)]
+    pub line: usize,
+}
+
+/// How an image is built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ImageKind {
+    /// By a Dockerfile.
+    Dockerfile(DockerfileImage),
+    /// By Stapel stages.
+    Stapel(Box<StapelSpec>),
+}
+
+/// The keys of an image with `dockerfile`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DockerfileImage {
+    /// Path relative to the project, `context` included.
+    pub dockerfile: String,
+    /// Folder relative to the project, `""` for its root.
+    pub context: String,
+    /// Stage to build; the last one where absent.
+    pub target: Option<String>,
+    /// Build arguments.
+    pub args: IndexMap<String, String>,
+    /// Images whose names become build arguments.
+    pub dependencies: Vec<ArgDependency>,
+}
+
+/// Another image of the file whose name becomes build arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArgDependency {
+    /// That image's name.
+    pub image: String,
+    /// Which parts of its name go where.
+    pub imports: Vec<ArgImport>,
+}
+
+/// One build argument of an [`ArgDependency`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArgImport {
+    /// Which part of the name.
+    pub part: NamePart,
+    /// The build argument.
+    pub target_build_arg: String,
+}
+
+impl Config {
+    /// The image of that name.
+    #[must_use]
+    pub fn image(&self, name: &str) -> Option<&Image> {
+        self.images.iter().find(|image| image.name == name)
+    }
+}
+
+impl Image {
+    /// The image that it begins with, if that is one of the file.
+    #[must_use]
+    pub fn base(&self) -> Option<&str> {
+        match &self.kind {
+            ImageKind::Stapel(spec) => image_name(&spec.from),
+            ImageKind::Dockerfile(_) => None,
+        }
+    }
+
+    /// Images of the file that it imports files from, one entry per import.
+    #[must_use]
+    pub fn imports(&self) -> Vec<&str> {
+        match &self.kind {
+            ImageKind::Stapel(spec) => spec
+                .imports
+                .iter()
+                .filter_map(|import| image_name(&import.from))
+                .collect(),
+            ImageKind::Dockerfile(_) => Vec::new(),
+        }
+    }
+
+    /// Images whose names it reads, each once, in the order of the file.
+    #[must_use]
+    pub fn dependencies(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = match &self.kind {
+            ImageKind::Stapel(spec) => spec
+                .dependencies
+                .iter()
+                .map(|dependency| dependency.image.as_str())
+                .collect(),
+            ImageKind::Dockerfile(image) => image
+                .dependencies
+                .iter()
+                .map(|dependency| dependency.image.as_str())
+                .collect(),
+        };
+        let mut seen = std::collections::HashSet::new();
+        names.retain(|name| seen.insert(*name));
+        names
+    }
+
+    /// Every image of the file that must exist before this one, each once.
+    #[must_use]
+    pub fn needs(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.base().into_iter().collect();
+        names.extend(self.imports());
+        names.extend(self.dependencies());
+        let mut seen = std::collections::HashSet::new();
+        names.retain(|name| seen.insert(*name));
+        names
+    }
+}
+
+fn image_name(from: &From) -> Option<&str> {
+    match from {
+        From::Image(name) => Some(name),
+        From::External(_) | From::Scratch => None,
+    }
+}

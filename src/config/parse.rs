@@ -1,0 +1,301 @@
+//! From the rendered text to the [`Config`]: documents, keys, types, and the rules that tie images together.
+
+use std::collections::HashMap;
+
+use kiel_template::yaml::{self, Node};
+
+use super::document::{Document, split};
+use super::image;
+use super::model::{Config, Deploy, Image, Meta};
+use super::reader::{Reader, scalar, value};
+use super::schema::{DOCKERFILE, META, STAPEL};
+use crate::diagnostic::{Diagnostic, Mistakes};
+
+/// Parses and validates; `file` is the name for messages.
+pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
+    let mut reader = Reader::default();
+    let mut metas = Vec::new();
+    let mut nodes = Vec::new();
+    for document in split(text) {
+        reader.lines_before = document.lines_before;
+        let Some(node) = read_document(&mut reader, document) else {
+            continue;
+        };
+        if value(&node, "configVersion").is_some() || value(&node, "project").is_some() {
+            reader.check_keys(&node, META, "the meta document");
+            metas.push((meta(&mut reader, &node), node.line + reader.lines_before));
+        } else {
+            let keys = if value(&node, "dockerfile").is_some() {
+                DOCKERFILE
+            } else {
+                STAPEL
+            };
+            reader.check_keys(&node, keys, "an image");
+            nodes.push((node, document.lines_before));
+        }
+    }
+    let meta = single_meta(&mut reader, metas);
+    let names = image_names(&nodes);
+    let mut images = Vec::new();
+    for (node, lines_before) in &nodes {
+        reader.lines_before = *lines_before;
+        images.extend(image::read(
+            &mut reader,
+            node,
+            &names,
+            meta.as_ref().map(|(_, version)| version.clone()),
+        ));
+    }
+    check_names(&mut reader, &images);
+    check_relations(&mut reader, &images);
+    match meta {
+        Some((meta, _)) if reader.mistakes.is_empty() => Ok(Config { meta, images }),
+        _ => {
+            let mut list = reader.mistakes;
+            list.sort_by_key(|mistake| (mistake.line, mistake.column));
+            Err(Mistakes {
+                file: file.to_owned(),
+                text: text.to_owned(),
+                list,
+            })
+        }
+    }
+}
+
+/// The documents of these images, as they stand in the rendered text, with separators between them.
+pub fn documents_of(text: &str, images: &[&Image]) -> String {
+    let wanted = |document: &Document<'_>| {
+        let nodes = yaml::parse_documents(document.text).unwrap_or_default();
+        let names: Vec<String> = nodes.iter().flat_map(names_of).collect();
+        images.iter().any(|image| names.contains(&image.name))
+    };
+    let documents: Vec<&str> = split(text)
+        .into_iter()
+        .filter(wanted)
+        .map(|document| document.text)
+        .collect();
+    documents.join("---\n")
+}
+
+fn read_document(reader: &mut Reader, document: Document<'_>) -> Option<Node> {
+    match yaml::parse_documents(document.text) {
+        Ok(nodes) => {
+            let node = nodes.into_iter().next()?;
+            for error in node.duplicate_keys() {
+                reader.mistakes.push(Diagnostic {
+                    line: error.line().unwrap_or(1) + document.lines_before,
+                    column: error.column().unwrap_or(1),
+                    message: error.problem().to_owned(),
+                    hint: Some("keep one of them".to_owned()),
+                });
+            }
+            Some(node)
+        }
+        Err(error) => {
+            reader.mistakes.push(Diagnostic {
+                line: error.line().unwrap_or(1) + document.lines_before,
+                column: error.column().unwrap_or(1),
+                message: format!("this is no YAML: {}", error.problem()),
+                hint: None,
+            });
+            None
+        }
+    }
+}
+
+fn names_of(node: &Node) -> Vec<String> {
+    let Some(image) = value(node, "image") else {
+        return Vec::new();
+    };
+    match image.items() {
+        Some(items) => items.iter().filter_map(scalar).map(ToOwned::to_owned).collect(),
+        None => scalar(image).map(ToOwned::to_owned).into_iter().collect(),
+    }
+}
+
+fn image_names(nodes: &[(Node, usize)]) -> Vec<String> {
+    nodes.iter().flat_map(|(node, _)| names_of(node)).collect()
+}
+
+/// The meta document and `build.cacheVersion`.
+type ReadMeta = (Meta, Option<String>);
+
+fn meta(reader: &mut Reader, node: &Node) -> Option<ReadMeta> {
+    let project = reader.required(node, "project", "the meta document");
+    if let Some(name) = &project
+        && !is_project_name(name)
+    {
+        let at = value(node, "project").unwrap_or(node);
+        reader.mistake(
+            at,
+            format!("`{name}` is no project name"),
+            Some("use at most 50 lower-case letters, digits and inner dashes".into()),
+        );
+    }
+    let version = reader.required(node, "configVersion", "the meta document");
+    if let Some(version) = version.filter(|version| version != "1") {
+        let at = value(node, "configVersion").unwrap_or(node);
+        reader.mistake(
+            at,
+            format!("configVersion {version} is unknown"),
+            Some("write `configVersion: 1`".into()),
+        );
+    }
+    let cache_version = value(node, "build").and_then(|build| reader.text(build, "cacheVersion"));
+    Some((
+        Meta {
+            project: project?,
+            deploy: deploy(reader, node),
+        },
+        cache_version,
+    ))
+}
+
+fn deploy(reader: &mut Reader, node: &Node) -> Deploy {
+    let mut read = Deploy {
+        helm_release: None,
+        helm_release_slug: true,
+        namespace: None,
+        namespace_slug: true,
+        helm_chart_dir: ".helm".to_owned(),
+        app_version: None,
+    };
+    let Some(deploy) = value(node, "deploy") else {
+        return read;
+    };
+    read.helm_release = reader.text(deploy, "helmRelease");
+    read.namespace = reader.text(deploy, "namespace");
+    for (key, text) in [
+        ("helmRelease", &read.helm_release),
+        ("namespace", &read.namespace),
+    ] {
+        if text.as_ref().is_some_and(String::is_empty) {
+            let at = value(deploy, key).unwrap_or(deploy);
+            reader.mistake(
+                at,
+                format!("`{key}` is empty"),
+                Some("leave it out for the default".into()),
+            );
+        }
+    }
+    read.helm_release_slug = reader.boolean(deploy, "helmReleaseSlug").unwrap_or(true);
+    read.namespace_slug = reader.boolean(deploy, "namespaceSlug").unwrap_or(true);
+    if let Some(dir) = reader.text(deploy, "helmChartDir") {
+        match image::relative_path(&dir) {
+            Some(dir) if !dir.is_empty() => read.helm_chart_dir = dir,
+            _ => {
+                let at = value(deploy, "helmChartDir").unwrap_or(deploy);
+                reader.mistake(at, format!("`{dir}` is no folder of the project"), None);
+            }
+        }
+    }
+    read.app_version = value(deploy, "helmChartConfig").and_then(|config| reader.text(config, "appVersion"));
+    read
+}
+
+fn is_project_name(name: &str) -> bool {
+    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    (1..=50).contains(&name.len())
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+fn single_meta(reader: &mut Reader, metas: Vec<(Option<ReadMeta>, usize)>) -> Option<ReadMeta> {
+    let mut metas = metas.into_iter();
+    let Some((first, _)) = metas.next() else {
+        reader.mistakes.push(Diagnostic {
+            line: 1,
+            column: 1,
+            message: "there is no meta document".to_owned(),
+            hint: Some("begin the file with `project: NAME`, `configVersion: 1` and `---`".to_owned()),
+        });
+        return None;
+    };
+    for (_, line) in metas {
+        let hint = Some("keep one document with `project` and `configVersion`".to_owned());
+        reader.mistakes.push(Diagnostic {
+            line,
+            column: 1,
+            message: "a second meta document".to_owned(),
+            hint,
+        });
+    }
+    first
+}
+
+fn check_names(reader: &mut Reader, images: &[Image]) {
+    let mut lines: HashMap<&str, usize> = HashMap::new();
+    for image in images {
+        if let Some(first) = lines.insert(&image.name, image.line) {
+            reader.mistakes.push(Diagnostic {
+                line: image.line,
+                column: 1,
+                message: format!("image `{}` stands in line {first} already", image.name),
+                hint: Some("give one of them another name".to_owned()),
+            });
+        }
+    }
+}
+
+/// Everything that an image names must exist, and nothing may need itself.
+fn check_relations(reader: &mut Reader, images: &[Image]) {
+    let by_name: HashMap<&str, &Image> = images.iter().map(|image| (image.name.as_str(), image)).collect();
+    for image in images {
+        for name in image.needs() {
+            if !by_name.contains_key(name) {
+                reader.mistakes.push(Diagnostic {
+                    line: image.line,
+                    column: 1,
+                    message: format!(
+                        "image `{}` needs image `{name}`, which is not in the file",
+                        image.name
+                    ),
+                    hint: None,
+                });
+            }
+        }
+    }
+    let mut done: Vec<&str> = Vec::new();
+    for image in images {
+        if let Some(cycle) = find_cycle(image, &by_name, &mut Vec::new(), &mut done) {
+            reader.mistakes.push(Diagnostic {
+                line: image.line,
+                column: 1,
+                message: format!("images need each other in a circle: {}", cycle.join(" → ")),
+                hint: Some("remove one of these `from`, `import` or `dependencies`".to_owned()),
+            });
+            return;
+        }
+    }
+}
+
+fn find_cycle<'a>(
+    image: &'a Image,
+    images: &HashMap<&str, &'a Image>,
+    path: &mut Vec<&'a str>,
+    done: &mut Vec<&'a str>,
+) -> Option<Vec<&'a str>> {
+    if let Some(start) = path.iter().position(|name| *name == image.name) {
+        let mut cycle = path[start..].to_vec();
+        cycle.push(&image.name);
+        return Some(cycle);
+    }
+    if done.contains(&image.name.as_str()) {
+        return None;
+    }
+    path.push(&image.name);
+    for name in image.needs() {
+        if let Some(needed) = images.get(name)
+            && let Some(cycle) = find_cycle(needed, images, path, done)
+        {
+            return Some(cycle);
+        }
+    }
+    path.pop();
+    done.push(&image.name);
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Typed reading of YAML nodes that collects mistakes in place of stopping at the first.
+
+use indexmap::IndexMap;
+use kiel_template::yaml::{Node, Resolved};
+
+use super::schema::{DOCKERFILE, Key, STAPEL, Shape, Support, find, nearest};
+use crate::diagnostic::Diagnostic;
+
+/// The mistakes found so far; every reading function adds to them and returns what it could read.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    pub(crate) mistakes: Vec<Diagnostic>,
+    /// Lines of the file before the document that is read.
+    pub(crate) lines_before: usize,
+}
+
+impl Reader {
+    /// Adds a mistake at a node.
+    pub(crate) fn mistake(&mut self, node: &Node, message: impl Into<String>, hint: Option<String>) {
+        let (line, column) = (node.line + self.lines_before, node.column);
+        self.mistakes.push(Diagnostic {
+            line,
+            column,
+            message: message.into(),
+            hint,
+        });
+    }
+
+    /// Holds a map against the list of its keys, and everything below it.
+    pub(crate) fn check_keys(&mut self, node: &Node, keys: &'static [Key], place: &str) {
+        for (key_node, value) in self.entries(node, place) {
+            let Some(name) = scalar(key_node) else {
+                self.mistake(key_node, format!("a key of {place} must be text"), None);
+                continue;
+            };
+            let Some(key) = find(keys, name) else {
+                // A misspelled `dockerfile` makes a Stapel image of what was meant to be none.
+                let near =
+                    nearest(keys, name).or_else(|| nearest(DOCKERFILE, name).filter(|_| keys == STAPEL));
+                let hint = near.map(|known| format!("did you mean `{known}`?"));
+                self.mistake(key_node, format!("unknown key `{name}` in {place}"), hint);
+                continue;
+            };
+            match key.support {
+                Support::NotYet => self.mistake(
+                    key_node,
+                    format!("`{}` is not supported yet", key.name),
+                    Some(
+                        "kiel refuses it, since without it the result would differ from what the file says"
+                            .into(),
+                    ),
+                ),
+                Support::Yes | Support::NoEffect => self.check_shape(value, key),
+            }
+        }
+    }
+
+    fn check_shape(&mut self, value: &Node, key: &'static Key) {
+        if value.is_null() {
+            return;
+        }
+        let place = format!("`{}`", key.name);
+        match (key.shape, value.items()) {
+            (Shape::Free, _) => {}
+            (Shape::Maps(keys), Some(items)) => {
+                for item in items {
+                    self.check_keys(item, keys, &place);
+                }
+            }
+            (Shape::Map(keys) | Shape::Maps(keys), _) => self.check_keys(value, keys, &place),
+        }
+    }
+
+    /// The entries of a map, merges applied; none, with a mistake, where it is something else.
+    pub(crate) fn entries<'n>(&mut self, node: &'n Node, place: &str) -> Vec<(&'n Node, &'n Node)> {
+        node.merged_entries().unwrap_or_else(|_| {
+            self.mistake(node, format!("{place} must be a map of keys and values"), None);
+            Vec::new()
+        })
+    }
+
+    /// A scalar's text, whatever its type: `1` is "1", as in Go when it reads into a string.
+    pub(crate) fn text(&mut self, map: &Node, name: &str) -> Option<String> {
+        let node = value(map, name)?;
+        let text = scalar(node);
+        if text.is_none() {
+            self.mistake(node, format!("`{name}` must be text"), None);
+        }
+        text.map(ToOwned::to_owned)
+    }
+
+    /// Text that must be there.
+    pub(crate) fn required(&mut self, map: &Node, name: &str, place: &str) -> Option<String> {
+        if value(map, name).is_none() {
+            self.mistake(
+                map,
+                format!("{place} has no `{name}`"),
+                Some(format!("add `{name}: …`")),
+            );
+        }
+        self.text(map, name)
+    }
+
+    /// A boolean of YAML 1.1: `yes` and `off` too.
+    pub(crate) fn boolean(&mut self, map: &Node, name: &str) -> Option<bool> {
+        let node = value(map, name)?;
+        if let Ok(Some(Resolved::Bool(value))) = node.resolved() {
+            return Some(value);
+        }
+        self.mistake(node, format!("`{name}` must be true or false"), None);
+        None
+    }
+
+    /// A whole number that is not negative.
+    pub(crate) fn number(&mut self, map: &Node, name: &str) -> Option<u64> {
+        let node = value(map, name)?;
+        let number = scalar(node).and_then(|text| text.parse().ok());
+        if number.is_none() {
+            self.mistake(node, format!("`{name}` must be a whole number"), None);
+        }
+        number
+    }
+
+    /// A list of texts; one text is a list of one.
+    pub(crate) fn texts(&mut self, map: &Node, name: &str) -> Option<Vec<String>> {
+        let node = value(map, name)?;
+        if let Some(text) = scalar(node) {
+            return Some(vec![text.to_owned()]);
+        }
+        let Some(items) = node.items() else {
+            self.mistake(node, format!("`{name}` must be a list of texts"), None);
+            return None;
+        };
+        let mut texts = Vec::new();
+        for item in items {
+            match scalar(item) {
+                Some(text) => texts.push(text.to_owned()),
+                None => self.mistake(item, format!("`{name}` must be a list of texts"), None),
+            }
+        }
+        Some(texts)
+    }
+
+    /// A map of texts; a null is an empty text.
+    pub(crate) fn text_map(&mut self, map: &Node, name: &str) -> IndexMap<String, String> {
+        let mut texts = IndexMap::new();
+        let Some(node) = value(map, name) else {
+            return texts;
+        };
+        for (key, entry) in self.entries(node, &format!("`{name}`")) {
+            match (scalar(key), scalar(entry)) {
+                (Some(key), Some(text)) => _ = texts.insert(key.to_owned(), text.to_owned()),
+                (Some(key), None) if entry.is_null() => _ = texts.insert(key.to_owned(), String::new()),
+                _ => self.mistake(entry, format!("a value of `{name}` must be text"), None),
+            }
+        }
+        texts
+    }
+}
+
+/// The value of a key; a null counts as absent.
+pub(crate) fn value<'n>(map: &'n Node, name: &str) -> Option<&'n Node> {
+    let entries = map.merged_entries().ok()?;
+    let (_, value) = entries
+        .into_iter()
+        .rev()
+        .find(|(key, _)| key.text() == Some(name))?;
+    (!value.is_null()).then_some(value)
+}
+
+/// The items of a key that takes a list of maps; one map is a list of one.
+pub(crate) fn maps<'n>(map: &'n Node, name: &str) -> Vec<&'n Node> {
+    match value(map, name) {
+        None => Vec::new(),
+        Some(node) => node
+            .items()
+            .map_or_else(|| vec![node], |items| items.iter().collect()),
+    }
+}
+
+/// A scalar's text as written, unless it is null.
+pub(crate) fn scalar(node: &Node) -> Option<&str> {
+    node.text().filter(|_| !node.is_null())
+}

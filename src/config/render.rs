@@ -1,0 +1,196 @@
+//! werf.yaml through its templates.
+
+use std::any::Any;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kiel_template::files::FileTree;
+use kiel_template::functions::{self, Environment};
+use kiel_template::value::{CallError, Function, Functions, Object, Type};
+use kiel_template::{Error, MissingKey, Options, TemplateSet, Value};
+
+use super::load::{GlobMaker, LoadOptions, SharedEnvironment};
+
+/// Stack of the thread that renders; untouched pages cost nothing.
+const STACK: usize = 256 << 20;
+
+/// Renders `text`, the file `name`, with the templates of the templates folder.
+pub(super) fn render(
+    files: &Arc<dyn FileTree + Send + Sync>,
+    name: &str,
+    text: &str,
+    options: &LoadOptions<'_>,
+) -> Result<String, Error> {
+    std::thread::scope(|scope| {
+        let run = || render_here(files, name, text, options);
+        match std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, run)
+        {
+            Ok(thread) => thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            // Without a thread of its own the shallow limit of this one's stack holds.
+            Err(_) => run(),
+        }
+    })
+}
+
+fn render_here(
+    files: &Arc<dyn FileTree + Send + Sync>,
+    name: &str,
+    text: &str,
+    options: &LoadOptions<'_>,
+) -> Result<String, Error> {
+    let mut set = TemplateSet::new(Options {
+        name: name.to_owned(),
+        functions: functions(options),
+        missing_key: MissingKey::Default,
+        stack_budget: STACK - (1 << 20),
+        ..Options::default()
+    });
+    for path in files.list(options.templates_dir).unwrap_or_default() {
+        let short = path
+            .strip_prefix(options.templates_dir)
+            .unwrap_or(&path)
+            .trim_start_matches('/');
+        if !short.ends_with(".tmpl") {
+            continue;
+        }
+        if let Ok(Some(content)) = files.read(&path) {
+            set.parse(short, &content[..])?;
+        }
+    }
+    set.parse(name, text)?;
+    set.execute(name, &data(files, options))
+}
+
+/// What `.` is.
+fn data(files: &Arc<dyn FileTree + Send + Sync>, options: &LoadOptions<'_>) -> Value {
+    let date = Value::map([
+        ("Human", Value::from(options.commit_date)),
+        ("Unix", Value::int64(options.commit_time)),
+    ]);
+    let commit = Value::map([("Hash", Value::from(options.commit_id)), ("Date", date)]);
+    Value::map([
+        ("Env", Value::from(options.env.unwrap_or_default())),
+        ("Commit", commit),
+        (
+            "Files",
+            Value::object(Files {
+                tree: Arc::clone(files),
+                glob: options.glob,
+            }),
+        ),
+    ])
+}
+
+fn functions(options: &LoadOptions<'_>) -> Functions {
+    let mut functions = functions::all(&shared(&options.environment));
+    functions.add("include", &[Type::String, Type::Any], |call, args| {
+        let name = args[0].as_string().cloned().unwrap_or_default();
+        Ok(call.include(&name, &args[1])?.into())
+    });
+    functions.add("tpl", &[Type::String, Type::Any], |call, args| {
+        let text = args[0].as_string().cloned().unwrap_or_default();
+        Ok(call.tpl(&text, &args[1])?.into())
+    });
+    let variables = Arc::clone(&options.variables);
+    functions.add_variadic("env", &[Type::String], Type::String, move |_, args| {
+        let name = args[0].as_str().unwrap_or_default();
+        let default = args.get(1).cloned();
+        match (variables(name), default) {
+            (Some(value), Some(default)) if value.is_empty() => Ok(default),
+            (Some(value), _) => Ok(Value::from(value)),
+            (None, Some(default)) => Ok(default),
+            (None, None) => Err(CallError::new(format!(
+                "the environment variable {name:?} is not set; set it, or give a default: `env {name:?} \"default\"`"
+            ))),
+        }
+    });
+    for debug in ["include_debug", "tpl_debug", "printf_debug", "dump_debug"] {
+        functions.add_variadic(debug, &[], Type::Any, |_, _| Ok(Value::from("")));
+    }
+    functions
+}
+
+/// Clock and entropy as the functions take them.
+pub(super) fn shared(environment: &SharedEnvironment) -> Rc<dyn Environment> {
+    struct Shared(SharedEnvironment);
+    impl Environment for Shared {
+        fn now(&self) -> jiff::Timestamp {
+            self.0.now()
+        }
+        fn fill_random(&self, bytes: &mut [u8]) {
+            self.0.fill_random(bytes);
+        }
+    }
+    Rc::new(Shared(Arc::clone(environment)))
+}
+
+/// `.Files`: what is committed.
+struct Files {
+    tree: Arc<dyn FileTree + Send + Sync>,
+    glob: GlobMaker,
+}
+
+impl Object for Files {
+    fn type_name(&self) -> &'static str {
+        "config.Files"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn method(self: Rc<Self>, name: &str) -> Option<Function> {
+        Some(match name {
+            "Get" => Function::new(name, &[Type::String], move |_, args| self.get(argument(args))),
+            "Exists" => Function::new(name, &[Type::String], move |_, args| {
+                let path = argument(args);
+                let there = self.tree.read(path).map_err(|error| error.to_string())?.is_some();
+                Ok(Value::Bool(
+                    there || self.tree.is_dir(path).map_err(|error| error.to_string())?,
+                ))
+            }),
+            "IsDir" => Function::new(name, &[Type::String], move |_, args| {
+                Ok(Value::Bool(
+                    self.tree
+                        .is_dir(argument(args))
+                        .map_err(|error| error.to_string())?,
+                ))
+            }),
+            "Glob" => Function::new(name, &[Type::String], move |_, args| self.glob(argument(args))),
+            _ => return None,
+        })
+    }
+}
+
+impl Files {
+    fn get(&self, path: &str) -> Result<Value, CallError> {
+        match self.tree.read(path).map_err(|error| error.to_string())? {
+            Some(content) => Ok(Value::from(content.to_vec())),
+            None => Err(CallError::new(format!(
+                "the file {path:?} is not committed in the project"
+            ))),
+        }
+    }
+
+    /// Path to content, by werf's globs.
+    fn glob(&self, pattern: &str) -> Result<Value, CallError> {
+        let fits = (self.glob)(pattern)?;
+        let mut found = Vec::new();
+        for path in self.tree.list("").map_err(|error| error.to_string())? {
+            if fits(&path)
+                && let Some(content) = self.tree.read(&path).map_err(|error| error.to_string())?
+            {
+                found.push((path, Value::from(content.to_vec())));
+            }
+        }
+        Ok(Value::map(found))
+    }
+}
+
+fn argument(args: &[Value]) -> &str {
+    args[0].as_str().unwrap_or_default().trim_start_matches("./")
+}

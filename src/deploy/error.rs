@@ -1,0 +1,166 @@
+//! Why a plan could not be made, or a run did not succeed.
+
+use crate::release::{ApiError, ReleaseError, ReleaseTarget};
+
+use super::resources::ResourceError;
+
+/// One object that can't be deployed as the chart has it, known before anything has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// `Kind/name`.
+    pub resource: String,
+    /// The template it came from.
+    pub source: String,
+    /// What is wrong, in the server's words where it said so, and what to do.
+    pub why: String,
+}
+
+/// An object that did not get ready, or could not be changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// `Kind/name`.
+    pub resource: String,
+    /// The template it came from.
+    pub source: String,
+    /// Why.
+    pub why: String,
+    /// The last log lines of the container that is to blame.
+    pub log: Vec<String>,
+}
+
+/// Why a plan could not be made, or a run did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// Documents that can't be deployed.
+    #[error("{}", lines(.0))]
+    Documents(Vec<ResourceError>),
+    /// What the server, or another release's ownership, does not allow; nothing has been changed.
+    #[error("cannot deploy: {}", problem_lines(.0))]
+    Rejected(Vec<Problem>),
+    /// Dependencies between objects go in a circle.
+    #[error("cannot order the operations: the deploy dependencies of {0} go in a circle")]
+    Cycle(String),
+    /// A request failed.
+    #[error("cannot {action}: {source}")]
+    Api {
+        /// What was tried.
+        action: String,
+        /// The server's answer.
+        source: ApiError,
+    },
+    /// A release record could not be read or written.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// The run was ended because of these objects.
+    #[error("cannot deploy release `{release}`: {}", failure_lines(.failures))]
+    Failed {
+        /// The release.
+        release: ReleaseTarget,
+        /// The reasons.
+        failures: Vec<Failure>,
+    },
+    /// The time given was not enough.
+    #[error("cannot deploy release `{release}` within {seconds} s: {}", waiting_lines(.waiting))]
+    TimedOut {
+        /// The release.
+        release: ReleaseTarget,
+        /// The time given.
+        seconds: u64,
+        /// What was waited for: object and why it was not ready.
+        waiting: Vec<(String, String)>,
+    },
+    /// Somebody else has the release's lock for the whole time given.
+    #[error("cannot lock release `{release}`: {holder} has it")]
+    Locked {
+        /// The release.
+        release: ReleaseTarget,
+        /// Who has it.
+        holder: String,
+    },
+    /// The lock was taken by somebody else while the run went on.
+    #[error("cannot go on with release `{release}`: its lock was lost ({why})")]
+    LockLost {
+        /// The release.
+        release: ReleaseTarget,
+        /// How.
+        why: String,
+    },
+    /// The user ended the run.
+    #[error("deploying release `{release}` was cancelled; its revision is marked as failed")]
+    Cancelled {
+        /// The release.
+        release: ReleaseTarget,
+    },
+    /// The namespace holds other releases too.
+    #[error("cannot delete namespace `{namespace}`: it holds other releases too: {others}")]
+    NamespaceShared {
+        /// The namespace.
+        namespace: String,
+        /// Their names.
+        others: String,
+    },
+}
+
+impl DeployError {
+    pub(crate) fn api(action: impl Into<String>, source: ApiError) -> Self {
+        Self::Api {
+            action: action.into(),
+            source,
+        }
+    }
+}
+
+fn join(lines: Vec<String>) -> String {
+    if lines.len() == 1 {
+        lines.into_iter().collect()
+    } else {
+        lines.iter().map(|line| format!("\n  {line}")).collect()
+    }
+}
+
+fn lines(errors: &[ResourceError]) -> String {
+    if let [only] = errors {
+        return only.to_string();
+    }
+    format!(
+        "cannot use {} documents:{}",
+        errors.len(),
+        join(errors.iter().map(ToString::to_string).collect())
+    )
+}
+
+fn problem_lines(problems: &[Problem]) -> String {
+    join(
+        problems
+            .iter()
+            .map(|problem| format!("{} ({}): {}", problem.resource, problem.source, problem.why))
+            .collect(),
+    )
+}
+
+fn failure_lines(failures: &[Failure]) -> String {
+    let text = |failure: &Failure| {
+        let mut text = failure.resource.clone();
+        if !failure.source.is_empty() {
+            text.push_str(&format!(" ({})", failure.source));
+        }
+        text.push_str(&format!(": {}", failure.why));
+        if !failure.log.is_empty() {
+            text.push_str("\n  last log lines:");
+            for line in &failure.log {
+                text.push_str(&format!("\n    {line}"));
+            }
+        }
+        text
+    };
+    join(failures.iter().map(text).collect())
+}
+
+fn waiting_lines(waiting: &[(String, String)]) -> String {
+    join(
+        waiting
+            .iter()
+            .map(|(resource, why)| format!("{resource} is not ready: {why}"))
+            .collect(),
+    )
+}

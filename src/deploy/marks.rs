@@ -1,0 +1,126 @@
+//! Who owns an object: the release marks on it, and the field managers in it.
+
+use serde_json::{Value, json};
+
+use crate::release::ReleaseTarget;
+
+/// The field manager of everything that kiel applies; releases of Helm 4 have it already.
+pub(crate) const FIELD_MANAGER: &str = "helm";
+
+const NAME: &str = "meta.helm.sh/release-name";
+const NAMESPACE: &str = "meta.helm.sh/release-namespace";
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// Who an object in the cluster belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// This release.
+    Ours,
+    /// Another release: its name and namespace.
+    Other(String, String),
+    /// No release.
+    Nobody,
+}
+
+/// Reads the marks.
+pub(crate) fn owner(live: &Value, target: &ReleaseTarget) -> Owner {
+    let annotations = &live["metadata"]["annotations"];
+    match (annotations[NAME].as_str(), annotations[NAMESPACE].as_str()) {
+        (None, None) => Owner::Nobody,
+        (name, namespace) => {
+            let (name, namespace) = (name.unwrap_or_default(), namespace.unwrap_or_default());
+            if name == target.name.as_str() && namespace == target.namespace.as_str() {
+                Owner::Ours
+            } else {
+                Owner::Other(name.to_owned(), namespace.to_owned())
+            }
+        }
+    }
+}
+
+/// Adds the marks to an object that is about to be applied.
+pub(crate) fn mark(object: &mut Value, target: &ReleaseTarget) {
+    set(object, "annotations", NAME, target.name.as_str());
+    set(object, "annotations", NAMESPACE, target.namespace.as_str());
+    set(object, "labels", MANAGED_BY, "Helm");
+}
+
+/// Sets one annotation or label.
+pub(crate) fn set(object: &mut Value, map: &str, key: &str, value: &str) {
+    let metadata = &mut object["metadata"];
+    if !metadata[map].is_object() {
+        metadata[map] = json!({});
+    }
+    metadata[map][key] = Value::from(value);
+}
+
+/// What a user can do about an object that is not ours.
+pub(crate) fn adoption_remedy(target: &ReleaseTarget) -> String {
+    format!(
+        "to let this release take it over, annotate it with {NAME}={} and {NAMESPACE}={}, or run with --force-adoption",
+        target.name, target.namespace
+    )
+}
+
+/// Whether the fields of this manager's entry become the release's own before an apply: former tools of the
+/// same release (Helm's client-side apply, werf), and people's manual changes by kubectl, which the chart
+/// overrides. `kubectl rollout restart`, `annotate` and `label` add fields next to the chart's and keep them.
+pub(crate) fn is_taken_over(entry: &Value) -> bool {
+    let manager = entry["manager"].as_str().unwrap_or_default();
+    if entry["operation"] != "Update" || entry["subresource"].as_str().is_some_and(|name| !name.is_empty()) {
+        return false;
+    }
+    if let Some(verb) = manager.strip_prefix("kubectl") {
+        return !matches!(verb, "-rollout" | "-annotate" | "-label");
+    }
+    manager == FIELD_MANAGER || manager == "Helm" || manager == "werf" || manager.starts_with("werf-")
+}
+
+/// Whether the chart's values win over this manager's: fields that are taken over, and replicas that somebody set
+/// by `kubectl scale`. Those stay as they are where the chart says nothing about them.
+pub(crate) fn is_overruled(entry: &Value) -> bool {
+    let scaled = entry["subresource"] == "scale"
+        && entry["manager"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("kubectl"));
+    is_taken_over(entry) || scaled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> ReleaseTarget {
+        ReleaseTarget::parse("app", "x").expect("names")
+    }
+
+    #[test]
+    fn marks_are_read_back() {
+        let mut object = json!({"metadata": {"name": "a"}});
+        assert_eq!(owner(&object, &target()), Owner::Nobody);
+        mark(&mut object, &target());
+        assert_eq!(owner(&object, &target()), Owner::Ours);
+        let other = ReleaseTarget::parse("two", "x").expect("names");
+        assert_eq!(owner(&object, &other), Owner::Other("app".into(), "x".into()));
+        assert_eq!(object["metadata"]["labels"][MANAGED_BY], "Helm");
+    }
+
+    #[test]
+    fn managers_that_are_taken_over() {
+        for (manager, operation, subresource, want) in [
+            ("helm", "Update", "", true),
+            ("helm", "Apply", "", false),
+            ("kubectl-client-side-apply", "Update", "", true),
+            ("kubectl-edit", "Update", "", true),
+            ("kubectl", "Update", "scale", false),
+            ("kubectl", "Apply", "", false),
+            ("kubectl-rollout", "Update", "", false),
+            ("werf", "Update", "", true),
+            ("kube-controller-manager", "Update", "status", false),
+            ("kube-controller-manager", "Update", "scale", false),
+        ] {
+            let entry = json!({"manager": manager, "operation": operation, "subresource": subresource});
+            assert_eq!(is_taken_over(&entry), want, "{entry}");
+        }
+    }
+}

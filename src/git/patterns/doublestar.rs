@@ -1,0 +1,273 @@
+//! Globs in the dialect of Go's doublestar v4, with `/` as separator.
+//!
+//! `*` and `?` stay within a part of the path, `**` as a whole part takes any number of parts, `[…]` is a class,
+//! `{a,b}` are alternatives (with separators too), a backslash takes the next character as it is. A pattern is read
+//! once; matching is linear in the name's length for any pattern.
+
+use super::PatternError;
+
+/// Alternatives multiply; more of them than this is a mistake or an attack.
+const MAX_ALTERNATIVES: usize = 1024;
+
+/// A glob that was read without errors.
+#[derive(Debug, Clone)]
+pub struct Glob {
+    alternatives: Vec<Vec<Token>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Literal(char),
+    AnyChar,
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+    Star,
+    /// `**/` at the start of a part: nothing, or anything that ends in a separator.
+    Parts,
+    /// `**` as the last part: everything.
+    Rest,
+}
+
+impl Glob {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// An unclosed or empty class, alternatives without their other brace, a backslash at the end, or too many alternatives.
+    pub fn new(pattern: &str) -> Result<Self, PatternError> {
+        let error = |reason| PatternError {
+            pattern: pattern.into(),
+            reason,
+        };
+        let mut alternatives = Vec::new();
+        for expanded in expand(pattern).map_err(error)? {
+            alternatives.push(tokenize(&expanded).map_err(error)?);
+        }
+        Ok(Self { alternatives })
+    }
+
+    /// Whether the whole of `name` matches.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        self.alternatives
+            .iter()
+            .any(|tokens| matches_tokens(tokens, name))
+    }
+}
+
+/// The position behind a backslash's character, or behind a class; `at` is where it begins.
+fn skip_unit(chars: &[char], at: usize) -> usize {
+    match chars[at] {
+        '\\' => at + 2,
+        '[' => {
+            let mut end = at + 1;
+            while end < chars.len() && chars[end] != ']' {
+                end += if chars[end] == '\\' { 2 } else { 1 };
+            }
+            end + 1
+        }
+        _ => at + 1,
+    }
+}
+
+/// The pattern for each combination of its alternatives.
+fn expand(pattern: &str) -> Result<Vec<String>, &'static str> {
+    let mut done = Vec::new();
+    let mut open: Vec<Vec<char>> = vec![pattern.chars().collect()];
+    while let Some(chars) = open.pop() {
+        let Some((start, separators, end)) = first_alternatives(&chars)? else {
+            done.push(chars.into_iter().collect());
+            continue;
+        };
+        let mut from = start + 1;
+        for to in separators.into_iter().chain([end]) {
+            let mut one = chars[..start].to_vec();
+            one.extend_from_slice(&chars[from..to]);
+            one.extend_from_slice(&chars[end + 1..]);
+            open.push(one);
+            from = to + 1;
+        }
+        if open.len() + done.len() > MAX_ALTERNATIVES {
+            return Err("it has too many alternatives");
+        }
+    }
+    Ok(done)
+}
+
+type Alternatives = (usize, Vec<usize>, usize);
+
+/// Where the first `{…}` begins, its commas, and where it ends.
+fn first_alternatives(chars: &[char]) -> Result<Option<Alternatives>, &'static str> {
+    let mut start = 0;
+    while start < chars.len() && chars[start] != '{' {
+        if chars[start] == '}' {
+            return Err("`}` has no `{`");
+        }
+        start = skip_unit(chars, start);
+    }
+    if start >= chars.len() {
+        return Ok(None);
+    }
+    let (mut at, mut depth, mut separators) = (start + 1, 0, Vec::new());
+    while at < chars.len() {
+        match chars[at] {
+            '{' => depth += 1,
+            '}' if depth == 0 => return Ok(Some((start, separators, at))),
+            '}' => depth -= 1,
+            ',' if depth == 0 => separators.push(at),
+            _ => {}
+        }
+        at = skip_unit(chars, at);
+    }
+    Err("`{` has no `}`")
+}
+
+fn tokenize(pattern: &str) -> Result<Vec<Token>, &'static str> {
+    let chars: Vec<char> = pattern.chars().collect();
+    let mut tokens = Vec::new();
+    let (mut at, mut part_starts) = (0, true);
+    while at < chars.len() {
+        let starts = std::mem::replace(&mut part_starts, false);
+        let char = chars[at];
+        at += 1;
+        match char {
+            '*' if chars.get(at) == Some(&'*') => {
+                at += 1;
+                match chars.get(at) {
+                    None if starts => tokens.push(Token::Rest),
+                    Some('/') if starts => {
+                        at += 1;
+                        part_starts = true;
+                        tokens.push(Token::Parts);
+                    }
+                    _ => tokens.push(Token::Star),
+                }
+            }
+            '*' => tokens.push(Token::Star),
+            '?' => tokens.push(Token::AnyChar),
+            '[' => tokens.push(class(&chars, &mut at)?),
+            '\\' => {
+                tokens.push(Token::Literal(
+                    *chars.get(at).ok_or("a backslash stands at its end")?,
+                ));
+                at += 1;
+            }
+            literal => {
+                part_starts = literal == '/';
+                tokens.push(Token::Literal(literal));
+            }
+        }
+    }
+    Ok(tokens)
+}
+
+/// Reads a class; `at` stands behind its `[` and is moved behind its `]`.
+fn class(chars: &[char], at: &mut usize) -> Result<Token, &'static str> {
+    const OPEN: &str = "`[` has no `]`";
+    let negated = matches!(chars.get(*at), Some('!' | '^'));
+    *at += usize::from(negated);
+    if chars.get(*at) == Some(&']') {
+        return Err("`[]` is empty");
+    }
+    let mut ranges = Vec::new();
+    // Go: a character counts by itself before a range begins with it, also where the range is empty.
+    let mut low = None;
+    loop {
+        let char = *chars.get(*at).ok_or(OPEN)?;
+        *at += 1;
+        if char == ']' {
+            return Ok(Token::Class { negated, ranges });
+        }
+        let starts_range = char == '-' && chars.get(*at).is_some_and(|next| *next != ']');
+        if let (Some(low_end), true) = (low, starts_range) {
+            let high = escaped(chars, at).ok_or(OPEN)?;
+            ranges.push((low_end, high));
+            low = None;
+            continue;
+        }
+        let member = if char == '\\' {
+            let member = *chars.get(*at).ok_or(OPEN)?;
+            *at += 1;
+            member
+        } else {
+            char
+        };
+        ranges.push((member, member));
+        low = Some(member);
+    }
+}
+
+fn escaped(chars: &[char], at: &mut usize) -> Option<char> {
+    if chars.get(*at) == Some(&'\\') {
+        *at += 1;
+    }
+    let char = *chars.get(*at)?;
+    *at += 1;
+    Some(char)
+}
+
+/// Follows every way through the tokens at once.
+fn matches_tokens(tokens: &[Token], name: &str) -> bool {
+    let count = tokens.len();
+    // `at[i]`: the next character meets token i; `within[i]`: it may still belong to the star or parts at i.
+    let (mut at, mut within) = (vec![false; count + 1], vec![false; count]);
+    at[0] = true;
+    for char in name.chars() {
+        for (i, token) in tokens.iter().enumerate() {
+            match token {
+                Token::Rest if at[i] => return true,
+                Token::Star => {
+                    within[i] |= at[i];
+                    at[i + 1] |= within[i];
+                }
+                Token::Parts if at[i] => {
+                    within[i] = true;
+                    at[i + 1] = true;
+                }
+                _ => {}
+            }
+        }
+        let (mut next_at, mut next_within) = (vec![false; count + 1], vec![false; count]);
+        for (i, token) in tokens.iter().enumerate() {
+            match token {
+                Token::Star => next_within[i] = within[i] && char != '/',
+                Token::Parts => {
+                    next_within[i] = within[i];
+                    next_at[i + 1] |= within[i] && char == '/';
+                }
+                Token::Rest => {}
+                single => next_at[i + 1] |= at[i] && takes(single, char),
+            }
+        }
+        (at, within) = (next_at, next_within);
+    }
+    (0..=count).any(|i| {
+        let after_star = i > 0 && within[i - 1] && tokens[i - 1] == Token::Star;
+        (at[i] || after_star) && takes_nothing(&tokens[i..])
+    })
+}
+
+fn takes(token: &Token, char: char) -> bool {
+    match token {
+        Token::Literal(literal) => *literal == char,
+        Token::AnyChar => char != '/',
+        // Go: a class may take a separator.
+        Token::Class { negated, ranges } => {
+            ranges.iter().any(|(low, high)| (*low..=*high).contains(&char)) != *negated
+        }
+        Token::Star | Token::Parts | Token::Rest => false,
+    }
+}
+
+// Go: only these rests match nothing; `*/**` behind a name, for one, does not.
+fn takes_nothing(rest: &[Token]) -> bool {
+    matches!(
+        rest,
+        [] | [Token::Star | Token::Rest | Token::Parts] | [Token::Literal('/'), Token::Rest | Token::Parts]
+    )
+}
+
+#[cfg(test)]
+#[path = "doublestar_tests.rs"]
+mod tests;

@@ -1,0 +1,66 @@
+use super::*;
+
+/// Answers of the Go original; the file's first line names it.
+const TABLE: &str = include_str!("../../../tests/golden/git/doublestar.tsv");
+
+#[test]
+fn answers_like_the_original() {
+    let mut cases = 0;
+    let mut wrong = Vec::new();
+    for line in TABLE.lines().skip(1) {
+        let [pattern, name, want] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let got = match Glob::new(pattern) {
+            Ok(glob) => glob.matches(name).to_string(),
+            Err(_) => "error".into(),
+        };
+        // The original finds some errors only when the name leads it there; here they are found when it is read.
+        let wrong_pattern = || {
+            TABLE
+                .lines()
+                .any(|line| line.starts_with(&format!("{pattern}\t")) && line.ends_with("\terror"))
+        };
+        if got != want && !(got == "error" && wrong_pattern()) {
+            wrong.push(format!("{pattern:?} {name:?}: {got}, not {want}"));
+        }
+        cases += 1;
+    }
+    assert!(
+        cases > 3000 && wrong.is_empty(),
+        "{cases} cases\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn names_the_mistake() {
+    for (pattern, reason) in [
+        ("[a", "`[` has no `]`"),
+        ("[]a]", "`[]` is empty"),
+        ("{a", "`{` has no `}`"),
+        ("a}", "`}` has no `{`"),
+        (r"a\", "a backslash stands at its end"),
+    ] {
+        assert_eq!(
+            Glob::new(pattern).expect_err(pattern),
+            PatternError {
+                pattern: pattern.into(),
+                reason
+            }
+        );
+    }
+}
+
+#[test]
+fn alternatives_have_a_limit() {
+    assert!(Glob::new(&"{a,b}".repeat(10)).is_ok());
+    let error = Glob::new(&"{a,b}".repeat(40)).expect_err("2^40 alternatives");
+    assert_eq!(error.reason, "it has too many alternatives");
+}
+
+#[test]
+fn long_names_take_linear_time() {
+    let glob = Glob::new(&format!("{}b", "*a".repeat(30))).expect("a pattern");
+    assert!(!glob.matches(&"a".repeat(20_000)));
+}

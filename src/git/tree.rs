@@ -1,0 +1,294 @@
+//! The files of a commit.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gix::bstr::{BStr, ByteSlice};
+use gix::objs::TreeRefIter;
+use gix::objs::tree::EntryKind;
+use gix::{ObjectId, ThreadSafeRepository};
+use kiel_stapel::listing::{FileEntry, FileMode, Listing};
+
+use super::patterns::PathMatch;
+use super::{Commit, GitError};
+
+/// The files of one commit, read by path. Clones share what was read.
+///
+/// Paths are relative to the repository's root, separated by `/`, without `.` and `..`; the root is `""`.
+/// Links are not followed here; [`CommitFiles`](super::CommitFiles) does.
+#[derive(Debug, Clone)]
+pub struct SourceTree {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    repo: ThreadSafeRepository,
+    commit: Commit,
+    trees_read: AtomicU64,
+    blobs_read: AtomicU64,
+    /// Trees on the way to paths that were asked for; one walk's trees are not kept.
+    trees: Mutex<HashMap<ObjectId, Arc<[u8]>>>,
+}
+
+/// How many objects were read so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reads {
+    /// Tree objects.
+    pub trees: u64,
+    /// Blobs: contents of files and targets of links.
+    pub blobs: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) kind: EntryKind,
+    pub(super) id: ObjectId,
+}
+
+impl SourceTree {
+    pub(super) fn new(repo: ThreadSafeRepository, commit: Commit) -> Self {
+        let (trees_read, blobs_read, trees) = <(AtomicU64, AtomicU64, Mutex<_>)>::default();
+        Self {
+            inner: Arc::new(Inner {
+                repo,
+                commit,
+                trees_read,
+                blobs_read,
+                trees,
+            }),
+        }
+    }
+
+    /// The commit.
+    #[must_use]
+    pub fn commit(&self) -> &Commit {
+        &self.inner.commit
+    }
+
+    /// What was read through this tree and its clones.
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        Reads {
+            trees: self.inner.trees_read.load(Ordering::Relaxed),
+            blobs: self.inner.blobs_read.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The files below `dir` that `filter` takes; the filter sees and the listing has paths relative to `dir`.
+    /// Where `dir` is a file, the listing has it with the path `""`; where nothing is there, it is empty.
+    ///
+    /// # Errors
+    /// A tree cannot be read, or a file that counts has a name that is not UTF-8.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "so that closures and references both read well"
+    )]
+    pub fn listing(&self, dir: &str, filter: impl PathMatch) -> Result<Listing, GitError> {
+        let mut found = Vec::new();
+        match self.find(dir)? {
+            Some(Entry {
+                kind: EntryKind::Tree,
+                id,
+            }) => {
+                let repo = self.inner.repo.to_thread_local();
+                let mut walk = Walk {
+                    tree: self,
+                    repo: &repo,
+                    dir,
+                    filter: &filter,
+                    found: &mut found,
+                };
+                walk.folder(id, &mut String::new())?;
+            }
+            Some(Entry { kind, id }) if filter.matches("") => {
+                found.push(file_entry(String::new(), kind, id));
+            }
+            _ => {}
+        }
+        Ok(Listing::new(found))
+    }
+
+    /// Mode and id of the file, link or submodule at `path`; nothing for a folder.
+    ///
+    /// # Errors
+    /// A tree on the way cannot be read.
+    pub fn entry(&self, path: &str) -> Result<Option<(FileMode, String)>, GitError> {
+        let entry = self.find(path)?;
+        Ok(entry.and_then(|Entry { kind, id }| Some((file_mode(kind)?, id.to_string()))))
+    }
+
+    /// Id of the folder's tree; `""` is the root. Nothing where there is no folder.
+    ///
+    /// # Errors
+    /// A tree on the way cannot be read.
+    pub fn tree_id(&self, dir: &str) -> Result<Option<String>, GitError> {
+        let entry = self.find(dir)?;
+        Ok(entry
+            .filter(|entry| entry.kind == EntryKind::Tree)
+            .map(|entry| entry.id.to_string()))
+    }
+
+    /// A blob's content.
+    ///
+    /// # Errors
+    /// `id` is no id, or there is no such blob in this clone.
+    pub fn blob(&self, id: &str) -> Result<Vec<u8>, GitError> {
+        self.read_blob(parse_id(id)?, id)
+    }
+
+    /// `path` is for the message.
+    pub(super) fn read_blob(&self, id: ObjectId, path: &str) -> Result<Vec<u8>, GitError> {
+        let repo = self.inner.repo.to_thread_local();
+        let error = |source| GitError::Object {
+            id: id.to_string(),
+            path: path.into(),
+            source,
+        };
+        self.inner.blobs_read.fetch_add(1, Ordering::Relaxed);
+        Ok(repo.find_blob(id).map_err(error)?.take_data())
+    }
+
+    pub(super) fn find(&self, path: &str) -> Result<Option<Entry>, GitError> {
+        let mut entry = Entry {
+            kind: EntryKind::Tree,
+            id: parse_id(&self.inner.commit.tree)?,
+        };
+        for (start, name) in parts(path) {
+            if entry.kind != EntryKind::Tree {
+                return Ok(None);
+            }
+            let content = self.kept_tree(entry.id, path[..start].trim_end_matches('/'))?;
+            let iter = TreeRefIter::from_bytes(&content, entry.id.kind());
+            let Some(found) = iter
+                .filter_map(Result::ok)
+                .find(|found| found.filename == name.as_bytes())
+            else {
+                return Ok(None);
+            };
+            entry = Entry {
+                kind: found.mode.kind(),
+                id: found.oid.to_owned(),
+            };
+        }
+        Ok(Some(entry))
+    }
+
+    fn kept_tree(&self, id: ObjectId, path: &str) -> Result<Arc<[u8]>, GitError> {
+        let trees = || self.inner.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(content) = trees().get(&id) {
+            return Ok(content.clone());
+        }
+        let content: Arc<[u8]> = self
+            .read_tree(&self.inner.repo.to_thread_local(), id, path)?
+            .into();
+        trees().insert(id, content.clone());
+        Ok(content)
+    }
+
+    fn read_tree(&self, repo: &gix::Repository, id: ObjectId, path: &str) -> Result<Vec<u8>, GitError> {
+        let error = |source| GitError::Object {
+            id: id.to_string(),
+            path: path.into(),
+            source,
+        };
+        self.inner.trees_read.fetch_add(1, Ordering::Relaxed);
+        Ok(repo.find_tree(id).map_err(error)?.detach().data)
+    }
+}
+
+struct Walk<'a, F> {
+    tree: &'a SourceTree,
+    repo: &'a gix::Repository,
+    dir: &'a str,
+    filter: &'a F,
+    found: &'a mut Vec<FileEntry>,
+}
+
+impl<F: PathMatch> Walk<'_, F> {
+    /// `prefix` is the folder's path below the walk's root, with a slash behind it, or empty.
+    fn folder(&mut self, id: ObjectId, prefix: &mut String) -> Result<(), GitError> {
+        let here = format!("{}/{prefix}", self.dir).trim_matches('/').to_owned();
+        let content = self.tree.read_tree(self.repo, id, &here)?;
+        for entry in TreeRefIter::from_bytes(&content, id.kind()) {
+            let damaged = |source| GitError::Object {
+                id: id.to_string(),
+                path: here.clone(),
+                source,
+            };
+            let entry = entry.map_err(damaged)?;
+            let length = prefix.len();
+            let Some(name) = self.name(entry.filename, entry.mode.kind(), prefix)? else {
+                continue;
+            };
+            prefix.push_str(name);
+            match entry.mode.kind() {
+                EntryKind::Tree => {
+                    if self.filter.may_match_below(prefix) {
+                        prefix.push('/');
+                        self.folder(entry.oid.to_owned(), prefix)?;
+                    }
+                }
+                kind => {
+                    if self.filter.matches(prefix) {
+                        self.found
+                            .push(file_entry(prefix.clone(), kind, entry.oid.to_owned()));
+                    }
+                }
+            }
+            prefix.truncate(length);
+        }
+        Ok(())
+    }
+
+    /// The name as text; nothing where it is none and the filter leaves it out, as far as it can tell.
+    fn name<'n>(&self, name: &'n BStr, kind: EntryKind, prefix: &str) -> Result<Option<&'n str>, GitError> {
+        if let Ok(name) = name.to_str() {
+            return Ok(Some(name));
+        }
+        let path = format!("{prefix}{}", name.to_str_lossy());
+        let counts = match kind {
+            EntryKind::Tree => self.filter.may_match_below(&path),
+            _ => self.filter.matches(&path),
+        };
+        if counts {
+            let path = format!("{}/{prefix}{}", self.dir, name.escape_ascii());
+            return Err(GitError::Name(path.trim_matches('/').into()));
+        }
+        Ok(None)
+    }
+}
+
+/// A path's parts with where each begins.
+fn parts(path: &str) -> impl Iterator<Item = (usize, &str)> {
+    path.split('/')
+        .scan(0, |start, part| {
+            let this = *start;
+            *start += part.len() + 1;
+            Some((this, part))
+        })
+        .filter(|(_, part)| !part.is_empty())
+}
+
+pub(super) fn parse_id(id: &str) -> Result<ObjectId, GitError> {
+    ObjectId::from_hex(id.as_bytes()).map_err(|_| GitError::Id(id.into()))
+}
+
+pub(super) fn file_mode(kind: EntryKind) -> Option<FileMode> {
+    match kind {
+        EntryKind::Tree => None,
+        EntryKind::Blob => Some(FileMode::Regular),
+        EntryKind::BlobExecutable => Some(FileMode::Executable),
+        EntryKind::Link => Some(FileMode::Link),
+        EntryKind::Commit => Some(FileMode::Commit),
+    }
+}
+
+fn file_entry(path: String, kind: EntryKind, id: ObjectId) -> FileEntry {
+    FileEntry {
+        path,
+        mode: file_mode(kind).unwrap_or(FileMode::Regular),
+        id: id.to_string(),
+    }
+}

@@ -1,0 +1,229 @@
+//! The key of an image with a Dockerfile.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kiel_llb::Platform;
+use kiel_stapel::key::{Key, Record, Value, listing_key};
+use kiel_stapel::listing::Listing;
+use kiel_stapel::spec::NamePart;
+use kiel_stapel::spec_record;
+use kiel_stapel::stage::Keyed;
+use kiel_template::files::FileTree;
+use serde::Serialize;
+
+use super::ImagesError;
+use super::dockerfile::{Dockerfile, Stage};
+use crate::config::model::{DockerfileImage, Image};
+use crate::git::CommitFiles;
+use crate::git::patterns::DockerIgnore;
+
+/// A Dockerfile image with its key, and what goes to the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DockerfilePlan {
+    /// Its key.
+    #[serde(flatten)]
+    pub image: Keyed,
+    /// The Dockerfile's path, relative to the project.
+    pub path: String,
+    /// The context's folder, relative to the project.
+    pub context: String,
+    /// The stage to build, the last where absent.
+    pub target: Option<String>,
+    /// Build arguments in the order of their names.
+    pub args: Vec<(String, BuildArg)>,
+    /// The image of another frontend, as `# syntax=` names it.
+    pub syntax: Option<String>,
+    /// External base images of the stages that are built.
+    pub bases: Vec<String>,
+    /// Images that these stages take files from.
+    pub images: Vec<String>,
+    /// The Dockerfile.
+    #[serde(skip)]
+    pub dockerfile: Arc<[u8]>,
+    /// The files of the context that are sent, relative to it.
+    #[serde(skip)]
+    pub files: Listing,
+}
+
+/// The value of a build argument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BuildArg {
+    /// As given.
+    Text(String),
+    /// Part of the name of another image, known when that is built.
+    Name {
+        /// The image.
+        image: String,
+        /// Which part.
+        part: NamePart,
+    },
+}
+
+/// Makes the plan; `keys` holds the keys of all images that this one needs.
+pub(super) fn plan(
+    image: &Image,
+    spec: &DockerfileImage,
+    files: &CommitFiles,
+    platform: &Platform,
+    keys: &BTreeMap<String, Key>,
+) -> Result<DockerfilePlan, ImagesError> {
+    let read = files
+        .read(&spec.dockerfile)
+        .map_err(|error| ImagesError::ReadDockerfile {
+            image: image.name.clone(),
+            path: spec.dockerfile.clone(),
+            reason: error.to_string(),
+        })?;
+    let no_dockerfile = || ImagesError::NoDockerfile {
+        image: image.name.clone(),
+        path: spec.dockerfile.clone(),
+    };
+    let content = read.ok_or_else(no_dockerfile)?;
+    let args = arguments(spec);
+    let stand_ins = args
+        .iter()
+        .map(|(name, arg)| (name.clone(), stand_in(arg, keys)))
+        .collect();
+    let dockerfile =
+        Dockerfile::read(&content, spec.target.as_deref(), &stand_ins, platform).map_err(|source| {
+            ImagesError::Dockerfile {
+                image: image.name.clone(),
+                path: spec.dockerfile.clone(),
+                source,
+            }
+        })?;
+    let listing = context(image, spec, files, &dockerfile)?;
+    let record = record(image, &dockerfile, &args, &listing, platform, keys);
+    let internal: Vec<&String> = args
+        .iter()
+        .filter(|(_, arg)| matches!(arg, BuildArg::Name { .. }))
+        .filter_map(|(name, _)| stand_ins.get(name))
+        .collect();
+    let external = |base: &&str| !internal.iter().any(|name| base.contains(name.as_str()));
+    Ok(DockerfilePlan {
+        image: Keyed::new(record),
+        path: spec.dockerfile.clone(),
+        context: spec.context.clone(),
+        target: spec.target.clone(),
+        args,
+        syntax: dockerfile.syntax.clone(),
+        bases: dockerfile
+            .bases()
+            .into_iter()
+            .filter(external)
+            .map(str::to_owned)
+            .collect(),
+        images: dockerfile.images().into_iter().map(str::to_owned).collect(),
+        dockerfile: content,
+        files: listing,
+    })
+}
+
+fn arguments(spec: &DockerfileImage) -> Vec<(String, BuildArg)> {
+    let texts = spec
+        .args
+        .iter()
+        .map(|(name, value)| (name.clone(), BuildArg::Text(value.clone())));
+    let names = spec.dependencies.iter().flat_map(|dependency| {
+        dependency.imports.iter().map(|import| {
+            let arg = BuildArg::Name {
+                image: dependency.image.clone(),
+                part: import.part,
+            };
+            (import.target_build_arg.clone(), arg)
+        })
+    });
+    texts
+        .chain(names)
+        .collect::<BTreeMap<_, _>>()
+        .into_iter()
+        .collect()
+}
+
+/// What stands for an argument's value in a key.
+fn stand_in(arg: &BuildArg, keys: &BTreeMap<String, Key>) -> String {
+    match arg {
+        BuildArg::Text(text) => text.clone(),
+        BuildArg::Name { image, part } => {
+            let key = keys.get(image).map(ToString::to_string).unwrap_or_default();
+            format!("{{{} {key}}}", part.name())
+        }
+    }
+}
+
+/// The files of the context that count.
+fn context(
+    image: &Image,
+    spec: &DockerfileImage,
+    files: &CommitFiles,
+    dockerfile: &Dockerfile,
+) -> Result<Listing, ImagesError> {
+    let ignore =
+        DockerIgnore::load(files, &spec.context, &spec.dockerfile).map_err(|source| ImagesError::Ignore {
+            image: image.name.clone(),
+            source,
+        })?;
+    let dir = format!("{}/{}", files.root(), spec.context);
+    let listing = files
+        .tree()
+        .listing(dir.trim_matches('/'), &ignore)
+        .map_err(|source| ImagesError::Git {
+            image: image.name.clone(),
+            source,
+        })?;
+    Ok(dockerfile.sources.clone().select(listing))
+}
+
+fn record(
+    image: &Image,
+    dockerfile: &Dockerfile,
+    args: &[(String, BuildArg)],
+    files: &Listing,
+    platform: &Platform,
+    keys: &BTreeMap<String, Key>,
+) -> Record {
+    let counts = |name: &str| dockerfile.declared.contains(name) || name.starts_with("BUILDKIT_");
+    let counting = || args.iter().filter(|(name, _)| counts(name));
+    let texts = counting().filter_map(|(name, arg)| match arg {
+        BuildArg::Text(text) => Some((name, text)),
+        BuildArg::Name { .. } => None,
+    });
+    let names = counting().filter_map(|(name, arg)| match arg {
+        BuildArg::Text(_) => None,
+        BuildArg::Name { image, part } => {
+            let key = keys.get(image)?;
+            Some(Value::List(vec![name.into(), part.name().into(), (*key).into()]))
+        }
+    });
+    Record::of("kiel image 1")
+        .with("kind", "dockerfile")
+        .with("platform", &platform.to_string())
+        .maybe("cacheVersion", image.cache_version.as_deref())
+        .maybe("syntax", dockerfile.syntax.as_deref())
+        .maybe(
+            "escape",
+            (dockerfile.escape != '\\')
+                .then(|| dockerfile.escape.to_string())
+                .as_deref(),
+        )
+        .list("globals", &dockerfile.globals)
+        .list("stages", dockerfile.stages.iter().map(stage_record))
+        .map("args", texts)
+        .list("dependencies", names)
+        .with("files", listing_key(files))
+        .maybe("spec", image.image_spec.as_ref().map(spec_record))
+}
+
+fn stage_record(stage: &Stage) -> Record {
+    let texts: Vec<String> = stage
+        .instructions
+        .iter()
+        .map(super::dockerfile::Instruction::text)
+        .collect();
+    Record::default()
+        .with("index", Value::Number(stage.index as u64))
+        .with("from", &stage.from)
+        .list("instructions", &texts)
+}

@@ -1,0 +1,327 @@
+//! Names of what registries hold: digests, repositories, references with Docker Hub's defaults.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+
+use super::RegistryError;
+
+/// The name under which Docker Hub stands in references.
+pub const DOCKER_HUB: &str = "docker.io";
+
+/// A sha256 digest, written `sha256:<64 hex digits>`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// A digest from the raw hash.
+    #[must_use]
+    pub fn from_sha256(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+
+    /// The hash as 64 lower-case hex digits, without the algorithm.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", self.hex())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = RegistryError;
+
+    fn from_str(text: &str) -> Result<Self, RegistryError> {
+        let parse = || {
+            let digits = text.strip_prefix("sha256:")?;
+            if digits.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                return None;
+            }
+            let mut hash = [0; 32];
+            hex::decode_to_slice(digits, &mut hash).ok()?;
+            Some(Self(hash))
+        };
+        parse().ok_or_else(|| RegistryError::InvalidDigest {
+            text: text.to_owned(),
+        })
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = RegistryError;
+
+    fn try_from(text: String) -> Result<Self, RegistryError> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+/// A repository of a registry: what stands before tag and digest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Repository {
+    registry: String,
+    path: String,
+}
+
+impl Repository {
+    /// The registry's host, with its port where one was given; Docker Hub is [`DOCKER_HUB`].
+    #[must_use]
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// The path within the registry, as `library/busybox`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The reference of a tag in this repository.
+    ///
+    /// # Errors
+    /// When it is not a valid tag.
+    pub fn tag(&self, tag: &str) -> Result<Reference, RegistryError> {
+        format!("{self}:{tag}").parse()
+    }
+
+    /// The reference of a digest in this repository.
+    #[must_use]
+    pub fn digest(&self, digest: Digest) -> Reference {
+        Reference {
+            repository: self.clone(),
+            tag: None,
+            digest: Some(digest),
+        }
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.path)
+    }
+}
+
+impl FromStr for Repository {
+    type Err = RegistryError;
+
+    /// Parses a name without tag and digest.
+    fn from_str(text: &str) -> Result<Self, RegistryError> {
+        let invalid = |reason: &str| RegistryError::InvalidReference {
+            text: text.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if text.contains('@') || text.rsplit('/').next().is_some_and(|last| last.contains(':')) {
+            return Err(invalid("a repository has neither tag nor digest"));
+        }
+        Ok(text.parse::<Reference>()?.repository)
+    }
+}
+
+impl TryFrom<String> for Repository {
+    type Error = RegistryError;
+
+    fn try_from(text: String) -> Result<Self, RegistryError> {
+        text.parse()
+    }
+}
+
+impl From<Repository> for String {
+    fn from(repository: Repository) -> Self {
+        repository.to_string()
+    }
+}
+
+/// An image's name: a repository with a tag, a digest, or both. Without either the tag is `latest`; a name without
+/// a host belongs to Docker Hub, without a folder there to `library/`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Reference {
+    repository: Repository,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+impl Reference {
+    /// The repository it points into.
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The registry's host.
+    #[must_use]
+    pub fn registry(&self) -> &str {
+        self.repository.registry()
+    }
+
+    /// The tag, if it has one.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The digest, if it has one; it decides over the tag.
+    #[must_use]
+    pub fn digest(&self) -> Option<Digest> {
+        self.digest
+    }
+
+    /// The same image pinned to a digest; the tag stays for people to read.
+    #[must_use]
+    pub fn with_digest(&self, digest: Digest) -> Self {
+        Self {
+            digest: Some(digest),
+            ..self.clone()
+        }
+    }
+
+    /// What a registry's API is asked for: the digest, else the tag.
+    pub(crate) fn target(&self) -> String {
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => digest.to_string(),
+            (None, Some(tag)) => tag.clone(),
+            (None, None) => "latest".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        match &self.digest {
+            Some(digest) => write!(f, "@{digest}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Reference {
+    type Err = RegistryError;
+
+    fn from_str(text: &str) -> Result<Self, RegistryError> {
+        let invalid = |reason: String| RegistryError::InvalidReference {
+            text: text.to_owned(),
+            reason,
+        };
+        let parsed = oci_client::Reference::try_from(text).map_err(|error| invalid(error.to_string()))?;
+        let digest = match parsed.digest() {
+            Some(digest) => Some(
+                digest
+                    .parse()
+                    .map_err(|_| invalid("only sha256 digests are supported".to_owned()))?,
+            ),
+            None => None,
+        };
+        let repository = Repository {
+            registry: parsed.registry().to_owned(),
+            path: parsed.repository().to_owned(),
+        };
+        Ok(Self {
+            repository,
+            tag: parsed.tag().map(str::to_owned),
+            digest,
+        })
+    }
+}
+
+impl TryFrom<String> for Reference {
+    type Error = RegistryError;
+
+    fn try_from(text: String) -> Result<Self, RegistryError> {
+        text.parse()
+    }
+}
+
+impl From<Reference> for String {
+    fn from(reference: Reference) -> Self {
+        reference.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn digests_are_parsed_strictly() {
+        assert_eq!(Digest::of(b"").to_string(), format!("sha256:{HEX}"));
+        assert_eq!(
+            format!("sha256:{HEX}").parse::<Digest>().unwrap(),
+            Digest::of(b"")
+        );
+        for bad in [
+            "",
+            HEX,
+            "sha256:",
+            "sha256:zz",
+            "sha512:00",
+            &format!("sha256:{}", HEX.to_uppercase()),
+        ] {
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn references_have_docker_hubs_defaults() {
+        for (input, want) in [
+            ("busybox", "docker.io/library/busybox:latest"),
+            ("grafana/loki:3", "docker.io/grafana/loki:3"),
+            (
+                "index.docker.io/library/busybox",
+                "docker.io/library/busybox:latest",
+            ),
+            ("localhost/a", "localhost/a:latest"),
+            ("127.0.0.1:5000/a/b:c", "127.0.0.1:5000/a/b:c"),
+            ("r.example.com/a", "r.example.com/a:latest"),
+        ] {
+            assert_eq!(input.parse::<Reference>().unwrap().to_string(), want);
+        }
+        let pinned = format!("r.example.com/a:1@sha256:{HEX}");
+        assert_eq!(pinned.parse::<Reference>().unwrap().to_string(), pinned);
+        for bad in ["", "UPPER", "a b", "a:b:c", "a@sha256:12", "-a", "a/../b"] {
+            assert!(bad.parse::<Reference>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn repositories_carry_neither_tag_nor_digest() {
+        assert_eq!(
+            "localhost:5000/app".parse::<Repository>().unwrap().registry(),
+            "localhost:5000"
+        );
+        for bad in ["localhost:5000/app:v1", &format!("app@sha256:{HEX}")] {
+            assert!(bad.parse::<Repository>().is_err(), "{bad}");
+        }
+    }
+}

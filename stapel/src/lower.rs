@@ -1,0 +1,121 @@
+//! Lowering: what an engine must do for one stage or import, as LLB.
+//!
+//! The filesystems it works on come from outside; commands get the variables that they are given and nothing of
+//! the machine that builds. Names given to steps are what a user sees while they run.
+
+use kiel_llb::{CopyOptions, Exec, FileChain, Output, Owner, Platform, Sharing, diff, merge};
+
+use crate::spec::{Import, Mount, MountKind, Shell, StapelSpec};
+use crate::stage::UserStage;
+
+/// Where a stage's script is while it runs; nothing of it stays in the image.
+const SCRIPT_FOLDER: &str = "/.kiel";
+
+/// What commands run with.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Variables, in order.
+    pub env: &'a [(String, String)],
+    /// Names the project's cache mounts.
+    pub project: &'a str,
+    /// What to build for.
+    pub platform: &'a Platform,
+}
+
+impl Shell {
+    /// The commands of a stage.
+    #[must_use]
+    pub fn commands(&self, stage: UserStage) -> &[String] {
+        match stage {
+            UserStage::BeforeInstall => &self.before_install,
+            UserStage::Install => &self.install,
+            UserStage::BeforeSetup => &self.before_setup,
+            UserStage::Setup => &self.setup,
+        }
+    }
+}
+
+/// A user stage on `root`: all its commands in one shell, which ends at the first that fails.
+///
+/// The shell is bash where the image has it, else `/bin/sh`; user 0, folder `/`. Each command is printed before it runs.
+#[must_use]
+pub fn lower_stage(
+    spec: &StapelSpec,
+    stage: UserStage,
+    root: Option<&Output>,
+    around: Surroundings<'_>,
+    name: &str,
+) -> Output {
+    let launcher = format!(
+        "if command -v bash >/dev/null 2>&1; then exec bash -e {SCRIPT_FOLDER}/commands; fi\nexec /bin/sh -e {SCRIPT_FOLDER}/commands\n"
+    );
+    let scripts = FileChain::new(None)
+        .mkfile("/run", 0o644, launcher.as_bytes())
+        .mkfile("/commands", 0o644, script(spec.shell.commands(stage)).as_bytes())
+        .root(around.platform, &format!("{name}: commands"));
+    let start = Exec::new(root, &["/bin/sh".to_owned(), format!("{SCRIPT_FOLDER}/run")]);
+    let exec = around
+        .env
+        .iter()
+        .fold(start, |exec, (variable, value)| exec.env(variable, value))
+        .user("0:0");
+    let exec = exec.bind(&scripts, "/", SCRIPT_FOLDER);
+    let exec = spec
+        .secrets
+        .iter()
+        .fold(exec, |exec, id| exec.secret(id, &format!("/run/secrets/{id}")));
+    let exec = spec
+        .mounts
+        .iter()
+        .fold(exec, |exec, mount| with_mount(exec, mount, around.project));
+    exec.root(around.platform, name)
+}
+
+fn with_mount(exec: Exec, mount: &Mount, project: &str) -> Exec {
+    match mount.kind {
+        MountKind::TmpDir => exec.tmpfs(&mount.to),
+        MountKind::BuildDir => exec.cache(&format!("kiel/{project}{}", mount.to), Sharing::Shared, &mount.to),
+    }
+}
+
+fn script(commands: &[String]) -> String {
+    let quoted = |command: &str| command.trim_end().replace('\'', r"'\''");
+    commands
+        .iter()
+        .map(|command| format!("printf '%s\\n' '$ {}'\n{command}\n", quoted(command)))
+        .collect()
+}
+
+/// An import: the files of `source`, on nothing (a layer of its own) or on the image.
+#[must_use]
+pub fn lower_import(
+    import: &Import,
+    source: &Output,
+    onto: Option<&Output>,
+    platform: &Platform,
+    name: &str,
+) -> Output {
+    let owner = (import.owner.is_some() || import.group.is_some()).then(|| Owner {
+        user: import.owner.clone(),
+        group: import.group.clone(),
+    });
+    let options = CopyOptions {
+        include: import.include_paths.clone(),
+        exclude: import.exclude_paths.clone(),
+        owner,
+    };
+    FileChain::new(onto)
+        .copy(source, &import.add, &import.to, &options)
+        .root(platform, name)
+}
+
+/// A layer on top of the image.
+///
+/// A layer that removes files cannot be merged alone: the engine would forget the removals while it builds. `shadow`
+/// is an image that holds (empty) the files that are to go, `shadowed` the same with the layer on top; what turns one
+/// into the other is the layer with its removals.
+#[must_use]
+pub fn lower_patch(root: &Output, shadow: &Output, shadowed: &Output) -> Output {
+    let patch = diff(Some(shadow), Some(shadowed), "git patch");
+    merge(&[root.clone(), patch.clone()], "image so far").unwrap_or(patch)
+}

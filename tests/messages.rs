@@ -1,0 +1,210 @@
+//! Bad input: every case ends with exit code 1 and one message that names the thing and the remedy.
+
+mod harness;
+
+use harness::{Project, Run, variable};
+
+const META: &str = "project: demo\nconfigVersion: 1\n";
+
+/// A project with this werf.yaml behind the meta document.
+fn project(stem: &str, images: &str, more: &[(&str, &str)]) -> Project {
+    let text = format!("{META}---\n{images}");
+    let mut files = vec![("werf.yaml", text.as_str())];
+    files.extend_from_slice(more);
+    Project::with(stem, &files)
+}
+
+/// The run failed, said these things, and printed nothing as data.
+#[track_caller]
+fn fails(run: Run, texts: &[&str]) {
+    let run = run.expect_code(1).expect_stderr(texts);
+    assert_eq!(run.stdout, "");
+    let errors = run
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("error:"))
+        .count();
+    assert_eq!(errors, 1, "one error:\n{}", run.stderr);
+}
+
+#[test]
+fn no_repository() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let project = Project::empty("no-repository");
+    let dir = folder.path().to_str().expect("a path in UTF-8");
+    fails(
+        project.kiel(&["build", "--dir", dir, "--repo", "127.0.0.1:1/x"]),
+        &["Git repository", dir],
+    );
+}
+
+#[test]
+fn no_commit() {
+    let project = Project::empty("no-commit");
+    fails(project.kiel(&["config", "list"]), &["commit"]);
+}
+
+#[test]
+fn no_werf_yaml() {
+    let project = Project::with("no-werf-yaml", &[("a", "")]);
+    fails(project.kiel(&["config", "list"]), &["werf.yaml"]);
+    project.write("werf.yaml", META);
+    fails(project.kiel(&["config", "list"]), &["werf.yaml", "commit"]);
+}
+
+#[test]
+fn broken_yaml() {
+    let project = project("broken-yaml", "image: [a\n", &[]);
+    fails(project.kiel(&["config", "list"]), &["werf.yaml:", "no YAML"]);
+}
+
+#[test]
+fn template_error() {
+    let project = project("template-error", "image: {{ fail \"enough\" }}\n", &[]);
+    fails(project.kiel(&["config", "list"]), &["werf.yaml:4:", "enough"]);
+}
+
+#[test]
+fn unknown_key_with_its_neighbour() {
+    let project = project("unknown-key", "image: a\ndockerfil: Dockerfile\nfrom: b\n", &[]);
+    fails(
+        project.kiel(&["config", "list"]),
+        &["werf.yaml:5:1", "unknown key `dockerfil`", "did you mean"],
+    );
+}
+
+#[test]
+fn known_key_that_does_not_work_yet() {
+    let project = project("not-yet", "image: a\nfrom: b\nansible: {}\n", &[]);
+    fails(
+        project.kiel(&["config", "list"]),
+        &["werf.yaml:6:1", "`ansible` is not supported yet"],
+    );
+}
+
+#[test]
+fn import_cycle() {
+    let images = "image: a\nfrom: b\n---\nimage: b\nfrom: a\n";
+    let project = project("cycle", images, &[]);
+    fails(project.kiel(&["config", "list"]), &["a → b → a"]);
+}
+
+#[test]
+fn missing_dockerfile() {
+    let project = project("no-dockerfile", "image: a\ndockerfile: docker/Dockerfile\n", &[]);
+    fails(project.kiel_in_repo(&["build"]), &["docker/Dockerfile"]);
+}
+
+#[test]
+fn missing_base_image() {
+    let project = project(
+        "no-base",
+        "image: a\nfrom: nowhere/nothing:1\nshell: {install: 'true'}\n",
+        &[],
+    );
+    fails(project.kiel_in_repo(&["build"]), &["nowhere/nothing:1"]);
+}
+
+#[test]
+fn failing_command_of_a_dockerfile() {
+    let dockerfile = "FROM busybox:1.36\nRUN echo almost there && exit 7\n";
+    let project = project(
+        "run-fails",
+        "image: a\ndockerfile: Dockerfile\n",
+        &[("Dockerfile", dockerfile)],
+    );
+    fails(
+        project.kiel_in_repo(&["build"]),
+        &["Dockerfile:2", "almost there", "7"],
+    );
+}
+
+#[test]
+fn failing_command_of_a_stage() {
+    let images = "image: a\nfrom: busybox:1.36\nshell:\n  install: echo almost there && exit 7\n";
+    let project = project("stage-fails", images, &[]);
+    fails(
+        project.kiel_in_repo(&["build"]),
+        &["install", "almost there", "7"],
+    );
+}
+
+#[test]
+fn registry_down() {
+    let project = project("registry-down", "image: a\nfrom: busybox:1.36\n", &[]);
+    fails(
+        project.kiel(&["build", "--repo", "127.0.0.1:1/x"]),
+        &["127.0.0.1:1"],
+    );
+}
+
+#[test]
+fn no_repo_for_images() {
+    let project = project("no-repo", "image: a\nfrom: busybox:1.36\n", &[]);
+    fails(project.kiel(&["build"]), &["--repo"]);
+}
+
+#[test]
+fn no_cluster() {
+    let project = project("no-cluster", "", &[(".helm/templates/a.yaml", "")]);
+    let config = "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n\
+                  contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\ncurrent-context: c\n";
+    project.write("kubeconfig", config);
+    let path = project.path().join("kubeconfig");
+    let run = project.kiel(&[
+        "converge",
+        "--kube-config",
+        path.to_str().expect("a path in UTF-8"),
+    ]);
+    fails(run, &["127.0.0.1:1"]);
+    let run = project.kiel(&["converge", "--kube-config", "/nonexistent/config"]);
+    fails(run, &["/nonexistent/config"]);
+}
+
+#[test]
+fn rejected_object() {
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: Not_A_Name}\n";
+    let project = project("rejected", "", &[(".helm/templates/bad.yaml", manifest)]);
+    fails(project.kiel_in_repo(&["converge"]), &["Not_A_Name", "bad.yaml"]);
+    assert_eq!(project.helm(&["list", "-aq"]).stdout, "");
+}
+
+#[test]
+fn crash_looping_pod() {
+    let manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: crash}\nspec:\n  selector: {matchLabels: {a: b}}\n  \
+                    template:\n    metadata: {labels: {a: b}}\n    spec:\n      containers:\n      - name: main\n        \
+                    image: 127.0.0.1:5050/library/busybox:1.36\n        command: [sh, -c, 'echo last words; exit 3']\n";
+    let manifest = manifest.replace("127.0.0.1:5050", &variable("KIEL_TEST_REGISTRY"));
+    let project = project("crash", "", &[(".helm/templates/crash.yaml", manifest.as_str())]);
+    fails(project.kiel_in_repo(&["converge"]), &["crash", "last words", "3"]);
+    let listed = project.helm(&["list", "-a", "-o", "json"]).stdout;
+    assert!(listed.contains("\"failed\""), "{listed}");
+}
+
+#[test]
+fn a_password_is_never_printed() {
+    let project = project("password", "image: a\nfrom: busybox:1.36\n", &[]);
+    // user "robot", password "correct-horse"
+    let auth = "cm9ib3Q6Y29ycmVjdC1ob3JzZQ==";
+    project.write(
+        "docker/config.json",
+        &format!("{{\"auths\": {{\"127.0.0.1:1\": {{\"auth\": \"{auth}\"}}}}}}"),
+    );
+    let config = project.path().join("docker");
+    let run = project.kiel(&[
+        "build",
+        "--log-verbose",
+        "--repo",
+        "127.0.0.1:1/x",
+        "--docker-config",
+        config.to_str().expect("a path in UTF-8"),
+    ]);
+    let run = run.expect_code(1);
+    for secret in ["correct-horse", auth] {
+        assert!(
+            !run.stderr.contains(secret) && !run.stdout.contains(secret),
+            "{}",
+            run.stderr
+        );
+    }
+}
