@@ -33,7 +33,7 @@ impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, mistake) in self.list.iter().enumerate() {
             if index > 0 {
-                writeln!(f)?;
+                write!(f, "\n\n")?;
             }
             let span = self.span(mistake);
             let snippet = Snippet::source(&self.text)

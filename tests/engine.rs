@@ -557,10 +557,7 @@ async fn killed_client(bench: Bench) -> Result<()> {
         let mut client =
             ClientProcess::start(&bench, Account::Own, &format!("echo running; sleep {marker}"))?;
         client.wait_for("running")?;
-        ensure!(
-            engine::processes(&format!("sleep\0{marker}"))? > 0,
-            "the step runs"
-        );
+        ensure!(engine::processes(&marker)? > 1, "the step runs");
         client.kill()?;
         bench.wait_for_end()?;
         bench.assert_nothing_left(Some(&marker))?;
@@ -626,10 +623,7 @@ async fn killed_engine(bench: Bench) -> Result<()> {
     ensure!(error.engine_lost, "{error:?}");
     let again = Connected::new(&bench, SessionServices::default()).await?;
     ensure!(again._engine.started, "it was started again");
-    ensure!(
-        engine::processes(&format!("sleep\0{marker}"))? == 0,
-        "its step went with it"
-    );
+    ensure!(engine::processes(&marker)? == 0, "its step went with it");
     ensure!(
         again.solve(request).await?.files["/once"] == before,
         "what was built stays"
@@ -717,10 +711,7 @@ fn rootless() -> Result<Option<String>> {
         let mut client = ClientProcess::start(&bench, Account::User(&account), &script)?;
         client.wait_for("running")?;
         ensure!(client.started);
-        ensure!(
-            engine::processes(&format!("sleep\0{marker}"))? > 0,
-            "the step runs"
-        );
+        ensure!(engine::processes(&marker)? > 1, "the step runs");
         client.kill()?;
         bench.wait_for_end()?;
         bench.assert_nothing_left(Some(&marker))?;

@@ -1,6 +1,8 @@
-//! `kiel::git` on real repositories; the real git is the oracle for what it must see.
+//! `kiel::git` on real repositories; the real git is the oracle for what it must see;
+//! and what reading the example costs and says.
 
 mod git {
+    pub(crate) mod examples;
     pub(crate) mod layers;
     pub(crate) mod sandbox;
     pub(crate) mod status;

@@ -1,5 +1,7 @@
 //! The registry client against a real registry, and against a fake one for faults.
 
+#[path = "support/fake.rs"]
+mod fake;
 #[path = "support/registry.rs"]
 mod support;
 
@@ -7,12 +9,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use fake::{Fake, http};
 use kiel::registry::{
     Blob, BlobSource, Descriptor, Digest, Insecure, MEDIA_OCI_CONFIG, MEDIA_OCI_LAYER, MEDIA_OCI_MANIFEST,
     Manifest, Platform, Reference, Registry, RegistryError, RegistryOptions, Repository, Url, validate,
 };
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use support::{Fake, Server, http};
+use support::Server;
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
@@ -36,16 +39,16 @@ fn main() -> std::process::ExitCode {
         Trial::ignorable_test("credentials_are_asked_for_and_checked", || {
             run_real(true, |server| Box::pin(password(server)))
         }),
-        fake("a_registry_that_is_down_is_named", down),
-        fake("tokens_are_fetched_once_per_scope", token_flow),
-        fake("foreign_realms_get_no_credentials", foreign_realm),
-        fake("redirects_carry_no_credentials", redirect_without_credentials),
-        fake("redirects_into_nearer_networks_are_refused", redirect_inwards),
-        fake("temporary_failures_are_repeated", temporary),
-        fake("an_overloaded_registry_is_given_up_on", overloaded),
-        fake("wrong_content_is_refused", wrong_content),
-        fake("huge_manifests_are_refused", huge),
-        fake("uploads_start_anew", upload_again),
+        faulty("a_registry_that_is_down_is_named", down),
+        faulty("tokens_are_fetched_once_per_scope", token_flow),
+        faulty("foreign_realms_get_no_credentials", foreign_realm),
+        faulty("redirects_carry_no_credentials", redirect_without_credentials),
+        faulty("redirects_into_nearer_networks_are_refused", redirect_inwards),
+        faulty("temporary_failures_are_repeated", temporary),
+        faulty("an_overloaded_registry_is_given_up_on", overloaded),
+        faulty("wrong_content_is_refused", wrong_content),
+        faulty("huge_manifests_are_refused", huge),
+        faulty("uploads_start_anew", upload_again),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -68,7 +71,7 @@ fn run_real(password: bool, test: for<'a> fn(&'a Server) -> Future<'a>) -> Resul
         .map_err(|error| format!("{error:#}").into())
 }
 
-fn fake<F>(name: &str, test: fn() -> F) -> Trial
+fn faulty<F>(name: &str, test: fn() -> F) -> Trial
 where
     F: std::future::Future<Output = Result<()>> + 'static,
 {

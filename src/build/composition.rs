@@ -46,25 +46,46 @@ pub(crate) struct Composition {
 impl Composition {
     /// Begins with the empty image.
     pub(crate) fn scratch(config: Value) -> Self {
-        Self { base: config, layers: Vec::new(), history: Vec::new(), bottom: None, tops: Vec::new() }
+        Self {
+            base: config,
+            layers: Vec::new(),
+            history: Vec::new(),
+            bottom: None,
+            tops: Vec::new(),
+        }
     }
 
     /// Begins with an image of a registry; `here` is the repository that is built for.
     pub(crate) fn from_image(image: &Image, here: &Repository) -> Result<Self, String> {
-        let base: Value = serde_json::from_slice(&image.config).map_err(|error| format!("its config is not valid: {error}"))?;
+        let base: Value = serde_json::from_slice(&image.config)
+            .map_err(|error| format!("its config is not valid: {error}"))?;
         let (known, history) = image_config::layers_of(&base);
         if known.len() != image.manifest.layers.len() {
-            return Err(format!("it has {} layers and {} diff ids", image.manifest.layers.len(), known.len()));
+            return Err(format!(
+                "it has {} layers and {} diff ids",
+                image.manifest.layers.len(),
+                known.len()
+            ));
         }
         let repository = image.reference.repository();
-        let source = if repository == here { LayerSource::Here } else { LayerSource::Repository(repository.clone()) };
+        let source = if repository == here {
+            LayerSource::Here
+        } else {
+            LayerSource::Repository(repository.clone())
+        };
         let layer = |(descriptor, LayerHistory { diff_id, .. }): (&Descriptor, LayerHistory)| Layer {
             descriptor: descriptor.clone(),
             diff_id,
             source: source.clone(),
         };
         let layers = image.manifest.layers.iter().zip(known).map(layer).collect();
-        Ok(Self { base, layers, history, bottom: Some(image.reference.clone()), tops: Vec::new() })
+        Ok(Self {
+            base,
+            layers,
+            history,
+            bottom: Some(image.reference.clone()),
+            tops: Vec::new(),
+        })
     }
 
     /// Puts a layer of Git content on top, which the session serves as the image `served`.
@@ -82,27 +103,45 @@ impl Composition {
     fn add_blob(&mut self, blob: Blob, created_by: &str) {
         let descriptor = Descriptor::new(MEDIA_OCI_LAYER, blob.digest, blob.size);
         // A plain tar: its digest is its diff id.
-        self.layers.push(Layer { descriptor, diff_id: blob.digest, source: LayerSource::Blob(blob) });
+        self.layers.push(Layer {
+            descriptor,
+            diff_id: blob.digest,
+            source: LayerSource::Blob(blob),
+        });
         self.history.push(image_config::history_entry(created_by));
     }
 
     /// Puts the one layer of a published import on top.
     pub(crate) fn add_import(&mut self, import: &Image, created_by: &str) -> Result<(), String> {
-        let config: Value = serde_json::from_slice(&import.config).map_err(|error| format!("its config is not valid: {error}"))?;
+        let config: Value = serde_json::from_slice(&import.config)
+            .map_err(|error| format!("its config is not valid: {error}"))?;
         let (known, _) = image_config::layers_of(&config);
-        let (Some(LayerHistory { diff_id, .. }), [descriptor]) = (known.first(), import.manifest.layers.as_slice()) else {
-            return Err(format!("it has {} layers in place of one", import.manifest.layers.len()));
+        let (Some(LayerHistory { diff_id, .. }), [descriptor]) =
+            (known.first(), import.manifest.layers.as_slice())
+        else {
+            return Err(format!(
+                "it has {} layers in place of one",
+                import.manifest.layers.len()
+            ));
         };
         self.tops.push(Top::Pulled(import.reference.clone()));
-        self.layers.push(Layer { descriptor: descriptor.clone(), diff_id: *diff_id, source: LayerSource::Here });
+        self.layers.push(Layer {
+            descriptor: descriptor.clone(),
+            diff_id: *diff_id,
+            source: LayerSource::Here,
+        });
         self.history.push(image_config::history_entry(created_by));
         Ok(())
     }
 
     /// The filesystem in an engine whose session serves the Git layers.
     pub(crate) fn root(&self, session: &str, platform: &LlbPlatform) -> Option<Output> {
-        let serve = |digest: &Digest, name: &str| oci_layout(&digest.to_string(), STORE, session, platform, name);
-        let mut root = self.bottom.as_ref().map(|image| docker_image(&image.to_string(), platform, &format!("from {image}")));
+        let serve =
+            |digest: &Digest, name: &str| oci_layout(&digest.to_string(), STORE, session, platform, name);
+        let mut root = self
+            .bottom
+            .as_ref()
+            .map(|image| docker_image(&image.to_string(), platform, &format!("from {image}")));
         for top in &self.tops {
             let layer = match top {
                 Top::Served(digest) => serve(digest, "git archive"),

@@ -22,7 +22,9 @@ const FRONTEND: &str = "dockerfile.v0";
 pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> Result<Built, BuildError> {
     check_bases(ctx, plan).await?;
     let files = plan.files.clone();
-    let context = ctx.blocking(move |tree| git_layers::context(&files, tree)).await?;
+    let context = ctx
+        .blocking(move |tree| git_layers::context(&files, tree))
+        .await?;
     let served = ctx.serve(&[context]);
     let session = ctx.engine.session(ctx.name).await?;
     let context = oci_layout(&served.to_string(), STORE, &session, ctx.platform, "context");
@@ -30,24 +32,41 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> Result
     let build = Build::Frontend {
         name: FRONTEND.to_owned(),
         attrs: attrs(ctx, plan),
-        inputs: inputs.iter().map(|(name, output)| ((*name).to_owned(), output.definition())).collect(),
+        inputs: inputs
+            .iter()
+            .map(|(name, output)| ((*name).to_owned(), output.definition()))
+            .collect(),
     };
     let started = ctx.image_event(BuildState::Building, None, "");
     let repository = &ctx.publisher.repository;
-    let response = ctx.engine.solve(ctx.name, None, build, repository, BTreeMap::new(), ctx.events).await?;
+    let response = ctx
+        .engine
+        .solve(ctx.name, None, build, repository, BTreeMap::new(), ctx.events)
+        .await?;
     let exported = ctx.exported(&response).await?;
     let config = match ctx.image_spec {
         None => exported.config.to_vec(),
         spec => {
-            let invalid = |error: serde_json::Error| BuildError::Export { image: ctx.name.to_owned(), reason: error.to_string() };
+            let invalid = |error: serde_json::Error| BuildError::Export {
+                image: ctx.name.to_owned(),
+                reason: error.to_string(),
+            };
             let mut config: Value = serde_json::from_slice(&exported.config).map_err(invalid)?;
-            let directives = Directives { spec, ..Directives::default() };
-            image_config::apply(&mut config, directives)
-                .map_err(|source| BuildError::Config { image: ctx.name.to_owned(), source })?;
+            let directives = Directives {
+                spec,
+                ..Directives::default()
+            };
+            image_config::apply(&mut config, directives).map_err(|source| BuildError::Config {
+                image: ctx.name.to_owned(),
+                source,
+            })?;
             image_config::to_bytes(&config)
         }
     };
-    let published = ctx.publisher.image_bytes(&ctx.key.to_string(), config, exported.manifest.layers).await;
+    let published = ctx
+        .publisher
+        .image_bytes(&ctx.key.to_string(), config, exported.manifest.layers)
+        .await;
     let published = published.map_err(of_image(ctx.name))?;
     tracing::debug!(image = ctx.name, elapsed = ?started.elapsed(), "built");
     Ok(ctx.finish(published, true, Vec::new()))
@@ -65,11 +84,16 @@ async fn check_bases(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> Result<(), 
             });
         };
         let config: Value = serde_json::from_slice(&image.config).unwrap_or_default();
-        let triggers: Vec<String> = serde_json::from_value(config["config"]["OnBuild"].clone()).unwrap_or_default();
+        let triggers: Vec<String> =
+            serde_json::from_value(config["config"]["OnBuild"].clone()).unwrap_or_default();
         let reading = context_triggers(&triggers);
         if !reading.is_empty() {
             let lines = reading.join("\n");
-            return Err(BuildError::Onbuild { image: ctx.name.to_owned(), base: base.clone(), lines });
+            return Err(BuildError::Onbuild {
+                image: ctx.name.to_owned(),
+                base: base.clone(),
+                lines,
+            });
         }
     }
     Ok(())
@@ -82,7 +106,9 @@ fn dockerfile(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> Output {
         Some((folder, _)) if !folder.is_empty() => FileChain::new(None).mkdir(folder, 0o755),
         _ => FileChain::new(None),
     };
-    chain.mkfile(&path, 0o644, &plan.dockerfile).root(ctx.platform, "Dockerfile")
+    chain
+        .mkfile(&path, 0o644, &plan.dockerfile)
+        .root(ctx.platform, "Dockerfile")
 }
 
 fn attrs(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> BTreeMap<String, String> {
@@ -95,7 +121,11 @@ fn attrs(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> BTreeMap<String, String
         // Otherwise the engine would pull the frontend that `# syntax=` names.
         attrs.insert("cmdline".to_owned(), String::new());
     }
-    attrs.extend(plan.target.iter().map(|target| ("target".to_owned(), target.clone())));
+    attrs.extend(
+        plan.target
+            .iter()
+            .map(|target| ("target".to_owned(), target.clone())),
+    );
     for (name, arg) in &plan.args {
         let value = match arg {
             BuildArg::Text(text) => text.clone(),
@@ -125,10 +155,21 @@ mod tests {
 
     #[test]
     fn only_the_stable_frontend_is_built_in() {
-        for stable in ["docker/dockerfile:1", "docker/dockerfile:1.7.0", "docker/dockerfile", "docker.io/docker/dockerfile:1@sha256:00"] {
+        for stable in [
+            "docker/dockerfile:1",
+            "docker/dockerfile:1.7.0",
+            "docker/dockerfile",
+            "docker.io/docker/dockerfile:1@sha256:00",
+        ] {
             assert!(is_built_in(stable), "{stable}");
         }
-        for other in ["docker/dockerfile:1-labs", "docker/dockerfile:master", "docker/dockerfile-upstream:1", "r/x:1", "docker/dockerfile:2"] {
+        for other in [
+            "docker/dockerfile:1-labs",
+            "docker/dockerfile:master",
+            "docker/dockerfile-upstream:1",
+            "r/x:1",
+            "docker/dockerfile:2",
+        ] {
             assert!(!is_built_in(other), "{other}");
         }
     }

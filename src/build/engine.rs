@@ -8,7 +8,9 @@ use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::error::{BuildError, EngineError};
-use crate::buildkit::{Build, Client, Exporter, NamedHosts, Session, SessionServices, SolveRequest, SolveResponse};
+use crate::buildkit::{
+    Build, Client, Exporter, NamedHosts, Session, SessionServices, SolveRequest, SolveResponse,
+};
 use crate::event::Events;
 use crate::registry::{Layout, Registry, Repository};
 
@@ -27,8 +29,20 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// `hosts` are the registries for which the engine may have credentials.
-    pub(crate) fn new(connect: Connect, registry: Registry, hosts: BTreeSet<String>, secrets: BTreeMap<String, Bytes>) -> Self {
-        Self { connect, registry, hosts, secrets, layout: Layout::new(), opened: OnceCell::new() }
+    pub(crate) fn new(
+        connect: Connect,
+        registry: Registry,
+        hosts: BTreeSet<String>,
+        secrets: BTreeMap<String, Bytes>,
+    ) -> Self {
+        Self {
+            connect,
+            registry,
+            hosts,
+            secrets,
+            layout: Layout::new(),
+            opened: OnceCell::new(),
+        }
     }
 
     /// The content that the session serves.
@@ -39,7 +53,10 @@ impl Engine {
     async fn opened(&self, image: &str) -> Result<&(Client, Session), BuildError> {
         let open = async {
             let client = (self.connect)().await?;
-            let authority = NamedHosts { registry: self.registry.clone(), hosts: self.hosts.clone() };
+            let authority = NamedHosts {
+                registry: self.registry.clone(),
+                hosts: self.hosts.clone(),
+            };
             let services = SessionServices {
                 content: Arc::new(self.layout.clone()),
                 authority: Some(Arc::new(authority)),
@@ -48,7 +65,10 @@ impl Engine {
             let session = Session::open(&client, services).await?;
             Ok((client, session))
         };
-        let error = |source| BuildError::Engine { image: image.to_owned(), source };
+        let error = |source| BuildError::Engine {
+            image: image.to_owned(),
+            source,
+        };
         self.opened.get_or_try_init(|| open).await.map_err(error)
     }
 
@@ -68,11 +88,26 @@ impl Engine {
         events: &Events,
     ) -> Result<SolveResponse, BuildError> {
         let (client, session) = self.opened(image).await?;
-        let mut all = exporter_attrs(repository, self.registry.options().insecure.allows(repository.registry()));
+        let mut all = exporter_attrs(
+            repository,
+            self.registry.options().insecure.allows(repository.registry()),
+        );
         all.extend(attrs);
-        let exporter = Some(Exporter { kind: "image".to_owned(), attrs: all });
-        let request = SolveRequest { image: image.to_owned(), build, exporter, read_files: Vec::new() };
-        let error = |source| BuildError::Solve { image: image.to_owned(), stage: stage.map(str::to_owned), source };
+        let exporter = Some(Exporter {
+            kind: "image".to_owned(),
+            attrs: all,
+        });
+        let request = SolveRequest {
+            image: image.to_owned(),
+            build,
+            exporter,
+            read_files: Vec::new(),
+        };
+        let error = |source| BuildError::Solve {
+            image: image.to_owned(),
+            stage: stage.map(str::to_owned),
+            source,
+        };
         client.solve(session, request, events).await.map_err(error)
     }
 

@@ -38,7 +38,9 @@ pub enum BuildError {
         source: EngineError,
     },
     /// A base image or an image that is imported from does not exist.
-    #[error("cannot build image `{image}`: there is no image `{base}` for {platform}; check the name, and that you may read it")]
+    #[error(
+        "cannot build image `{image}`: there is no image `{base}` for {platform}; check the name, and that you may read it"
+    )]
     NoBase {
         /// The image.
         image: String,
@@ -125,5 +127,7 @@ pub enum EngineError {
 }
 
 fn at_stage(stage: Option<&str>) -> String {
-    stage.map(|stage| format!(": stage `{stage}` failed")).unwrap_or_default()
+    stage
+        .map(|stage| format!(": stage `{stage}` failed"))
+        .unwrap_or_default()
 }

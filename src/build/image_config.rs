@@ -62,14 +62,20 @@ pub(crate) fn scratch(platform: &Platform) -> Value {
 /// The base's layers with one history entry each, and all its entries, those of empty layers too. A base whose
 /// history does not fit its layers gets one that does.
 pub(crate) fn layers_of(config: &Value) -> (Vec<LayerHistory>, Vec<Value>) {
-    let diff_ids: Vec<Digest> = texts(&config["rootfs"]["diff_ids"]).iter().filter_map(|text| text.parse().ok()).collect();
+    let diff_ids: Vec<Digest> = texts(&config["rootfs"]["diff_ids"])
+        .iter()
+        .filter_map(|text| text.parse().ok())
+        .collect();
     let mut history: Vec<Value> = config["history"].as_array().cloned().unwrap_or_default();
     let fills = |entry: &&Value| entry["empty_layer"].as_bool() != Some(true);
     if history.iter().filter(fills).count() != diff_ids.len() {
         history = diff_ids.iter().map(|_| history_entry("base image")).collect();
     }
     let entries: Vec<Value> = history.iter().filter(fills).cloned().collect();
-    let layers = diff_ids.into_iter().zip(entries).map(|(diff_id, history)| LayerHistory { diff_id, history });
+    let layers = diff_ids
+        .into_iter()
+        .zip(entries)
+        .map(|(diff_id, history)| LayerHistory { diff_id, history });
     (layers.collect(), history)
 }
 
@@ -81,7 +87,13 @@ pub(crate) fn with_layers(base: &Value, diff_ids: &[Digest], history: &[Value]) 
     config["history"] = history.to_vec().into();
     // What the engine or docker noted about how the base was made.
     if let Some(fields) = config.as_object_mut() {
-        for name in ["container", "container_config", "docker_version", "moby.buildkit.cache.v0", "moby.buildkit.buildinfo.v1"] {
+        for name in [
+            "container",
+            "container_config",
+            "docker_version",
+            "moby.buildkit.cache.v0",
+            "moby.buildkit.buildinfo.v1",
+        ] {
             fields.remove(name);
         }
     }
@@ -103,8 +115,16 @@ pub(crate) fn apply(config: &mut Value, directives: Directives<'_>) -> Result<()
             config["history"] = (0..count).map(empty).collect::<Vec<_>>().into();
         }
     }
-    let Some(fields) = config["config"].as_object_mut() else { return Ok(()) };
-    set_env(fields, directives.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let Some(fields) = config["config"].as_object_mut() else {
+        return Ok(());
+    };
+    set_env(
+        fields,
+        directives
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
     if let Some(docker) = directives.docker {
         apply_docker(fields, docker);
     }
@@ -127,15 +147,35 @@ pub(crate) fn env_of(config: &Value) -> Vec<(String, String)> {
 }
 
 fn texts(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn apply_docker(fields: &mut Map<String, Value>, docker: &DockerConfig) {
-    set_env(fields, docker.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    set_env(
+        fields,
+        docker
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
     add_keys(fields, "Volumes", docker.volume.iter().cloned());
-    add_keys(fields, "ExposedPorts", docker.expose.iter().map(|port| with_protocol(port)));
+    add_keys(
+        fields,
+        "ExposedPorts",
+        docker.expose.iter().map(|port| with_protocol(port)),
+    );
     set_labels(fields, &docker.label);
-    set_commands(fields, docker.entrypoint.as_ref().map(Command::words), docker.cmd.as_ref().map(Command::words));
+    set_commands(
+        fields,
+        docker.entrypoint.as_ref().map(Command::words),
+        docker.cmd.as_ref().map(Command::words),
+    );
     set_text(fields, "WorkingDir", docker.workdir.as_deref());
     set_text(fields, "User", docker.user.as_deref());
     if let Some(check) = &docker.healthcheck {
@@ -221,9 +261,18 @@ fn apply_spec(fields: &mut Map<String, Value>, spec: &ImageSpec) -> Result<(), R
             fields.remove(name);
         }
     }
-    set_env(fields, spec.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    set_env(
+        fields,
+        spec.env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
     set_labels(fields, &spec.labels);
-    add_keys(fields, "ExposedPorts", spec.expose.iter().map(|port| with_protocol(port)));
+    add_keys(
+        fields,
+        "ExposedPorts",
+        spec.expose.iter().map(|port| with_protocol(port)),
+    );
     add_keys(fields, "Volumes", spec.volumes.iter().cloned());
     set_commands(fields, spec.entrypoint.clone(), spec.cmd.clone());
     set_text(fields, "User", spec.user.as_deref());
@@ -237,11 +286,19 @@ fn apply_spec(fields: &mut Map<String, Value>, spec: &ImageSpec) -> Result<(), R
 
 fn healthcheck(check: &Healthcheck) -> Value {
     let mut fields = Map::from_iter([("Test".to_owned(), Value::from(check.test.clone()))]);
-    let seconds = [("Interval", check.interval), ("Timeout", check.timeout), ("StartPeriod", check.start_period)];
+    let seconds = [
+        ("Interval", check.interval),
+        ("Timeout", check.timeout),
+        ("StartPeriod", check.start_period),
+    ];
     for (name, value) in seconds {
         fields.extend(value.map(|value| (name.to_owned(), Value::from(value * 1_000_000_000))));
     }
-    fields.extend(check.retries.map(|retries| ("Retries".to_owned(), retries.into())));
+    fields.extend(
+        check
+            .retries
+            .map(|retries| ("Retries".to_owned(), retries.into())),
+    );
     Value::Object(fields)
 }
 
@@ -250,27 +307,43 @@ fn matcher(patterns: &[String]) -> Result<impl Fn(&str) -> bool, RemovePatternEr
     let mut names = Vec::new();
     let mut expressions = Vec::new();
     for pattern in patterns {
-        match pattern.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')).filter(|_| pattern.len() > 1) {
-            Some(expression) => expressions.push(Regex::new(expression).map_err(|error| RemovePatternError {
-                pattern: pattern.clone(),
-                reason: error.to_string(),
-            })?),
+        match pattern
+            .strip_prefix('/')
+            .and_then(|rest| rest.strip_suffix('/'))
+            .filter(|_| pattern.len() > 1)
+        {
+            Some(expression) => {
+                expressions.push(Regex::new(expression).map_err(|error| RemovePatternError {
+                    pattern: pattern.clone(),
+                    reason: error.to_string(),
+                })?)
+            }
             None => names.push(pattern.clone()),
         }
     }
-    Ok(move |text: &str| names.iter().any(|name| name == text) || expressions.iter().any(|expression| expression.is_match(text)))
+    Ok(move |text: &str| {
+        names.iter().any(|name| name == text)
+            || expressions.iter().any(|expression| expression.is_match(text))
+    })
 }
 
 /// Sets variables in place or adds them; `${NAME}` and `$NAME` stand for what the config had.
 fn set_env<'a>(fields: &mut Map<String, Value>, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
     let before = texts(fields.get("Env").unwrap_or(&Value::Null));
     let value_before = |name: &str| {
-        before.iter().find_map(|text| text.split_once('=').filter(|(known, _)| *known == name).map(|(_, value)| value))
+        before.iter().find_map(|text| {
+            text.split_once('=')
+                .filter(|(known, _)| *known == name)
+                .map(|(_, value)| value)
+        })
     };
     let mut after = before.clone();
     for (name, value) in pairs {
         let text = format!("{name}={}", expand(value, &value_before));
-        match after.iter().position(|entry| entry.split_once('=').is_some_and(|(known, _)| known == name)) {
+        match after
+            .iter()
+            .position(|entry| entry.split_once('=').is_some_and(|(known, _)| known == name))
+        {
             Some(index) => after[index] = text,
             None => after.push(text),
         }
@@ -288,7 +361,9 @@ fn expand<'a>(text: &str, lookup: &dyn Fn(&str) -> Option<&'a str>) -> String {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
         let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
-        let plain = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+        let plain = after
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(after.len());
         let (name, next) = braced.unwrap_or((&after[..plain], &after[plain..]));
         match lookup(name) {
             Some(value) => {
@@ -313,7 +388,11 @@ fn set_labels(fields: &mut Map<String, Value>, labels: &BTreeMap<String, String>
         *known = json!({});
     }
     if let Some(known) = known.as_object_mut() {
-        known.extend(labels.iter().map(|(name, value)| (name.clone(), value.clone().into())));
+        known.extend(
+            labels
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone().into())),
+        );
         known.sort_keys();
     }
 }
@@ -334,7 +413,11 @@ fn add_keys(fields: &mut Map<String, Value>, name: &str, keys: impl Iterator<Ite
 }
 
 fn with_protocol(port: &str) -> String {
-    if port.contains('/') { port.to_owned() } else { format!("{port}/tcp") }
+    if port.contains('/') {
+        port.to_owned()
+    } else {
+        format!("{port}/tcp")
+    }
 }
 
 /// A new entrypoint without a new command resets the command, as in a Dockerfile.
@@ -368,14 +451,26 @@ mod tests {
     fn applied(docker: Option<DockerConfig>, spec: Option<ImageSpec>) -> Value {
         let mut config = base();
         let env = [("DEP".to_owned(), "repo:tag".to_owned())];
-        apply(&mut config, Directives { env: &env, docker: docker.as_ref(), spec: spec.as_ref() }).unwrap();
+        apply(
+            &mut config,
+            Directives {
+                env: &env,
+                docker: docker.as_ref(),
+                spec: spec.as_ref(),
+            },
+        )
+        .unwrap();
         config["config"].clone()
     }
 
     #[test]
     fn docker_directives() {
         let docker = DockerConfig {
-            env: [("A".to_owned(), "2".to_owned()), ("PATH".to_owned(), "${PATH}:/opt:$A:$NOPE".to_owned())].into(),
+            env: [
+                ("A".to_owned(), "2".to_owned()),
+                ("PATH".to_owned(), "${PATH}:/opt:$A:$NOPE".to_owned()),
+            ]
+            .into(),
             expose: vec!["80".into(), "53/udp".into()],
             entrypoint: Some(Command::Exec(vec!["/app".into()])),
             healthcheck: Some("--interval=1m30s --retries=2 CMD curl localhost".into()),
@@ -405,9 +500,24 @@ mod tests {
         assert_eq!(config["Env"], json!(["PATH=/bin", "DEP=repo:tag"]));
         assert_eq!(config["Labels"], json!({"a": "2", "b": "1"}));
         assert_eq!(config["Volumes"], json!({}));
-        assert_eq!((&config["Cmd"], &config["Entrypoint"], config.get("User")), (&json!(["run"]), &json!(["/old"]), None));
-        let bad = ImageSpec { remove_env: vec!["/(/".into()], ..ImageSpec::default() };
-        assert!(apply(&mut base(), Directives { spec: Some(&bad), ..Directives::default() }).is_err());
+        assert_eq!(
+            (&config["Cmd"], &config["Entrypoint"], config.get("User")),
+            (&json!(["run"]), &json!(["/old"]), None)
+        );
+        let bad = ImageSpec {
+            remove_env: vec!["/(/".into()],
+            ..ImageSpec::default()
+        };
+        assert!(
+            apply(
+                &mut base(),
+                Directives {
+                    spec: Some(&bad),
+                    ..Directives::default()
+                }
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -415,17 +525,27 @@ mod tests {
         let digest = Digest::of(b"x");
         let config = with_layers(&base(), &[digest], &[history_entry("x")]);
         let text = String::from_utf8(to_bytes(&config)).unwrap();
-        assert!(text.starts_with(r#"{"architecture":"amd64","config":{"#), "{text}");
-        assert!(text.contains(r#""created":"1980-01-02T00:00:00Z""#) && text.ends_with(r#""x-unknown":1}"#), "{text}");
+        assert!(
+            text.starts_with(r#"{"architecture":"amd64","config":{"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#""created":"1980-01-02T00:00:00Z""#) && text.ends_with(r#""x-unknown":1}"#),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_history_that_does_not_fit_is_replaced() {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let config = |history: Value| json!({"rootfs": {"diff_ids": [a, b]}, "history": history});
-        let fits = json!([{"created_by": "1"}, {"created_by": "e", "empty_layer": true}, {"created_by": "2"}]);
+        let fits =
+            json!([{"created_by": "1"}, {"created_by": "e", "empty_layer": true}, {"created_by": "2"}]);
         let (layers, history) = layers_of(&config(fits.clone()));
-        assert_eq!((layers.len(), history.len(), &layers[1].history), (2, 3, &fits[2]));
+        assert_eq!(
+            (layers.len(), history.len(), &layers[1].history),
+            (2, 3, &fits[2])
+        );
         assert_eq!(layers_of(&config(json!([{"created_by": "1"}]))).1.len(), 2);
     }
 }

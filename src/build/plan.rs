@@ -44,7 +44,10 @@ impl BuildPlan {
             }
         }
         let missing = self.images.iter().filter(|state| state.digest.is_none());
-        missing.map(|state| &state.image).filter(|image| wanted.contains(&image.name.as_str())).collect()
+        missing
+            .map(|state| &state.image)
+            .filter(|image| wanted.contains(&image.name.as_str()))
+            .collect()
     }
 }
 
@@ -59,11 +62,21 @@ pub async fn plan(
     commit: &str,
 ) -> Result<BuildPlan, BuildError> {
     let look = |image: PlannedImage| async move {
-        let error = |source| BuildError::Look { image: image.name.clone(), source };
+        let error = |source| BuildError::Look {
+            image: image.name.clone(),
+            source,
+        };
         let reference = repository.tag(&image.key().to_string()).map_err(error)?;
         let found = registry.head(&reference).await.map_err(error)?;
-        Ok::<_, BuildError>(PlannedState { digest: found.map(|found| found.digest), image })
+        Ok::<_, BuildError>(PlannedState {
+            digest: found.map(|found| found.digest),
+            image,
+        })
     };
     let images = try_join_all(images.into_iter().map(look)).await?;
-    Ok(BuildPlan { repository: repository.clone(), commit: commit.to_owned(), images })
+    Ok(BuildPlan {
+        repository: repository.clone(),
+        commit: commit.to_owned(),
+        images,
+    })
 }

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::error::BuildError;
 use super::image_config;
 use crate::registry::{
-    Blob, BlobSource, Descriptor, Digest, MEDIA_OCI_CONFIG, MEDIA_OCI_MANIFEST, Manifest, Reference, Registry, RegistryError,
-    Repository,
+    Blob, BlobSource, Descriptor, Digest, MEDIA_OCI_CONFIG, MEDIA_OCI_MANIFEST, Manifest, Reference,
+    Registry, RegistryError, Repository,
 };
 
 /// The media type of an artifact without a config, and that config.
@@ -42,10 +42,14 @@ impl Publisher {
             LayerSource::Here => Ok(()),
             LayerSource::Repository(from) => {
                 let source = BlobSource::Repository(from.clone());
-                self.registry.push_blob(&self.repository, digest, &source, None).await
+                self.registry
+                    .push_blob(&self.repository, digest, &source, None)
+                    .await
             }
             LayerSource::Blob(blob) => {
-                self.registry.push_blob(&self.repository, digest, &BlobSource::Blob(blob.clone()), None).await
+                self.registry
+                    .push_blob(&self.repository, digest, &BlobSource::Blob(blob.clone()), None)
+                    .await
             }
         }
     }
@@ -53,17 +57,30 @@ impl Publisher {
     async fn push_bytes(&self, media_type: &str, bytes: Vec<u8>) -> Result<Descriptor, RegistryError> {
         let blob = Blob::from_bytes(bytes);
         let descriptor = Descriptor::new(media_type, blob.digest, blob.size);
-        self.registry.push_blob(&self.repository, descriptor.digest, &BlobSource::Blob(blob), None).await?;
+        self.registry
+            .push_blob(&self.repository, descriptor.digest, &BlobSource::Blob(blob), None)
+            .await?;
         Ok(descriptor)
     }
 
     /// Publishes an image whose layers are there, and tells the digest that the tag has afterwards.
-    pub(crate) async fn image(&self, tag: &str, config: &Value, layers: Vec<Descriptor>) -> Result<Published, RegistryError> {
-        self.image_bytes(tag, image_config::to_bytes(config), layers).await
+    pub(crate) async fn image(
+        &self,
+        tag: &str,
+        config: &Value,
+        layers: Vec<Descriptor>,
+    ) -> Result<Published, RegistryError> {
+        self.image_bytes(tag, image_config::to_bytes(config), layers)
+            .await
     }
 
     /// As [`Self::image`], with the config's bytes.
-    pub(crate) async fn image_bytes(&self, tag: &str, config: Vec<u8>, layers: Vec<Descriptor>) -> Result<Published, RegistryError> {
+    pub(crate) async fn image_bytes(
+        &self,
+        tag: &str,
+        config: Vec<u8>,
+        layers: Vec<Descriptor>,
+    ) -> Result<Published, RegistryError> {
         let config = self.push_bytes(MEDIA_OCI_CONFIG, config).await?;
         let config_digest = config.digest;
         let size = config.size + layers.iter().map(|layer| layer.size).sum::<u64>();
@@ -71,11 +88,20 @@ impl Publisher {
         let bytes = Manifest::new(config, layers).to_bytes();
         let ours = Digest::of(&bytes);
         let digest = self.tag(tag, bytes).await?;
-        Ok(Published { digest, config: (digest == ours).then_some(config_digest), size })
+        Ok(Published {
+            digest,
+            config: (digest == ours).then_some(config_digest),
+            size,
+        })
     }
 
     /// Publishes content under a tag, as an artifact of this type.
-    pub(crate) async fn artifact(&self, tag: &str, kind: &str, content: Vec<u8>) -> Result<Digest, RegistryError> {
+    pub(crate) async fn artifact(
+        &self,
+        tag: &str,
+        kind: &str,
+        content: Vec<u8>,
+    ) -> Result<Digest, RegistryError> {
         let config = self.push_bytes(MEDIA_EMPTY, EMPTY.to_vec()).await?;
         let layer = self.push_bytes(kind, content).await?;
         let mut manifest = Manifest::new(config, vec![layer]);
@@ -86,7 +112,9 @@ impl Publisher {
     /// The content of an artifact; nothing where there is none.
     pub(crate) async fn read_artifact(&self, tag: &str) -> Result<Option<Bytes>, RegistryError> {
         let reference = self.repository.tag(tag)?;
-        let Some((_, bytes)) = self.registry.manifest(&reference).await? else { return Ok(None) };
+        let Some((_, bytes)) = self.registry.manifest(&reference).await? else {
+            return Ok(None);
+        };
         let manifest: Option<Manifest> = serde_json::from_slice(&bytes).ok();
         match manifest.as_ref().and_then(|manifest| manifest.layers.first()) {
             Some(layer) => self.registry.blob(&self.repository, layer).await.map(Some),
@@ -99,8 +127,15 @@ impl Publisher {
         if let Some(found) = self.registry.head(&reference).await? {
             return Ok(found.digest);
         }
-        let ours = self.registry.push_manifest(&reference, MEDIA_OCI_MANIFEST, manifest).await?;
-        Ok(self.registry.head(&reference).await?.map_or(ours, |found| found.digest))
+        let ours = self
+            .registry
+            .push_manifest(&reference, MEDIA_OCI_MANIFEST, manifest)
+            .await?;
+        Ok(self
+            .registry
+            .head(&reference)
+            .await?
+            .map_or(ours, |found| found.digest))
     }
 }
 
@@ -118,7 +153,8 @@ pub(crate) struct Published {
 /// A layer as it stands in our manifests: OCI types, no annotations (the engine's say how it came to be).
 fn plain(layer: Descriptor) -> Descriptor {
     let media_type = match layer.media_type.as_str() {
-        "application/vnd.docker.image.rootfs.diff.tar.gzip" | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => {
+        "application/vnd.docker.image.rootfs.diff.tar.gzip"
+        | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => {
             "application/vnd.oci.image.layer.v1.tar+gzip"
         }
         "application/vnd.docker.image.rootfs.diff.tar" => "application/vnd.oci.image.layer.v1.tar",
@@ -130,5 +166,8 @@ fn plain(layer: Descriptor) -> Descriptor {
 
 /// Names the image in an error of the registry.
 pub(crate) fn of_image(image: &str) -> impl Fn(RegistryError) -> BuildError + '_ {
-    move |source| BuildError::Registry { image: image.to_owned(), source }
+    move |source| BuildError::Registry {
+        image: image.to_owned(),
+        source,
+    }
 }

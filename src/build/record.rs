@@ -35,9 +35,17 @@ struct Entry<'a> {
 }
 
 /// Publishes the record.
-pub(crate) async fn publish(publisher: &Publisher, project: &str, plan: &BuildPlan, report: &BuildReport) -> Result<(), RegistryError> {
+pub(crate) async fn publish(
+    publisher: &Publisher,
+    project: &str,
+    plan: &BuildPlan,
+    report: &BuildReport,
+) -> Result<(), RegistryError> {
     let entries = report.images.iter().filter_map(|image| {
-        let planned = plan.images.iter().find(|planned| planned.image.name == image.name)?;
+        let planned = plan
+            .images
+            .iter()
+            .find(|planned| planned.image.name == image.name)?;
         // The whole plan: a Stapel image's stages with their inputs are part of it.
         let inputs = serde_json::to_value(&planned.image.kind).ok()?;
         Some(Entry {
@@ -49,8 +57,20 @@ pub(crate) async fn publish(publisher: &Publisher, project: &str, plan: &BuildPl
             inputs,
         })
     });
-    let record = Record { version: 1, project, commit: &plan.commit, images: entries.collect() };
+    let record = Record {
+        version: 1,
+        project,
+        commit: &plan.commit,
+        images: entries.collect(),
+    };
     let content = serde_json::to_vec(&record).expect("strings and numbers are always serializable");
     let end = blake3::hash(&content).to_hex();
-    publisher.artifact(&format!("record-{}-{}", plan.commit, &end[..16]), MEDIA_TYPE, content).await.map(drop)
+    publisher
+        .artifact(
+            &format!("record-{}-{}", plan.commit, &end[..16]),
+            MEDIA_TYPE,
+            content,
+        )
+        .await
+        .map(drop)
 }

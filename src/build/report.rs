@@ -133,10 +133,21 @@ impl BuildReport {
     #[must_use]
     pub fn to_env(&self) -> String {
         let name = |name: &str| {
-            let word: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+            let word: String = name
+                .chars()
+                .map(|c| {
+                    if c.is_ascii_alphanumeric() {
+                        c.to_ascii_uppercase()
+                    } else {
+                        '_'
+                    }
+                })
+                .collect();
             format!("WERF_{word}_DOCKER_IMAGE_NAME")
         };
         let finals = self.images.iter().filter(|image| image.is_final);
-        finals.map(|image| format!("{}={}\n", name(&image.name), self.reference(image))).collect()
+        finals
+            .map(|image| format!("{}={}\n", name(&image.name), self.reference(image)))
+            .collect()
     }
 }

@@ -79,13 +79,37 @@ pub(crate) struct ImageBuild<'a> {
 /// The error of the image that failed, or [`BuildError::Several`].
 pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildError> {
     let started = Instant::now();
-    let publisher = Publisher { registry: deps.registry.clone(), repository: plan.repository.clone() };
+    let publisher = Publisher {
+        registry: deps.registry.clone(),
+        repository: plan.repository.clone(),
+    };
     let hosts = hosts(&plan);
-    let engine = Arc::new(Engine::new(deps.connect.clone(), deps.registry.clone(), hosts, deps.secrets.clone()));
-    let mut run = Run { plan: Arc::new(plan), deps, publisher, engine, done: BTreeMap::new(), failed: BTreeSet::new(), errors: Vec::new() };
+    let engine = Arc::new(Engine::new(
+        deps.connect.clone(),
+        deps.registry.clone(),
+        hosts,
+        deps.secrets.clone(),
+    ));
+    let mut run = Run {
+        plan: Arc::new(plan),
+        deps,
+        publisher,
+        engine,
+        done: BTreeMap::new(),
+        failed: BTreeSet::new(),
+        errors: Vec::new(),
+    };
     run.take_present();
     run.build_missing().await;
-    let Run { plan, deps, publisher, engine, mut done, errors, .. } = run;
+    let Run {
+        plan,
+        deps,
+        publisher,
+        engine,
+        mut done,
+        errors,
+        ..
+    } = run;
     if let Some(engine) = Arc::into_inner(engine) {
         engine.close().await;
     }
@@ -93,12 +117,23 @@ pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildE
         Some(error) => return Err(error),
         None => tracing::debug!("all images are there"),
     }
-    let images: Vec<ImageReport> = plan.images.iter().filter_map(|state| done.remove(&state.image.name)).map(|built| built.report).collect();
-    let report = BuildReport { repository: plan.repository.clone(), commit: plan.commit.clone(), images, elapsed: started.elapsed() };
+    let images: Vec<ImageReport> = plan
+        .images
+        .iter()
+        .filter_map(|state| done.remove(&state.image.name))
+        .map(|built| built.report)
+        .collect();
+    let report = BuildReport {
+        repository: plan.repository.clone(),
+        commit: plan.commit.clone(),
+        images,
+        elapsed: started.elapsed(),
+    };
     if report.images.iter().any(|image| image.rebuilt) {
         // Images are what counts: a record that cannot be written fails nothing.
         if let Err(error) = record::publish(&publisher, &deps.config.meta.project, &plan, &report).await {
-            deps.events.warn(format!("the record of this build was not written: {error}"));
+            deps.events
+                .warn(format!("the record of this build was not written: {error}"));
         }
     }
     Ok(report)
@@ -118,10 +153,17 @@ fn hosts(plan: &BuildPlan) -> BTreeSet<String> {
     for state in &plan.images {
         match &state.image.kind {
             PlannedKind::Dockerfile(plan) => {
-                names.extend(plan.bases.iter().chain(&plan.images).chain(&plan.syntax).map(String::as_str));
+                names.extend(
+                    plan.bases
+                        .iter()
+                        .chain(&plan.images)
+                        .chain(&plan.syntax)
+                        .map(String::as_str),
+                );
             }
             PlannedKind::Stapel(plan) => {
-                let from = std::iter::once(&plan.spec.from).chain(plan.spec.imports.iter().map(|import| &import.from));
+                let from = std::iter::once(&plan.spec.from)
+                    .chain(plan.spec.imports.iter().map(|import| &import.from));
                 names.extend(from.filter_map(|from| match from {
                     From::External(name) => Some(name.as_str()),
                     From::Image(_) | From::Scratch => None,
@@ -129,7 +171,9 @@ fn hosts(plan: &BuildPlan) -> BTreeSet<String> {
             }
         }
     }
-    let parsed = names.into_iter().filter_map(|name| name.parse::<Reference>().ok());
+    let parsed = names
+        .into_iter()
+        .filter_map(|name| name.parse::<Reference>().ok());
     let mut hosts: BTreeSet<String> = parsed.map(|reference| reference.registry().to_owned()).collect();
     hosts.insert(plan.repository.registry().to_owned());
     hosts.insert(DOCKER_HUB.to_owned());
@@ -151,7 +195,9 @@ impl Run {
         for state in &self.plan.images {
             let Some(digest) = state.digest else { continue };
             let image = &state.image;
-            let Ok(tag) = self.plan.repository.tag(&image.key().to_string()) else { continue };
+            let Ok(tag) = self.plan.repository.tag(&image.key().to_string()) else {
+                continue;
+            };
             let detail = tag.to_string();
             self.deps.events.send(Event::Build {
                 image: image.name.clone(),
@@ -162,7 +208,15 @@ impl Run {
             });
             let report = report_of(image, digest, None, Vec::new());
             let pinned = self.plan.repository.digest(digest);
-            self.done.insert(image.name.clone(), Built { tag, pinned, image_id: None, report });
+            self.done.insert(
+                image.name.clone(),
+                Built {
+                    tag,
+                    pinned,
+                    image_id: None,
+                    report,
+                },
+            );
         }
     }
 
@@ -172,7 +226,9 @@ impl Run {
         let mut running: JoinSet<(String, Result<Built, BuildError>)> = JoinSet::new();
         loop {
             self.start_ready(&mut waiting, &mut running);
-            let Some(ended) = running.join_next().await else { break };
+            let Some(ended) = running.join_next().await else {
+                break;
+            };
             match ended {
                 Ok((name, Ok(built))) => drop(self.done.insert(name, built)),
                 Ok((name, Err(error))) => {
@@ -187,22 +243,32 @@ impl Run {
                     self.errors.push(error);
                 }
                 Err(error) => {
-                    self.errors.push(BuildError::Task { image: "?".to_owned(), reason: error.to_string() });
+                    self.errors.push(BuildError::Task {
+                        image: "?".to_owned(),
+                        reason: error.to_string(),
+                    });
                     break;
                 }
             }
         }
     }
 
-    fn start_ready(&mut self, waiting: &mut Vec<PlannedImage>, running: &mut JoinSet<(String, Result<Built, BuildError>)>) {
+    fn start_ready(
+        &mut self,
+        waiting: &mut Vec<PlannedImage>,
+        running: &mut JoinSet<(String, Result<Built, BuildError>)>,
+    ) {
         let mut later = Vec::new();
         for image in waiting.drain(..) {
             if image.needs.iter().any(|need| self.failed.contains(need)) {
                 self.failed.insert(image.name.clone());
                 continue;
             }
-            let needs: BTreeMap<String, Built> =
-                image.needs.iter().filter_map(|need| self.done.get(need).map(|built| (need.clone(), built.clone()))).collect();
+            let needs: BTreeMap<String, Built> = image
+                .needs
+                .iter()
+                .filter_map(|need| self.done.get(need).map(|built| (need.clone(), built.clone())))
+                .collect();
             if needs.len() < image.needs.len() || running.len() >= PARALLEL {
                 later.push(image);
                 continue;
@@ -244,7 +310,11 @@ async fn build_image(
         PlannedKind::Dockerfile(plan) => dockerfile::build(&ctx, plan).await?,
         PlannedKind::Stapel(plan) => stapel::build(&ctx, plan).await?,
     };
-    let state = if built.report.used_engine { BuildState::Built } else { BuildState::Assembled };
+    let state = if built.report.used_engine {
+        BuildState::Built
+    } else {
+        BuildState::Assembled
+    };
     ctx.image_event(state, Some(ctx.started.elapsed()), &built.tag.to_string());
     Ok(built)
 }
@@ -256,16 +326,25 @@ async fn complete_ids(
     publisher: &Publisher,
     platform: &Platform,
 ) -> Result<(), BuildError> {
-    let wanted = |need: &str| match &planned.kind {
+    let wanted = |need: &str| {
+        match &planned.kind {
         PlannedKind::Dockerfile(plan) => plan.args.iter().any(|(_, arg)| {
             matches!(arg, crate::images::BuildArg::Name { image, part: NamePart::ImageId } if image == need)
         }),
         PlannedKind::Stapel(plan) => plan.spec.dependencies.iter().any(|dependency| {
             dependency.image == need && dependency.imports.iter().any(|import| import.part == NamePart::ImageId)
         }),
+    }
     };
-    for (name, built) in needs.iter_mut().filter(|(name, built)| built.image_id.is_none() && wanted(name)) {
-        let image = publisher.registry.image(&built.pinned, &registry_platform(platform)).await.map_err(of_image(name))?;
+    for (name, built) in needs
+        .iter_mut()
+        .filter(|(name, built)| built.image_id.is_none() && wanted(name))
+    {
+        let image = publisher
+            .registry
+            .image(&built.pinned, &registry_platform(platform))
+            .await
+            .map_err(of_image(name))?;
         built.image_id = image.map(|image| image.manifest.config.digest);
     }
     Ok(())
@@ -279,7 +358,12 @@ fn registry_platform(platform: &Platform) -> crate::registry::Platform {
     }
 }
 
-fn report_of(image: &PlannedImage, digest: Digest, made: Option<(&Published, Duration, bool)>, stages: Vec<StageReport>) -> ImageReport {
+fn report_of(
+    image: &PlannedImage,
+    digest: Digest,
+    made: Option<(&Published, Duration, bool)>,
+    stages: Vec<StageReport>,
+) -> ImageReport {
     ImageReport {
         name: image.name.clone(),
         is_final: image.is_final,
@@ -307,7 +391,11 @@ impl ImageBuild<'_> {
 
     /// An image of a registry; nothing where there is none.
     pub(crate) async fn read(&self, reference: &Reference) -> Result<Option<Image>, BuildError> {
-        self.publisher.registry.image(reference, &self.registry_platform()).await.map_err(of_image(self.name))
+        self.publisher
+            .registry
+            .image(reference, &self.registry_platform())
+            .await
+            .map_err(of_image(self.name))
     }
 
     /// An image of the repository.
@@ -318,11 +406,19 @@ impl ImageBuild<'_> {
 
     /// What a solve has pushed.
     pub(crate) async fn exported(&self, response: &SolveResponse) -> Result<Image, BuildError> {
-        let bad = |reason: &str| BuildError::Export { image: self.name.to_owned(), reason: reason.to_owned() };
-        let digest = response.exporter.get("containerimage.digest").and_then(|text| text.parse::<Digest>().ok());
+        let bad = |reason: &str| BuildError::Export {
+            image: self.name.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let digest = response
+            .exporter
+            .get("containerimage.digest")
+            .and_then(|text| text.parse::<Digest>().ok());
         let digest = digest.ok_or_else(|| bad("it did not tell the digest"))?;
         let reference = self.publisher.repository.digest(digest);
-        self.read(&reference).await?.ok_or_else(|| bad("it is not in the registry, although the engine has pushed it"))
+        self.read(&reference)
+            .await?
+            .ok_or_else(|| bad("it is not in the registry, although the engine has pushed it"))
     }
 
     /// Serves an image of these layers (plain tars) to the engine, and tells its digest.
@@ -330,7 +426,12 @@ impl ImageBuild<'_> {
         let layout = self.engine.layout();
         let described: Vec<(Descriptor, Digest)> = layers
             .iter()
-            .map(|blob| (Descriptor::new(MEDIA_OCI_LAYER, layout.add(blob.clone()), blob.size), blob.digest))
+            .map(|blob| {
+                (
+                    Descriptor::new(MEDIA_OCI_LAYER, layout.add(blob.clone()), blob.size),
+                    blob.digest,
+                )
+            })
             .collect();
         layout.add_image(&self.registry_platform(), &described).digest
     }
@@ -342,26 +443,41 @@ impl ImageBuild<'_> {
     ) -> Result<T, BuildError> {
         let tree = self.tree.clone();
         match tokio::task::spawn_blocking(move || work(&tree)).await {
-            Ok(done) => done.map_err(|source| BuildError::Layer { image: self.name.to_owned(), source }),
-            Err(error) => Err(BuildError::Task { image: self.name.to_owned(), reason: error.to_string() }),
+            Ok(done) => done.map_err(|source| BuildError::Layer {
+                image: self.name.to_owned(),
+                source,
+            }),
+            Err(error) => Err(BuildError::Task {
+                image: self.name.to_owned(),
+                reason: error.to_string(),
+            }),
         }
     }
 
     /// An image that this one needs.
     pub(crate) fn built(&self, name: &str) -> Result<&Built, BuildError> {
-        let missing = || BuildError::Task { image: self.name.to_owned(), reason: format!("image `{name}` is not built") };
+        let missing = || BuildError::Task {
+            image: self.name.to_owned(),
+            reason: format!("image `{name}` is not built"),
+        };
         self.needs.get(name).ok_or_else(missing)
     }
 
     /// Part of the name of an image that this one needs.
     pub(crate) fn name_part(&self, image: &str, part: NamePart) -> String {
-        let Some(built) = self.needs.get(image) else { return String::new() };
+        let Some(built) = self.needs.get(image) else {
+            return String::new();
+        };
         match part {
             NamePart::ImageName => built.tag.to_string(),
             NamePart::ImageRepo => built.tag.repository().to_string(),
             NamePart::ImageTag => built.tag.tag().unwrap_or_default().to_owned(),
             NamePart::ImageId => built.image_id.map(|id| id.to_string()).unwrap_or_default(),
-            NamePart::ImageDigest => built.pinned.digest().map(|digest| digest.to_string()).unwrap_or_default(),
+            NamePart::ImageDigest => built
+                .pinned
+                .digest()
+                .map(|digest| digest.to_string())
+                .unwrap_or_default(),
         }
     }
 
@@ -371,13 +487,31 @@ impl ImageBuild<'_> {
     }
 
     /// Tells of a stage; returns the time.
-    pub(crate) fn stage_event(&self, stage: &str, state: BuildState, elapsed: Option<Duration>, detail: &str) -> Instant {
+    pub(crate) fn stage_event(
+        &self,
+        stage: &str,
+        state: BuildState,
+        elapsed: Option<Duration>,
+        detail: &str,
+    ) -> Instant {
         self.event(Some(stage.to_owned()), state, elapsed, detail)
     }
 
-    fn event(&self, stage: Option<String>, state: BuildState, elapsed: Option<Duration>, detail: &str) -> Instant {
+    fn event(
+        &self,
+        stage: Option<String>,
+        state: BuildState,
+        elapsed: Option<Duration>,
+        detail: &str,
+    ) -> Instant {
         let image = self.name.to_owned();
-        self.events.send(Event::Build { image, stage, state, elapsed, detail: detail.to_owned() });
+        self.events.send(Event::Build {
+            image,
+            stage,
+            state,
+            elapsed,
+            detail: detail.to_owned(),
+        });
         Instant::now()
     }
 
@@ -387,7 +521,9 @@ impl ImageBuild<'_> {
         let pinned = repository.digest(published.digest);
         let made = Some((&published, self.started.elapsed(), used_engine));
         Built {
-            tag: repository.tag(&self.key.to_string()).unwrap_or_else(|_| pinned.clone()),
+            tag: repository
+                .tag(&self.key.to_string())
+                .unwrap_or_else(|_| pinned.clone()),
             pinned,
             image_id: published.config,
             report: report_of(self.planned, published.digest, made, stages),

@@ -40,7 +40,9 @@ pub(crate) fn write_label(config: &mut Value, saw: Key) {
 
 /// Takes the key out again: it is of the stage, not of the image.
 pub(crate) fn remove_label(config: &mut Value) {
-    let Some(fields) = config["config"].as_object_mut() else { return };
+    let Some(fields) = config["config"].as_object_mut() else {
+        return;
+    };
     if let Some(Value::Object(labels)) = fields.get_mut("Labels") {
         labels.remove(LABEL);
         if labels.is_empty() {
@@ -50,14 +52,24 @@ pub(crate) fn remove_label(config: &mut Value) {
 }
 
 /// Publishes listings under their key.
-pub(crate) async fn publish(publisher: &Publisher, saw: Key, listings: &[Listing]) -> Result<(), RegistryError> {
-    publisher.artifact(&tag(saw), MEDIA_TYPE, pack(listings)).await.map(drop)
+pub(crate) async fn publish(
+    publisher: &Publisher,
+    saw: Key,
+    listings: &[Listing],
+) -> Result<(), RegistryError> {
+    publisher
+        .artifact(&tag(saw), MEDIA_TYPE, pack(listings))
+        .await
+        .map(drop)
 }
 
 /// The listings of a key; nothing where they are gone or don't fit the key.
 pub(crate) async fn fetch(publisher: &Publisher, saw: Key) -> Result<Option<Vec<Listing>>, RegistryError> {
-    let Some(content) = publisher.read_artifact(&tag(saw)).await? else { return Ok(None) };
-    Ok(unpack(&content).filter(|listings| saw_key(&listings.iter().map(listing_key).collect::<Vec<_>>()) == saw))
+    let Some(content) = publisher.read_artifact(&tag(saw)).await? else {
+        return Ok(None);
+    };
+    Ok(unpack(&content)
+        .filter(|listings| saw_key(&listings.iter().map(listing_key).collect::<Vec<_>>()) == saw))
 }
 
 fn tag(saw: Key) -> String {
@@ -67,7 +79,10 @@ fn tag(saw: Key) -> String {
 fn pack(listings: &[Listing]) -> Vec<u8> {
     let json = serde_json::to_vec(listings).expect("strings are always serializable");
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(&json).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+    encoder
+        .write_all(&json)
+        .and_then(|()| encoder.finish())
+        .expect("writing to memory does not fail")
 }
 
 fn unpack(content: &[u8]) -> Option<Vec<Listing>> {
@@ -84,7 +99,11 @@ mod tests {
 
     #[test]
     fn listings_survive_packing() {
-        let entry = FileEntry { path: "a/ü\n".into(), mode: FileMode::Link, id: "0".repeat(40) };
+        let entry = FileEntry {
+            path: "a/ü\n".into(),
+            mode: FileMode::Link,
+            id: "0".repeat(40),
+        };
         let listings = vec![Listing::new(vec![entry]), Listing::default()];
         assert_eq!(unpack(&pack(&listings)), Some(listings));
         assert_eq!(unpack(b"junk"), None);

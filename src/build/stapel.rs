@@ -30,7 +30,13 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Builds what is missing of an image and publishes it.
 pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &StapelImagePlan) -> Result<Built, BuildError> {
-    let mut builder = Builder { ctx, plan, saw: None, stages: Vec::new(), used_engine: false };
+    let mut builder = Builder {
+        ctx,
+        plan,
+        saw: None,
+        stages: Vec::new(),
+        used_engine: false,
+    };
     let (mut composition, next) = builder.begin().await?;
     for index in next..plan.plan.parts.len() {
         composition = builder.part(composition, index).await?;
@@ -51,8 +57,21 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    fn stage_name(&self, part: &Part) -> String {
+        match part {
+            Part::Stage { stage, .. } => stage.to_string(),
+            Part::CopiedImport { import, .. } | Part::Import { import, .. } => {
+                describe_import(&self.plan.spec.imports[*import])
+            }
+            Part::Archive => "gitArchive".to_owned(),
+        }
+    }
+
     fn bad(&self, reason: String) -> BuildError {
-        BuildError::Export { image: self.ctx.name.to_owned(), reason }
+        BuildError::Export {
+            image: self.ctx.name.to_owned(),
+            reason,
+        }
     }
 
     /// The deepest published stage, or the base, and the index of the part that follows.
@@ -69,14 +88,17 @@ impl Builder<'_> {
             From::Scratch => Composition::scratch(image_config::scratch(&self.ctx.registry_platform())),
             from => {
                 let image = self.image(from).await?;
-                Composition::from_image(&image, &self.ctx.publisher.repository).map_err(|reason| self.bad(reason))?
+                Composition::from_image(&image, &self.ctx.publisher.repository)
+                    .map_err(|reason| self.bad(reason))?
             }
         };
         Ok((composition, 0))
     }
 
     async fn find_stage(&self, part: &Part) -> Result<Option<Image>, BuildError> {
-        let Some(key) = part.stage_key() else { return Ok(None) };
+        let Some(key) = part.stage_key() else {
+            return Ok(None);
+        };
         self.ctx.find(&format!("stage-{key}")).await
     }
 
@@ -87,8 +109,12 @@ impl Builder<'_> {
             self.saw = Some(if Some(key) == self.plan.plan.saw {
                 self.plan.content.clone()
             } else {
-                let found = saw::fetch(&self.ctx.publisher, key).await.map_err(of_image(self.ctx.name))?;
-                found.filter(|listings| listings.len() == self.plan.content.len()).unwrap_or_else(|| self.unknown_content())
+                let found = saw::fetch(&self.ctx.publisher, key)
+                    .await
+                    .map_err(of_image(self.ctx.name))?;
+                found
+                    .filter(|listings| listings.len() == self.plan.content.len())
+                    .unwrap_or_else(|| self.unknown_content())
             });
         }
         Composition::from_image(image, &self.ctx.publisher.repository).map_err(|reason| self.bad(reason))
@@ -112,29 +138,43 @@ impl Builder<'_> {
                 let import = &self.plan.spec.imports[*import];
                 let image = self.import(import, keyed).await?;
                 let created_by = describe_import(import);
-                composition.add_import(&image, &created_by).map_err(|reason| self.bad(reason))?;
+                composition
+                    .add_import(&image, &created_by)
+                    .map_err(|reason| self.bad(reason))?;
             }
             Part::CopiedImport { import, .. } => {
                 self.patch(&mut composition).await?;
                 let import = &self.plan.spec.imports[*import];
                 let source = self.image(&import.from).await?;
                 let session = self.ctx.engine.session(self.ctx.name).await?;
-                let source = docker_image(&source.reference.to_string(), self.ctx.platform, &format!("from {}", source.reference));
+                let source = docker_image(
+                    &source.reference.to_string(),
+                    self.ctx.platform,
+                    &format!("from {}", source.reference),
+                );
                 let root = composition.root(&session, self.ctx.platform);
                 let name = describe_import(import);
                 let output = lower_import(import, &source, root.as_ref(), self.ctx.platform, &name);
-                composition = self.solve_stage(part, composition, Build::Graph(output.definition()), &name).await?;
+                composition = self
+                    .solve_stage(part, composition, Build::Graph(output.definition()), &name)
+                    .await?;
             }
             Part::Stage { stage, .. } => {
                 self.patch(&mut composition).await?;
                 let session = self.ctx.engine.session(self.ctx.name).await?;
                 let root = composition.root(&session, self.ctx.platform);
                 let env = self.env(&composition, *stage);
-                let around = Surroundings { env: &env, project: self.ctx.project, platform: self.ctx.platform };
+                let around = Surroundings {
+                    env: &env,
+                    project: self.ctx.project,
+                    platform: self.ctx.platform,
+                };
                 let name = format!("{}: {stage}", self.ctx.name);
                 let output = lower_stage(&self.plan.spec, *stage, root.as_ref(), around, &name);
                 let created_by = format!("{stage}: {}", self.plan.spec.shell.commands(*stage).join(" && "));
-                composition = self.solve_stage(part, composition, Build::Graph(output.definition()), &created_by).await?;
+                composition = self
+                    .solve_stage(part, composition, Build::Graph(output.definition()), &created_by)
+                    .await?;
             }
         }
         Ok(composition)
@@ -160,11 +200,19 @@ impl Builder<'_> {
     }
 
     fn dependency_env(&self, takes: impl Fn(Position) -> bool) -> Vec<(String, String)> {
-        let dependencies = self.plan.spec.dependencies.iter().filter(|dependency| takes(dependency.position));
+        let dependencies = self
+            .plan
+            .spec
+            .dependencies
+            .iter()
+            .filter(|dependency| takes(dependency.position));
         dependencies
             .flat_map(|dependency| {
                 dependency.imports.iter().map(|import| {
-                    (import.target_env.clone(), self.ctx.name_part(&dependency.image, import.part))
+                    (
+                        import.target_env.clone(),
+                        self.ctx.name_part(&dependency.image, import.part),
+                    )
                 })
             })
             .collect()
@@ -173,9 +221,16 @@ impl Builder<'_> {
     async fn archive(&mut self, composition: &mut Composition) -> Result<(), BuildError> {
         for (index, mapping) in self.plan.spec.git.iter().enumerate() {
             let (mapping_here, files) = (mapping.clone(), self.plan.content[index].clone());
-            let blob = self.ctx.blocking(move |tree| git_layers::archive(&mapping_here, &files, tree)).await?;
+            let blob = self
+                .ctx
+                .blocking(move |tree| git_layers::archive(&mapping_here, &files, tree))
+                .await?;
             let served = self.ctx.serve(std::slice::from_ref(&blob));
-            composition.add_archive(blob, served, &format!("git archive: {} → {}", mapping.add, mapping.to));
+            composition.add_archive(
+                blob,
+                served,
+                &format!("git archive: {} → {}", mapping.add, mapping.to),
+            );
         }
         self.saw = Some(self.plan.content.clone());
         Ok(())
@@ -183,9 +238,14 @@ impl Builder<'_> {
 
     /// Brings the mappings to the commit at hand.
     async fn patch(&mut self, composition: &mut Composition) -> Result<(), BuildError> {
-        let Some(before) = self.saw.take() else { return Ok(()) };
+        let Some(before) = self.saw.take() else {
+            return Ok(());
+        };
         let (mappings, after) = (self.plan.spec.git.clone(), self.plan.content.clone());
-        let made = self.ctx.blocking(move |tree| git_layers::patch(&mappings, &before, &after, tree)).await?;
+        let made = self
+            .ctx
+            .blocking(move |tree| git_layers::patch(&mappings, &before, &after, tree))
+            .await?;
         self.saw = Some(self.plan.content.clone());
         if let Some(Patch { layer, shadow }) = made {
             let without = self.ctx.serve(std::slice::from_ref(&shadow));
@@ -204,18 +264,41 @@ impl Builder<'_> {
             return Ok(image);
         }
         let source = self.image(&import.from).await?;
-        let source = docker_image(&source.reference.to_string(), self.ctx.platform, &format!("from {}", source.reference));
+        let source = docker_image(
+            &source.reference.to_string(),
+            self.ctx.platform,
+            &format!("from {}", source.reference),
+        );
         let output = lower_import(import, &source, None, self.ctx.platform, &name);
         let empty = Composition::scratch(image_config::scratch(&self.ctx.registry_platform()));
-        let image = self.solve(&tag, &name, empty, Build::Graph(output.definition()), &name, None).await?;
+        let image = self
+            .solve(&tag, &name, empty, Build::Graph(output.definition()), &name, None)
+            .await?;
         self.report(&name, &tag, &image, true);
         Ok(image)
     }
 
-    async fn solve_stage(&mut self, part: &Part, below: Composition, build: Build, created_by: &str) -> Result<Composition, BuildError> {
-        let Some(key) = part.stage_key() else { return Ok(below) };
-        let name = stage_name(part);
-        let image = self.solve(&format!("stage-{key}"), &name, below, build, created_by, self.saw_now()).await?;
+    async fn solve_stage(
+        &mut self,
+        part: &Part,
+        below: Composition,
+        build: Build,
+        created_by: &str,
+    ) -> Result<Composition, BuildError> {
+        let Some(key) = part.stage_key() else {
+            return Ok(below);
+        };
+        let name = self.stage_name(part);
+        let image = self
+            .solve(
+                &format!("stage-{key}"),
+                &name,
+                below,
+                build,
+                created_by,
+                self.saw_now(),
+            )
+            .await?;
         self.note(part, &image, true);
         self.take_stage(&image).await
     }
@@ -240,29 +323,62 @@ impl Builder<'_> {
         let base: Value = below.config();
         let attrs = BTreeMap::from([
             ("containerimage.base.config".to_owned(), base.to_string()),
-            ("containerimage.config".to_owned(), below.config_with(created_by).to_string()),
+            (
+                "containerimage.config".to_owned(),
+                below.config_with(created_by).to_string(),
+            ),
         ]);
         let repository = &self.ctx.publisher.repository;
-        let response = self.ctx.engine.solve(self.ctx.name, Some(stage), build, repository, attrs, self.ctx.events).await?;
+        let response = self
+            .ctx
+            .engine
+            .solve(
+                self.ctx.name,
+                Some(stage),
+                build,
+                repository,
+                attrs,
+                self.ctx.events,
+            )
+            .await?;
         let exported = self.ctx.exported(&response).await?;
         let count = exported.manifest.layers.len();
         if count != below.layers().len() + 1 {
-            return Err(self.bad(format!("stage `{stage}` has {count} layers in place of {}", below.layers().len() + 1)));
+            return Err(self.bad(format!(
+                "stage `{stage}` has {count} layers in place of {}",
+                below.layers().len() + 1
+            )));
         }
-        let made: Value = serde_json::from_slice(&exported.config).map_err(|error| self.bad(error.to_string()))?;
+        let made: Value =
+            serde_json::from_slice(&exported.config).map_err(|error| self.bad(error.to_string()))?;
         let (known, _) = image_config::layers_of(&made);
         let diff_ids: Vec<_> = known.iter().map(|layer| layer.diff_id).collect();
-        let history = below.config_with(created_by)["history"].as_array().cloned().unwrap_or_default();
+        let history = below.config_with(created_by)["history"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         let mut config = image_config::with_layers(below.base(), &diff_ids, &history);
         saw::remove_label(&mut config);
         if let Some(saw) = saw {
             saw::write_label(&mut config, saw);
-            saw::publish(&self.ctx.publisher, saw, &self.plan.content).await.map_err(of_image(self.ctx.name))?;
+            saw::publish(&self.ctx.publisher, saw, &self.plan.content)
+                .await
+                .map_err(of_image(self.ctx.name))?;
         }
         let layers = exported.manifest.layers;
-        let published = self.ctx.publisher.image(tag, &config, layers).await.map_err(of_image(self.ctx.name))?;
+        let published = self
+            .ctx
+            .publisher
+            .image(tag, &config, layers)
+            .await
+            .map_err(of_image(self.ctx.name))?;
         let elapsed = started.elapsed();
-        self.ctx.stage_event(stage, BuildState::Built, Some(elapsed), &published.digest.to_string());
+        self.ctx.stage_event(
+            stage,
+            BuildState::Built,
+            Some(elapsed),
+            &published.digest.to_string(),
+        );
         let reference = repository.digest(published.digest);
         let image = self.ctx.read(&reference).await?;
         image.ok_or_else(|| self.bad(format!("stage `{stage}` vanished from the registry")))
@@ -289,26 +405,43 @@ impl Builder<'_> {
         let mut config = composition.config();
         saw::remove_label(&mut config);
         let env = self.dependency_env(|_| true);
-        let directives = Directives { env: &env, docker: self.plan.spec.docker.as_ref(), spec: ctx.image_spec };
-        image_config::apply(&mut config, directives)
-            .map_err(|source| BuildError::Config { image: ctx.name.to_owned(), source })?;
+        let directives = Directives {
+            env: &env,
+            docker: self.plan.spec.docker.as_ref(),
+            spec: ctx.image_spec,
+        };
+        image_config::apply(&mut config, directives).map_err(|source| BuildError::Config {
+            image: ctx.name.to_owned(),
+            source,
+        })?;
         for layer in composition.layers() {
-            ctx.publisher.push_layer(layer.descriptor.digest, &layer.source).await.map_err(of_image(ctx.name))?;
+            ctx.publisher
+                .push_layer(layer.descriptor.digest, &layer.source)
+                .await
+                .map_err(of_image(ctx.name))?;
         }
-        let published = ctx.publisher.image(&ctx.key.to_string(), &config, composition.descriptors()).await;
+        let published = ctx
+            .publisher
+            .image(&ctx.key.to_string(), &config, composition.descriptors())
+            .await;
         let published = published.map_err(of_image(ctx.name))?;
         Ok(ctx.finish(published, self.used_engine, self.stages))
     }
 
     fn note(&mut self, part: &Part, image: &Image, rebuilt: bool) {
         if let Some(key) = part.stage_key() {
-            self.report(&stage_name(part), &format!("stage-{key}"), image, rebuilt);
+            self.report(&self.stage_name(part), &format!("stage-{key}"), image, rebuilt);
         }
     }
 
     fn report(&mut self, name: &str, tag: &str, image: &Image, rebuilt: bool) {
         if !rebuilt {
-            self.ctx.stage_event(name, BuildState::Reused, None, &image.descriptor.digest.to_string());
+            self.ctx.stage_event(
+                name,
+                BuildState::Reused,
+                None,
+                &image.descriptor.digest.to_string(),
+            );
         }
         self.stages.push(StageReport {
             name: name.to_owned(),
@@ -318,14 +451,6 @@ impl Builder<'_> {
             size: image.manifest.layers.iter().map(|layer| layer.size).sum(),
             rebuilt,
         });
-    }
-}
-
-fn stage_name(part: &Part) -> String {
-    match part {
-        Part::Stage { stage, .. } => stage.to_string(),
-        Part::CopiedImport { import, .. } | Part::Import { import, .. } => format!("import {}", import + 1),
-        Part::Archive => "gitArchive".to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bollard_buildkit_proto::google::rpc;
+use bollard_buildkit_proto::pb;
 use prost::Message as _;
 use serde::Deserialize;
 use tonic::{Code, Status};
@@ -166,7 +167,7 @@ impl Details {
                 "errdefs.Source+json" if details.source.is_none() => {
                     details.source = serde_json::from_slice(&any.value).ok().and_then(source_lines);
                 }
-                kind if kind.contains("ExitError") => {
+                kind if kind.contains("ExitMessage") || kind.contains("ExitError") => {
                     let exit: Option<ExitDetail> = serde_json::from_slice(&any.value).ok();
                     details.exit_code = exit.and_then(|exit| exit.exit_code.try_into().ok());
                 }
@@ -185,14 +186,43 @@ impl Details {
 fn source_lines(detail: SourceDetail) -> Option<SourceLines> {
     use base64::Engine as _;
     let info = detail.info?;
-    let range = detail.ranges.first()?;
-    let (first, last) = (range.start.line, range.end.line.max(range.start.line));
     let data = base64::engine::general_purpose::STANDARD.decode(info.data).ok()?;
-    let text = String::from_utf8_lossy(&data);
-    let count = (last + 1).saturating_sub(first);
-    let lines: Vec<&str> = text.lines().skip(first.saturating_sub(1)).take(count).collect();
-    (first > 0).then(|| SourceLines {
-        file: info.filename,
+    let ranges = detail
+        .ranges
+        .iter()
+        .map(|range| (range.start.line, range.end.line));
+    cut_lines(&info.filename, &data, ranges)
+}
+
+/// Where a step stands in a user's file, from the source map of the graph that a frontend made.
+pub(super) fn located(definition: &pb::Definition, vertex: &str) -> Option<SourceLines> {
+    let source = definition.source.as_ref()?;
+    let location = source.locations.get(vertex)?.locations.first()?;
+    let info = source.infos.get(usize::try_from(location.source_index).ok()?)?;
+    let line = |position: Option<&pb::Position>| {
+        position
+            .and_then(|position| usize::try_from(position.line).ok())
+            .unwrap_or_default()
+    };
+    let ranges = location
+        .ranges
+        .iter()
+        .map(|range| (line(range.start.as_ref()), line(range.end.as_ref())));
+    cut_lines(&info.filename, &info.data, ranges)
+}
+
+fn cut_lines(file: &str, data: &[u8], ranges: impl Iterator<Item = (usize, usize)>) -> Option<SourceLines> {
+    let ranges: Vec<(usize, usize)> = ranges.collect();
+    let first = ranges
+        .iter()
+        .map(|(start, _)| *start)
+        .min()
+        .filter(|first| *first > 0)?;
+    let last = ranges.iter().map(|(start, end)| *start.max(end)).max()?;
+    let text = String::from_utf8_lossy(data);
+    let lines: Vec<&str> = text.lines().skip(first - 1).take(last + 1 - first).collect();
+    Some(SourceLines {
+        file: file.to_owned(),
         first,
         last,
         text: lines.join("\n"),
@@ -236,7 +266,7 @@ mod tests {
     fn source_lines_are_cut_out_of_the_file() {
         // "FROM a\nRUN x \\\n  y\n"
         let detail = r#"{"info":{"filename":"Dockerfile","data":"RlJPTSBhClJVTiB4IFwKICB5Cg=="},
-            "ranges":[{"start":{"line":2},"end":{"line":3}}]}"#;
+            "ranges":[{"start":{"line":2},"end":{"line":2}},{"start":{"line":3}}]}"#;
         let lines = source_lines(serde_json::from_str(detail).unwrap()).unwrap();
         assert_eq!(
             (lines.first, lines.last, lines.text.as_str()),

@@ -19,7 +19,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::client::{Client, MESSAGE_LIMIT};
-use super::error::{Details, SolveError};
+use super::error::{Details, SolveError, SourceLines, located};
 use super::progress::Progress;
 use super::session::Session;
 use crate::event::Events;
@@ -131,12 +131,15 @@ impl Client {
         let solved = tokio::select! {
             // The build ends before the gateway is open only when the engine refuses it.
             ended = run.join_next() => return Err(ended_early(ended)),
-            solved = solve_in(&mut bridge, request) => solved,
+            solved = solve_in(&mut bridge, &request) => solved,
         };
         let (result, files) = match solved {
             Ok(solved) => solved,
             Err(status) => {
-                let (error, details) = SolveError::from_status(&status);
+                let (mut error, details) = SolveError::from_status(&status);
+                if error.source_lines.is_none() && !error.engine_lost {
+                    error.source_lines = locate(&mut bridge, &request, details.vertex.as_deref()).await;
+                }
                 let reported = details.raw.clone().unwrap_or_else(|| rpc::Status {
                     code: status.code() as i32,
                     message: status.message().to_owned(),
@@ -234,25 +237,14 @@ async fn watch_progress(client: Client, id: String, progress: Arc<Mutex<Progress
 /// The inner solve, and the files that are wanted from its result.
 async fn solve_in(
     bridge: &mut Bridge,
-    request: SolveRequest,
+    request: &SolveRequest,
 ) -> Result<(bridge::Result, BTreeMap<String, Bytes>), Status> {
     // It is answered as soon as the outer build has begun: the engine itself waits for that.
     bridge.ping(bridge::PingRequest {}).await?;
-    let mut solve = bridge::SolveRequest {
-        allow_result_return: true,
-        allow_result_array_ref: true,
-        evaluate: true,
-        ..bridge::SolveRequest::default()
-    };
-    match request.build {
-        Build::Graph(definition) => solve.definition = Some(definition),
-        Build::Frontend { name, attrs, inputs } => {
-            solve.frontend = name;
-            solve.frontend_opt = attrs.into_iter().collect();
-            solve.frontend_inputs = inputs.into_iter().collect();
-        }
-    }
-    let response = bridge.solve(solve).await?.into_inner();
+    let response = bridge
+        .solve(inner_request(&request.build, true))
+        .await?
+        .into_inner();
     let result = response
         .result
         .ok_or_else(|| Status::internal("the engine solved without a result"))?;
@@ -261,14 +253,57 @@ async fn solve_in(
         let Some(bridge::result::Result::Ref(found)) = &result.result else {
             return Err(Status::internal("the result has no files of its own to read"));
         };
-        for path in request.read_files {
+        for path in &request.read_files {
             let read = bridge::ReadFileRequest {
                 r#ref: found.id.clone(),
                 file_path: path.clone(),
                 ..bridge::ReadFileRequest::default()
             };
-            files.insert(path, bridge.read_file(read).await?.into_inner().data.into());
+            files.insert(
+                path.clone(),
+                bridge.read_file(read).await?.into_inner().data.into(),
+            );
         }
     }
     Ok((result, files))
+}
+
+fn inner_request(build: &Build, evaluate: bool) -> bridge::SolveRequest {
+    let mut solve = bridge::SolveRequest {
+        allow_result_return: true,
+        allow_result_array_ref: true,
+        evaluate,
+        ..bridge::SolveRequest::default()
+    };
+    match build.clone() {
+        Build::Graph(definition) => solve.definition = Some(definition),
+        Build::Frontend { name, attrs, inputs } => {
+            solve.frontend = name;
+            solve.frontend_opt = attrs.into_iter().collect();
+            solve.frontend_inputs = inputs.into_iter().collect();
+        }
+    }
+    solve
+}
+
+/// Where a failed step stands in a user's file, if the engine has not said it: the frontend makes its graph again,
+/// which runs nothing, and the graph's source map tells.
+async fn locate(bridge: &mut Bridge, request: &SolveRequest, vertex: Option<&str>) -> Option<SourceLines> {
+    let (Build::Frontend { .. }, Some(vertex)) = (&request.build, vertex) else {
+        return None;
+    };
+    let solved = bridge
+        .solve(inner_request(&request.build, false))
+        .await
+        .ok()?
+        .into_inner();
+    let references: Vec<bridge::Ref> = match solved.result?.result? {
+        bridge::result::Result::Ref(found) => vec![found],
+        bridge::result::Result::Refs(found) => found.refs.into_values().collect(),
+        _ => Vec::new(),
+    };
+    references
+        .iter()
+        .filter_map(|found| found.def.as_ref())
+        .find_map(|graph| located(graph, vertex))
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kiel_chart::{Capabilities, KubeVersion, Lookup, Manifests, Profile, Release, RenderInput, ValuesFile, ValuesInput};
+use kiel_chart::{
+    Capabilities, KubeVersion, Lookup, Manifests, Profile, Release, RenderInput, ValuesFile, ValuesInput,
+};
 use kiel_template::files::FileTree;
 use serde_json::Value;
 
@@ -28,8 +30,11 @@ pub(crate) struct ChartInput<'a> {
 /// Renders the project's chart; blocks.
 pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
     let meta = &project.config.meta;
-    let profile =
-        Profile::Werf { name: meta.project.clone(), version: None, app_version: meta.deploy.app_version.clone() };
+    let profile = Profile::Werf {
+        name: meta.project.clone(),
+        version: None,
+        app_version: meta.deploy.app_version.clone(),
+    };
     let chart = kiel_chart::load(&project.files, &meta.deploy.helm_chart_dir, &profile)?;
     let service_values = service_values(&ServiceValues {
         project: &meta.project,
@@ -57,7 +62,11 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
 }
 
 /// The user's values: variables first, then flags. Files come from the commit.
-pub(crate) fn read_values(args: &ValuesArgs, project: &Project, env: &Environment) -> Result<ValuesInput, CommandError> {
+pub(crate) fn read_values(
+    args: &ValuesArgs,
+    project: &Project,
+    env: &Environment,
+) -> Result<ValuesInput, CommandError> {
     let with_family = |flag: &str, given: &[String]| {
         let mut values = env.family(flag);
         values.extend_from_slice(given);
@@ -88,15 +97,24 @@ fn read_committed(project: &Project, path: &str, flag: &str) -> Result<Vec<u8>, 
     let inside = path.trim_start_matches("./");
     match project.files.read(inside)? {
         Some(content) => Ok(content.to_vec()),
-        None => Err(CommandError::new(format!("cannot read `{path}` of {flag}: it is not in the commit"))
-            .hint(format!("add the file to the project and commit it: git add {inside} && git commit"))),
+        None => Err(
+            CommandError::new(format!("cannot read `{path}` of {flag}: it is not in the commit")).hint(
+                format!("add the file to the project and commit it: git add {inside} && git commit"),
+            ),
+        ),
     }
 }
 
 /// What deploy is given.
 pub(crate) fn to_rendered(manifests: &Manifests, user_values: Value) -> Rendered {
     let sources = |documents: &[kiel_chart::Document]| {
-        documents.iter().map(|document| Source { source: document.source.clone(), text: document.text.clone() }).collect()
+        documents
+            .iter()
+            .map(|document| Source {
+                source: document.source.clone(),
+                text: document.text.clone(),
+            })
+            .collect()
     };
     Rendered {
         documents: sources(&manifests.documents),
@@ -110,7 +128,10 @@ pub(crate) fn to_rendered(manifests: &Manifests, user_values: Value) -> Rendered
 }
 
 /// `.Capabilities` without a cluster: Helm's defaults with the user's changes.
-pub(crate) fn static_capabilities(kube_version: Option<&str>, extra: &[String]) -> Result<Capabilities, CommandError> {
+pub(crate) fn static_capabilities(
+    kube_version: Option<&str>,
+    extra: &[String],
+) -> Result<Capabilities, CommandError> {
     let mut capabilities = Capabilities::default();
     if let Some(version) = kube_version {
         capabilities.kube_version = KubeVersion::parse(version)?;

@@ -61,7 +61,10 @@ fn graph(image: &Image) -> String {
         // Writing to a String cannot fail.
         _ = writeln!(text, "    from: {base}");
     }
-    for (kind, names) in [("import", image.imports()), ("dependencies", image.dependencies())] {
+    for (kind, names) in [
+        ("import", image.imports()),
+        ("dependencies", image.dependencies()),
+    ] {
         if !names.is_empty() {
             _ = writeln!(text, "    {kind}:");
             for name in names {

@@ -54,7 +54,12 @@ impl ConvergeCommand {
             images::names_by_report(&report)
         };
         let repo = self.registry.repo.as_deref();
-        let chart = deploy::ChartSource { project: &project, values: &values, repo, names };
+        let chart = deploy::ChartSource {
+            project: &project,
+            values: &values,
+            repo,
+            names,
+        };
         let plan = deploy::plan(&cluster, &target, chart, self.deploy.force_adoption, context).await?;
         if !plan.has_changes() {
             context.events.info(format!(
@@ -70,8 +75,14 @@ impl ConvergeCommand {
             ..RunOptions::default()
         };
         let outcome = run(&cluster, plan, &options, &context.events, &context.cancel).await?;
-        let revision = outcome.revision.map(|revision| format!(" is up, revision {revision}")).unwrap_or_default();
-        context.events.info(format!("release {target}{revision}, in {:.1}s", started.elapsed().as_secs_f64()));
+        let revision = outcome
+            .revision
+            .map(|revision| format!(" is up, revision {revision}"))
+            .unwrap_or_default();
+        context.events.info(format!(
+            "release {target}{revision}, in {:.1}s",
+            started.elapsed().as_secs_f64()
+        ));
         if let Some(notes) = outcome.notes.filter(|notes| !notes.trim().is_empty()) {
             context.events.info(format!("notes:\n{}", notes.trim_end()));
         }

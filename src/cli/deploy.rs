@@ -23,10 +23,18 @@ pub(crate) async fn connect(args: &KubeArgs, context: &Context) -> Result<Cluste
         Some(path) => vec![path.clone()],
         None => match env.get("KUBECONFIG") {
             Some(list) => std::env::split_paths(list).collect(),
-            None => env.home().map(|home| home.join(".kube/config")).into_iter().collect(),
+            None => env
+                .home()
+                .map(|home| home.join(".kube/config"))
+                .into_iter()
+                .collect(),
         },
     };
-    let options = KubeOptions { kubeconfigs, context: args.kube_context.clone(), ..KubeOptions::default() };
+    let options = KubeOptions {
+        kubeconfigs,
+        context: args.kube_context.clone(),
+        ..KubeOptions::default()
+    };
     Ok(Cluster::connect(&options).await?)
 }
 
@@ -35,7 +43,15 @@ pub(crate) async fn capabilities(cluster: &Cluster) -> Result<Capabilities, Comm
     let (major, minor) = cluster.kube_major_minor();
     let version = cluster.kube_version().to_owned();
     let api_versions = cluster.api_versions().await?;
-    Ok(Capabilities { kube_version: KubeVersion { version, major, minor }, api_versions, ..Capabilities::default() })
+    Ok(Capabilities {
+        kube_version: KubeVersion {
+            version,
+            major,
+            minor,
+        },
+        api_versions,
+        ..Capabilities::default()
+    })
 }
 
 /// `.Release`: the next revision, and whether there is one to upgrade.
@@ -59,12 +75,21 @@ pub(crate) struct ClusterLookup {
 impl ClusterLookup {
     /// A lookup for a render that this task starts.
     pub(crate) fn new(cluster: &Cluster) -> Arc<dyn Lookup + Send + Sync> {
-        Arc::new(Self { cluster: cluster.clone(), runtime: Handle::current() })
+        Arc::new(Self {
+            cluster: cluster.clone(),
+            runtime: Handle::current(),
+        })
     }
 }
 
 impl Lookup for ClusterLookup {
-    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<serde_json::Value, String> {
+    fn lookup(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<serde_json::Value, String> {
         self.runtime
             .block_on(self.cluster.lookup(api_version, kind, namespace, name))
             .map_err(|error| error.to_string())
@@ -101,7 +126,10 @@ pub(crate) async fn plan(
         context.events.warn(warning.clone());
     }
     let rendered = to_rendered(&manifests, chart.values.merge_json()?);
-    let options = PlanOptions { force_adoption, ..PlanOptions::default() };
+    let options = PlanOptions {
+        force_adoption,
+        ..PlanOptions::default()
+    };
     let plan = tokio::select! {
         plan = deploy::plan(cluster, target, &rendered, &options) => plan?,
         () = context.cancel.cancelled() => return Err(CommandError::interrupted()),
@@ -120,6 +148,10 @@ pub(crate) fn pipeline(env: &Environment) -> Option<String> {
     if let Some(url) = env.get("CI_JOB_URL") {
         return Some(url.to_owned());
     }
-    let (server, repository, run) = (env.get("GITHUB_SERVER_URL")?, env.get("GITHUB_REPOSITORY")?, env.get("GITHUB_RUN_ID")?);
+    let (server, repository, run) = (
+        env.get("GITHUB_SERVER_URL")?,
+        env.get("GITHUB_REPOSITORY")?,
+        env.get("GITHUB_RUN_ID")?,
+    );
     Some(format!("{server}/{repository}/actions/runs/{run}"))
 }

@@ -6,6 +6,9 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::build::BuildError;
+use crate::buildkit::SolveError;
+
 /// Done.
 pub const EXIT_OK: u8 = 0;
 /// Something failed; wrong usage too.
@@ -26,7 +29,11 @@ pub(crate) struct CommandError {
 impl CommandError {
     /// A failure that is nobody's error but the command's own.
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { error: text.into().into(), hint: None, code: EXIT_FAILURE }
+        Self {
+            error: text.into().into(),
+            hint: None,
+            code: EXIT_FAILURE,
+        }
     }
 
     /// The same with a remedy.
@@ -38,7 +45,10 @@ impl CommandError {
 
     /// The run was interrupted by the user.
     pub(crate) fn interrupted() -> Self {
-        Self { code: EXIT_INTERRUPTED, ..Self::new("interrupted") }
+        Self {
+            code: EXIT_INTERRUPTED,
+            ..Self::new("interrupted")
+        }
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
@@ -48,36 +58,79 @@ impl CommandError {
 
 impl<E: Error + Send + Sync + 'static> From<E> for CommandError {
     fn from(error: E) -> Self {
-        Self { error: Box::new(error), hint: None, code: EXIT_FAILURE }
+        Self {
+            error: Box::new(error),
+            hint: None,
+            code: EXIT_FAILURE,
+        }
     }
 }
 
 /// The error, its causes and its remedy, a line each. A text that begins with `error:` brings its own layout.
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
-        let cyan = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
-        let text = self.error.to_string();
-        match text.strip_prefix("error:") {
-            Some(rest) => write!(f, "{red}error:{red:#}{rest}")?,
-            None => write!(f, "{red}error:{red:#} {text}")?,
-        }
-        let mut source = self.error.source();
-        let mut last = text;
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            // Some libraries repeat their cause in their own text.
-            if !last.contains(&text) {
-                write!(f, "\n  caused by: {text}")?;
-                last = text;
+        if let Some(BuildError::Several(errors)) = self.error.downcast_ref() {
+            for (index, error) in errors.iter().enumerate() {
+                write!(f, "{}", if index > 0 { "\n" } else { "" })?;
+                write_chain(f, error)?;
             }
-            source = cause.source();
+        } else {
+            write_chain(f, self.error.as_ref())?;
         }
         if let Some(hint) = &self.hint {
+            let cyan = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
             write!(f, "\n{cyan}hint:{cyan:#} {hint}")?;
         }
         Ok(())
     }
+}
+
+fn write_chain(f: &mut fmt::Formatter<'_>, error: &(dyn Error + 'static)) -> fmt::Result {
+    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    let text = error.to_string();
+    match text.strip_prefix("error:") {
+        Some(rest) => write!(f, "{red}error:{red:#}{rest}")?,
+        None => write!(f, "{red}error:{red:#} {text}")?,
+    }
+    let mut last = text;
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // Some libraries repeat their cause in their own text.
+        if !last.contains(&text) {
+            write!(f, "\n  caused by: {text}")?;
+            last = text;
+        }
+        if let Some(solve) = cause.downcast_ref::<SolveError>() {
+            write_step(f, solve)?;
+        }
+        source = cause.source();
+    }
+    Ok(())
+}
+
+/// The line that failed, and what it printed last.
+fn write_step(f: &mut fmt::Formatter<'_>, error: &SolveError) -> fmt::Result {
+    match &error.source_lines {
+        Some(lines) => {
+            write!(f, "\n --> {}:{}", lines.file, lines.first)?;
+            for (number, line) in (lines.first..).zip(lines.text.lines()) {
+                write!(f, "\n{number:>4} | {line}")?;
+            }
+        }
+        None => {
+            for line in error.step.iter().flat_map(|step| step.lines()) {
+                write!(f, "\n     | {line}")?;
+            }
+        }
+    }
+    if !error.last_lines.is_empty() {
+        write!(f, "\n  it printed last:")?;
+        for line in &error.last_lines {
+            write!(f, "\n    {line}")?;
+        }
+    }
+    Ok(())
 }
 
 /// What a command returns.

@@ -21,7 +21,11 @@ use crate::images::{self, PlannedImage};
 use crate::registry::{self, Insecure, Registry, RegistryOptions, Repository, Url};
 
 /// What the engine's cache may take: a quarter of it is never pruned.
-const CACHE_BUDGET: PruneBudget = PruneBudget { reserved: 5 << 30, max_used: 20 << 30, min_free: 5 << 30 };
+const CACHE_BUDGET: PruneBudget = PruneBudget {
+    reserved: 5 << 30,
+    max_used: 20 << 30,
+    min_free: 5 << 30,
+};
 
 /// The images that the patterns mean, and what they need, with their keys. Reads the commit: blocks.
 pub(crate) fn plan_images(project: &Project, patterns: &[String]) -> Result<Vec<PlannedImage>, CommandError> {
@@ -30,19 +34,34 @@ pub(crate) fn plan_images(project: &Project, patterns: &[String]) -> Result<Vec<
         return Ok(Vec::new());
     }
     let names: Vec<String> = selected.into_iter().map(|image| image.name.clone()).collect();
-    Ok(images::plan_images(&project.config, &names, &project.files, &host_platform())?)
+    Ok(images::plan_images(
+        &project.config,
+        &names,
+        &project.files,
+        &host_platform(),
+    )?)
 }
 
 /// What is built for: what this machine runs.
 fn host_platform() -> Platform {
     let host = registry::Platform::host();
-    Platform { os: host.os, architecture: host.architecture, variant: host.variant }
+    Platform {
+        os: host.os,
+        architecture: host.architecture,
+        variant: host.variant,
+    }
 }
 
 /// The names of final images, which their keys alone tell.
 pub(crate) fn names_by_key(images: &[PlannedImage]) -> Vec<ImageName> {
     let finals = images.iter().filter(|image| image.is_final);
-    finals.map(|image| ImageName { name: image.name.clone(), tag: image.key().to_string(), digest: None }).collect()
+    finals
+        .map(|image| ImageName {
+            name: image.name.clone(),
+            tag: image.key().to_string(),
+            digest: None,
+        })
+        .collect()
 }
 
 /// The names of final images, with the digests of those that are there.
@@ -72,13 +91,25 @@ pub(crate) fn registry(args: &RegistryArgs, context: &Context) -> Result<Registr
     let mut mirrors = Vec::new();
     let given = context.env.family("container-registry-mirror");
     for mirror in given.iter().chain(&args.container_registry_mirror) {
-        let text = if mirror.contains("://") { mirror.clone() } else { format!("https://{mirror}") };
-        let url = Url::parse(&text).map_err(|error| CommandError::new(format!("cannot use `{mirror}` as a mirror: {error}")))?;
+        let text = if mirror.contains("://") {
+            mirror.clone()
+        } else {
+            format!("https://{mirror}")
+        };
+        let url = Url::parse(&text)
+            .map_err(|error| CommandError::new(format!("cannot use `{mirror}` as a mirror: {error}")))?;
         mirrors.push(url);
     }
-    let docker_config = args.docker_config.clone().or_else(|| Some(context.env.home()?.join(".docker")));
+    let docker_config = args
+        .docker_config
+        .clone()
+        .or_else(|| Some(context.env.home()?.join(".docker")));
     Ok(Registry::new(RegistryOptions {
-        insecure: if args.insecure_registry { Insecure::All } else { Insecure::Never },
+        insecure: if args.insecure_registry {
+            Insecure::All
+        } else {
+            Insecure::Never
+        },
         skip_tls_verify: args.skip_tls_verify_registry,
         mirrors,
         docker_config,
@@ -90,8 +121,10 @@ pub(crate) fn registry(args: &RegistryArgs, context: &Context) -> Result<Registr
 pub(crate) fn repository(args: &RegistryArgs) -> Result<Repository, CommandError> {
     match &args.repo {
         Some(repo) => Ok(repo.parse()?),
-        None => Err(CommandError::new("cannot place the project's images: no repository is given")
-            .hint("add --repo REGISTRY/PATH, or set KIEL_REPO")),
+        None => Err(
+            CommandError::new("cannot place the project's images: no repository is given")
+                .hint("add --repo REGISTRY/PATH, or set KIEL_REPO"),
+        ),
     }
 }
 
@@ -106,10 +139,17 @@ pub(crate) async fn build(
     let repository = repository(registry_args)?;
     let registry = registry(registry_args, context)?;
     let plan = build::plan(images, &registry, &repository, &project.commit.id).await?;
-    let missing: Vec<&str> = plan.missing().into_iter().map(|image| image.name.as_str()).collect();
+    let missing: Vec<&str> = plan
+        .missing()
+        .into_iter()
+        .map(|image| image.name.as_str())
+        .collect();
     if args.require_built_images && !missing.is_empty() {
-        return Err(CommandError::new(format!("cannot go on: images are not built: {}", missing.join(", ")))
-            .hint("build them with `kiel build`, or leave out --require-built-images"));
+        return Err(CommandError::new(format!(
+            "cannot go on: images are not built: {}",
+            missing.join(", ")
+        ))
+        .hint("build them with `kiel build`, or leave out --require-built-images"));
     }
     let running = Arc::new(Mutex::new(Running::default()));
     let deps = BuildDeps {
@@ -157,24 +197,40 @@ fn connect(
     Arc::new(move || {
         let (options, running) = (options.clone(), Arc::clone(&running));
         let start = async move {
-            let engine = Engine::ensure(&options).await.map_err(|error| EngineError::Start(Box::new(error)))?;
+            let engine = Engine::ensure(&options)
+                .await
+                .map_err(|error| EngineError::Start(Box::new(error)))?;
             let client = Client::connect(engine.address()).await?;
             let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
-            *running = Running { engine: Some(engine), client: Some(client.clone()) };
+            *running = Running {
+                engine: Some(engine),
+                client: Some(client.clone()),
+            };
             Ok(client)
         };
         start.boxed()
     })
 }
 
-fn engine_options(args: &BuildArgs, registry: &Registry, repository: &Repository, context: &Context) -> EngineOptions {
+fn engine_options(
+    args: &BuildArgs,
+    registry: &Registry,
+    repository: &Repository,
+    context: &Context,
+) -> EngineOptions {
     let search = context.env.get("PATH").unwrap_or_default();
     let program = |name: &str| engine::find_program(name, search.as_ref());
     let named = |name: &str| PathBuf::from(name);
     EngineOptions {
         state_home: context.env.state_home().join("engine"),
-        buildkitd: args.buildkitd.clone().or_else(|| program("buildkitd")).unwrap_or_else(|| named("buildkitd")),
-        runc: program("buildkit-runc").or_else(|| program("runc")).unwrap_or_else(|| named("runc")),
+        buildkitd: args
+            .buildkitd
+            .clone()
+            .or_else(|| program("buildkitd"))
+            .unwrap_or_else(|| named("buildkitd")),
+        runc: program("buildkit-runc")
+            .or_else(|| program("runc"))
+            .unwrap_or_else(|| named("runc")),
         registry: registry.options().clone(),
         registry_hosts: BTreeSet::from([repository.registry().to_owned()]),
         ca_files: Vec::new(),
@@ -188,11 +244,14 @@ fn engine_options(args: &BuildArgs, registry: &Registry, repository: &Repository
 
 /// Keeps the cache of an engine of our own within its budget: it lives too shortly to do so itself.
 async fn prune(running: &Mutex<Running>, context: &Context) {
-    let Running { engine, client } = std::mem::take(&mut *running.lock().unwrap_or_else(PoisonError::into_inner));
+    let Running { engine, client } =
+        std::mem::take(&mut *running.lock().unwrap_or_else(PoisonError::into_inner));
     if let Some(client) = client
         && let Err(error) = client.prune(CACHE_BUDGET).await
     {
-        context.events.warn(format!("the engine's cache was not pruned: {error}"));
+        context
+            .events
+            .warn(format!("the engine's cache was not pruned: {error}"));
     }
     drop(engine);
 }
@@ -212,7 +271,10 @@ fn save_report(report: &BuildReport, args: &BuildArgs) -> Result<(), CommandErro
 pub(crate) fn summary(report: &BuildReport) -> String {
     let built = report.images.iter().filter(|image| image.rebuilt).count();
     let reused = report.images.len() - built;
-    format!("images: {built} built, {reused} reused, in {:.1}s", report.elapsed.as_secs_f64())
+    format!(
+        "images: {built} built, {reused} reused, in {:.1}s",
+        report.elapsed.as_secs_f64()
+    )
 }
 
 /// Nothing more to say.

@@ -72,7 +72,11 @@ pub(crate) struct Context {
 #[must_use]
 pub fn run(args: Vec<OsString>) -> ExitCode {
     let env = Environment::of_process();
-    let cli = match env.connect(command()).try_get_matches_from(args).and_then(|found| Cli::from_arg_matches(&found)) {
+    let cli = match env
+        .connect(command())
+        .try_get_matches_from(args)
+        .and_then(|found| Cli::from_arg_matches(&found))
+    {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -102,7 +106,12 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
     let shown = ui::show(receiver, verbosity, mask.clone());
     let cancel = CancellationToken::new();
     tokio::spawn(watch_interrupts(cancel.clone(), events.clone().downgrade()));
-    let context = Context { env, events, mask: mask.clone(), cancel };
+    let context = Context {
+        env,
+        events,
+        mask: mask.clone(),
+        cancel,
+    };
     let result = match cli.command {
         Commands::Build(command) => command.run(&context).await,
         Commands::Converge(command) => command.run(&context).await,
@@ -125,7 +134,9 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
 /// The first Ctrl-C or SIGTERM lets the command end in order, the second ends the process at once.
 async fn watch_interrupts(cancel: CancellationToken, events: crate::event::WeakEvents) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return;
     };
     loop {
@@ -164,7 +175,11 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.print().is_err() {
         return ExitCode::from(EXIT_FAILURE);
     }
-    if error.use_stderr() { ExitCode::from(EXIT_FAILURE) } else { ExitCode::SUCCESS }
+    if error.use_stderr() {
+        ExitCode::from(EXIT_FAILURE)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn command() -> clap::Command {

@@ -51,20 +51,36 @@ impl PlanCommand {
             let repository = images::repository(&self.registry)?;
             let registry = images::registry(&self.registry, context)?;
             let images = build::plan(planned, &registry, &repository, &project.commit.id).await?;
-            missing = images.missing().into_iter().map(|image| image.name.clone()).collect();
+            missing = images
+                .missing()
+                .into_iter()
+                .map(|image| image.name.clone())
+                .collect();
             names = images::names_by_plan(&images);
         }
         let repo = self.registry.repo.as_deref();
-        let chart = deploy::ChartSource { project: &project, values: &values, repo, names };
+        let chart = deploy::ChartSource {
+            project: &project,
+            values: &values,
+            repo,
+            names,
+        };
         let plan = deploy::plan(&cluster, &target, chart, self.deploy.force_adoption, context).await?;
         if self.output == "json" {
             ui::data(&format!("{}\n", serde_json::to_string_pretty(&plan)?))?;
         } else {
-            let built: String = missing.iter().map(|name| format!("Build image {name}\n")).collect();
+            let built: String = missing
+                .iter()
+                .map(|name| format!("Build image {name}\n"))
+                .collect();
             let separator = if built.is_empty() { "" } else { "\n" };
             ui::data(&context.mask.apply(&format!("{built}{separator}{plan}")))?;
         }
         let changes = plan.has_changes() || !missing.is_empty();
-        Ok(if self.exit_code && changes { ExitCode::from(EXIT_CHANGES_PLANNED) } else { DONE })
+        Ok(if self.exit_code && changes {
+            ExitCode::from(EXIT_CHANGES_PLANNED)
+        } else {
+            DONE
+        })
     }
 }

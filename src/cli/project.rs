@@ -48,7 +48,10 @@ impl Project {
             commit_id: &commit.id,
             commit_date: &commit_date,
             commit_time: commit.time,
-            project: context.env.get("KIEL_PROJECT_NAME").or_else(|| context.env.get("WERF_PROJECT_NAME")),
+            project: context
+                .env
+                .get("KIEL_PROJECT_NAME")
+                .or_else(|| context.env.get("WERF_PROJECT_NAME")),
             variables: Arc::new(move |name| variables.get_raw(name).map(ToOwned::to_owned)),
             glob: |pattern| {
                 let glob = Glob::new(pattern).map_err(|error| error.to_string())?;
@@ -90,11 +93,15 @@ impl Project {
 
 /// A configuration that is there but not committed wants other words than one that is not there.
 fn with_uncommitted_hint(error: ConfigError, args: &ProjectArgs, repository: &Repository) -> CommandError {
-    let ConfigError::Missing { names } = &error else { return error.into() };
+    let ConfigError::Missing { names } = &error else {
+        return error.into();
+    };
     let there = names.iter().find(|name| args.dir.join(name).is_file());
     match there.filter(|_| repository.work_dir().is_some()) {
-        Some(name) => CommandError::new(format!("cannot use `{name}`: it is not committed, and kiel works on commits"))
-            .hint(format!("git add {name} && git commit")),
+        Some(name) => CommandError::new(format!(
+            "cannot use `{name}`: it is not committed, and kiel works on commits"
+        ))
+        .hint(format!("git add {name} && git commit")),
         None => error.into(),
     }
 }
@@ -103,7 +110,11 @@ fn with_uncommitted_hint(error: ConfigError, args: &ProjectArgs, repository: &Re
 fn go_time(seconds: i64, offset: i32) -> String {
     let zone = Offset::from_seconds(offset).map_or(TimeZone::UTC, TimeZone::fixed);
     jiff::Timestamp::from_second(seconds)
-        .map(|time| time.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %z %z").to_string())
+        .map(|time| {
+            time.to_zoned(zone)
+                .strftime("%Y-%m-%d %H:%M:%S %z %z")
+                .to_string()
+        })
         .unwrap_or_default()
 }
 

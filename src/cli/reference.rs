@@ -17,7 +17,10 @@ pub fn reference() -> String {
 }
 
 fn section(text: &mut String, command: &Command, name: &str) {
-    for command in command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
+    for command in command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set() && command.get_name() != "help")
+    {
         let name = format!("{name} {}", command.get_name());
         if command.has_subcommands() {
             section(text, command, &name);
@@ -28,12 +31,27 @@ fn section(text: &mut String, command: &Command, name: &str) {
 }
 
 fn page(text: &mut String, command: &Command, name: &str) {
-    let positional: String = command.get_positionals().map(|arg| format!(" [{}]...", arg.get_id())).collect();
-    let about = command.get_long_about().or_else(|| command.get_about()).map(ToString::to_string).unwrap_or_default();
+    let positional: String = command
+        .get_positionals()
+        .map(|arg| format!(" [{}]...", arg.get_id()))
+        .collect();
+    let about = command
+        .get_long_about()
+        .or_else(|| command.get_about())
+        .map(ToString::to_string)
+        .unwrap_or_default();
     // Writing to a String cannot fail.
-    _ = write!(text, "\n## {name}\n\n`{name}{} [FLAGS]`\n\n{}\n\n", positional.to_uppercase(), about.trim());
+    _ = write!(
+        text,
+        "\n## {name}\n\n`{name}{} [FLAGS]`\n\n{}\n\n",
+        positional.to_uppercase(),
+        about.trim()
+    );
     _ = writeln!(text, "| flag | meaning |\n|---|---|");
-    for arg in command.get_arguments().filter(|arg| !arg.is_hide_set() && !arg.is_global_set()) {
+    for arg in command
+        .get_arguments()
+        .filter(|arg| !arg.is_hide_set() && !arg.is_global_set())
+    {
         row(text, arg);
     }
 }
@@ -43,12 +61,29 @@ fn row(text: &mut String, arg: &Arg) {
     if long == "help" {
         return;
     }
-    let mut names: Vec<String> = arg.get_short().map(|short| format!("-{short}")).into_iter().collect();
+    let mut names: Vec<String> = arg
+        .get_short()
+        .map(|short| format!("-{short}"))
+        .into_iter()
+        .collect();
     names.push(format!("--{long}"));
-    names.extend(arg.get_visible_aliases().unwrap_or_default().iter().map(|alias| format!("--{alias}")));
+    names.extend(
+        arg.get_visible_aliases()
+            .unwrap_or_default()
+            .iter()
+            .map(|alias| format!("--{alias}")),
+    );
     let value = arg.get_value_names().unwrap_or_default().join(" ");
-    let value = if arg.get_num_args().is_some_and(|range| range.min_values() == 0) { String::new() } else { format!(" {value}") };
-    let defaults: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    let value = if arg.get_num_args().is_some_and(|range| range.min_values() == 0) {
+        String::new()
+    } else {
+        format!(" {value}")
+    };
+    let defaults: Vec<_> = arg
+        .get_default_values()
+        .iter()
+        .map(|value| value.to_string_lossy())
+        .collect();
     let default = match defaults.as_slice() {
         [] => String::new(),
         [only] if only == "false" => String::new(),

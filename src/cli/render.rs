@@ -52,10 +52,18 @@ impl RenderCommand {
             &project,
             ChartInput {
                 values: &values,
-                release: Release { name: release, namespace, revision: 1, is_upgrade: false },
+                release: Release {
+                    name: release,
+                    namespace,
+                    revision: 1,
+                    is_upgrade: false,
+                },
                 repo: self.registry.repo.as_deref(),
                 images: names_by_key(&images),
-                capabilities: chart::static_capabilities(self.kube_version.as_deref(), &self.extra_apiversions)?,
+                capabilities: chart::static_capabilities(
+                    self.kube_version.as_deref(),
+                    &self.extra_apiversions,
+                )?,
                 lookup: None,
             },
         )?;

@@ -82,11 +82,18 @@ fn parts(repo: Option<&str>, tag: &str, digest: &str) -> Value {
         Some(repo) => {
             let (registry, path) = repo.split_once('/').unwrap_or((repo, ""));
             // werf: a repository of one component has the namespace `.`.
-            path.rsplit_once('/').map_or((registry, ".", path), |(namespace, name)| (registry, namespace, name))
+            path.rsplit_once('/')
+                .map_or((registry, ".", path), |(namespace, name)| {
+                    (registry, namespace, name)
+                })
         }
     };
     let image = repo.unwrap_or("REPO");
-    let repository = if namespace == "." { name.to_owned() } else { format!("{namespace}/{name}") };
+    let repository = if namespace == "." {
+        name.to_owned()
+    } else {
+        format!("{namespace}/{name}")
+    };
     json!({
         "registry": registry,
         "namespace": namespace,
@@ -118,7 +125,11 @@ mod tests {
             commit_id: "c0ffee",
             commit_date: "2024-01-02 03:04:05 +0000 +0000",
             commit_time: 1_704_164_645,
-            images: vec![ImageName { name: "a".into(), tag: "key".into(), digest: Some("sha256:1".into()) }],
+            images: vec![ImageName {
+                name: "a".into(),
+                tag: "key".into(),
+                digest: Some("sha256:1".into()),
+            }],
         })
     }
 
@@ -137,7 +148,10 @@ mod tests {
     fn a_repository_of_one_component_has_a_dot_as_namespace() {
         let values = values(Some("127.0.0.1:5000/app"));
         let image = &values["global"]["werf"]["images"]["a"];
-        assert_eq!((&image["namespace"], &image["name"]), (&json!("."), &json!("app")));
+        assert_eq!(
+            (&image["namespace"], &image["name"]),
+            (&json!("."), &json!("app"))
+        );
         assert_eq!(image["name_ref"], "app:key@sha256:1");
         assert_eq!(values["werf"]["image"]["a"], "127.0.0.1:5000/app:key");
         assert!(values["werf"].get("env").is_none());

@@ -31,15 +31,24 @@ impl Project {
 
     fn uncommitted(&self) -> Result<Vec<String>, CommandError> {
         let mut folders: Vec<(String, Box<dyn PathMatch>)> = Vec::new();
-        folders.push((self.config.meta.deploy.helm_chart_dir.clone(), Box::new(|_: &str| true)));
-        folders.push((self.templates_dir.clone(), Box::new(|path: &str| path.ends_with(".tmpl"))));
+        folders.push((
+            self.config.meta.deploy.helm_chart_dir.clone(),
+            Box::new(|_: &str| true),
+        ));
+        folders.push((
+            self.templates_dir.clone(),
+            Box::new(|path: &str| path.ends_with(".tmpl")),
+        ));
         let mut files = vec![self.in_repository(&self.config_file)];
         for image in &self.config.images {
             match &image.kind {
                 ImageKind::Dockerfile(docker) => {
                     let ignore = DockerIgnore::load(&self.files, &docker.context, &docker.dockerfile)?;
                     files.push(self.in_repository(&docker.dockerfile));
-                    folders.push((docker.context.clone(), Box::new(move |path: &str| !ignore.is_ignored(path))));
+                    folders.push((
+                        docker.context.clone(),
+                        Box::new(move |path: &str| !ignore.is_ignored(path)),
+                    ));
                 }
                 ImageKind::Stapel(spec) => {
                     for mapping in &spec.git {
@@ -49,10 +58,17 @@ impl Project {
                 }
             }
         }
-        let folders: Vec<(String, Box<dyn PathMatch>)> =
-            folders.into_iter().map(|(folder, filter)| (self.in_repository(&folder), filter)).collect();
-        let scopes: Vec<Scope<'_>> =
-            folders.iter().map(|(dir, filter)| Scope { dir, filter: filter.as_ref() }).collect();
+        let folders: Vec<(String, Box<dyn PathMatch>)> = folders
+            .into_iter()
+            .map(|(folder, filter)| (self.in_repository(&folder), filter))
+            .collect();
+        let scopes: Vec<Scope<'_>> = folders
+            .iter()
+            .map(|(dir, filter)| Scope {
+                dir,
+                filter: filter.as_ref(),
+            })
+            .collect();
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         Ok(self.repository.uncommitted(&self.tree, &scopes, &files)?)
     }

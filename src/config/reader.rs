@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use kiel_template::yaml::{Node, Resolved};
 
-use super::schema::{Key, Shape, Support, find, nearest};
+use super::schema::{DOCKERFILE, Key, STAPEL, Shape, Support, find, nearest};
 use crate::diagnostic::Diagnostic;
 
 /// The mistakes found so far; every reading function adds to them and returns what it could read.
@@ -34,7 +34,10 @@ impl Reader {
                 continue;
             };
             let Some(key) = find(keys, name) else {
-                let hint = nearest(keys, name).map(|known| format!("did you mean `{known}`?"));
+                // A misspelled `dockerfile` makes a Stapel image of what was meant to be none.
+                let near =
+                    nearest(keys, name).or_else(|| nearest(DOCKERFILE, name).filter(|_| keys == STAPEL));
+                let hint = near.map(|known| format!("did you mean `{known}`?"));
                 self.mistake(key_node, format!("unknown key `{name}` in {place}"), hint);
                 continue;
             };

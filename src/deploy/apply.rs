@@ -52,7 +52,6 @@ pub(crate) async fn apply(
     id: &ResourceId,
     kind: &ApiKind,
     payload: &Payload,
-    force: bool,
 ) -> Result<Value, ApiError> {
     let namespace = id.namespace.as_deref();
     if payload.take_over {
@@ -60,7 +59,7 @@ pub(crate) async fn apply(
     }
     let mode = ApplyMode {
         dry_run: false,
-        force,
+        force: payload.force,
     };
     let mut attempt = 0;
     loop {

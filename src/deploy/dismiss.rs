@@ -67,7 +67,7 @@ pub async fn dismiss(
         reference: REFERENCE,
     };
     let tracker = Tracker::new(cluster, events, times);
-    let operator = Operator::new(cluster, &tracker, events, false);
+    let operator = Operator::new(cluster, &tracker, events);
     let limit = async {
         match options.timeout {
             Some(timeout) => tokio::time::sleep(timeout).await,
@@ -258,6 +258,7 @@ fn delete_operation(
             live: Some(found.clone()),
             policy: policy?,
             take_over: false,
+            force: false,
             changed: true,
         })),
         resource: Some(id),
@@ -286,6 +287,7 @@ async fn delete_hooks(
             live: Some(found.clone()),
             policy: hook.resource.policy.clone(),
             take_over: false,
+            force: false,
             changed: true,
         };
         let operation = Operation {
@@ -329,6 +331,7 @@ async fn delete_namespace(
             live: Some(found),
             policy,
             take_over: false,
+            force: false,
             changed: true,
         })),
         ..Operation::barrier()

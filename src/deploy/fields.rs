@@ -16,7 +16,8 @@ fn entries(object: &Value) -> impl Iterator<Item = &Value> {
         .flatten()
 }
 
-fn is_own(entry: &Value) -> bool {
+/// The entry of what the release itself has applied.
+pub(crate) fn is_own(entry: &Value) -> bool {
     entry["manager"] == FIELD_MANAGER
         && entry["operation"] == "Apply"
         && entry["subresource"].as_str().is_none_or(str::is_empty)

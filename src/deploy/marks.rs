@@ -67,13 +67,23 @@ pub(crate) fn adoption_remedy(target: &ReleaseTarget) -> String {
 /// overrides. `kubectl rollout restart`, `annotate` and `label` add fields next to the chart's and keep them.
 pub(crate) fn is_taken_over(entry: &Value) -> bool {
     let manager = entry["manager"].as_str().unwrap_or_default();
-    if entry["operation"] != "Update" || entry["subresource"] == "status" {
+    if entry["operation"] != "Update" || entry["subresource"].as_str().is_some_and(|name| !name.is_empty()) {
         return false;
     }
     if let Some(verb) = manager.strip_prefix("kubectl") {
         return !matches!(verb, "-rollout" | "-annotate" | "-label");
     }
     manager == FIELD_MANAGER || manager == "Helm" || manager == "werf" || manager.starts_with("werf-")
+}
+
+/// Whether the chart's values win over this manager's: fields that are taken over, and replicas that somebody set
+/// by `kubectl scale`. Those stay as they are where the chart says nothing about them.
+pub(crate) fn is_overruled(entry: &Value) -> bool {
+    let scaled = entry["subresource"] == "scale"
+        && entry["manager"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("kubectl"));
+    is_taken_over(entry) || scaled
 }
 
 #[cfg(test)]
@@ -102,7 +112,7 @@ mod tests {
             ("helm", "Apply", "", false),
             ("kubectl-client-side-apply", "Update", "", true),
             ("kubectl-edit", "Update", "", true),
-            ("kubectl", "Update", "scale", true),
+            ("kubectl", "Update", "scale", false),
             ("kubectl", "Apply", "", false),
             ("kubectl-rollout", "Update", "", false),
             ("werf", "Update", "", true),

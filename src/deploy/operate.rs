@@ -32,7 +32,6 @@ pub(crate) struct Operator<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) tracker: &'a Tracker,
     pub(crate) events: &'a Events,
-    pub(crate) force: bool,
     writes: Semaphore,
     /// Objects as they were stored by this run.
     applied: Mutex<BTreeMap<ResourceId, Value>>,
@@ -41,12 +40,11 @@ pub(crate) struct Operator<'a> {
 }
 
 impl<'a> Operator<'a> {
-    pub(crate) fn new(cluster: &'a Cluster, tracker: &'a Tracker, events: &'a Events, force: bool) -> Self {
+    pub(crate) fn new(cluster: &'a Cluster, tracker: &'a Tracker, events: &'a Events) -> Self {
         Self {
             cluster,
             tracker,
             events,
-            force,
             writes: Semaphore::new(PARALLEL),
             applied: Mutex::default(),
             outcomes: Mutex::default(),
@@ -144,7 +142,7 @@ impl<'a> Operator<'a> {
         let kind = apply::served_kind(self.cluster, id, &payload.kind)
             .await
             .map_err(refused)?;
-        let stored = apply::apply(self.cluster, id, &kind, payload, self.force)
+        let stored = apply::apply(self.cluster, id, &kind, payload)
             .await
             .map_err(refused)?;
         self.remember(id, stored);

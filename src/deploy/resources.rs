@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -351,6 +353,7 @@ fn make_resource(
         object["metadata"]["namespace"] = Value::from(namespace.as_str());
     }
     stringify_metadata(&mut object);
+    encode_string_data(&mut object);
     let policy = Policy::read(&object, hook).map_err(|why| format!("{id}: {why}"))?;
     Ok(Resource {
         id,
@@ -370,6 +373,24 @@ fn stringify_metadata(object: &mut Value) {
             {
                 *value = Value::from(value.to_string());
             }
+        }
+    }
+}
+
+/// The server turns a Secret's `stringData` into `data` and then knows no owner of it: a key that leaves the chart
+/// would stay for ever.
+fn encode_string_data(object: &mut Value) {
+    if object["kind"] != "Secret" || object["apiVersion"] != "v1" {
+        return;
+    }
+    let Some(Value::Object(texts)) = object.as_object_mut().and_then(|map| map.remove("stringData")) else {
+        return;
+    };
+    for (key, text) in texts {
+        // What is no text stays where it is, for the server to refuse it in its own words.
+        match text.as_str() {
+            Some(text) => object["data"][key] = Value::from(BASE64.encode(text)),
+            None => object["stringData"][key] = text,
         }
     }
 }

@@ -182,7 +182,7 @@ impl Run<'_> {
 
     /// The lock and the record live in the namespace, so it comes before everything else.
     async fn make_namespace(&self, plan: &DeployPlan) -> Result<(), DeployError> {
-        let operator = Operator::new(self.cluster, &self.tracker, self.events, false);
+        let operator = Operator::new(self.cluster, &self.tracker, self.events);
         for operation in plan
             .operations
             .iter()
@@ -223,12 +223,7 @@ impl Run<'_> {
         }
         self.prepare(&plan).await;
         let mut journal = Journal::begin(self.cluster, &plan).await?;
-        let operator = Operator::new(
-            self.cluster,
-            &self.tracker,
-            self.events,
-            plan.options.force_conflicts,
-        );
+        let operator = Operator::new(self.cluster, &self.tracker, self.events);
         let end = tokio::select! {
             failures = carry_out(&plan.operations, |operation| self.step(&operator, operation)) => {
                 failed(stop.target, failures)
@@ -302,7 +297,7 @@ impl Run<'_> {
         {
             self.prepare(plan).await;
         }
-        let operator = Operator::new(self.cluster, &self.tracker, self.events, false);
+        let operator = Operator::new(self.cluster, &self.tracker, self.events);
         tokio::select! {
             failures = carry_out(&plan.operations, |operation| operator.operate(operation)) => {
                 failed(stop.target, failures)?;

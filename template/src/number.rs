@@ -122,6 +122,21 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
     if !unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
         return None;
     }
+    if text.contains('_') {
+        let bytes = text.as_bytes();
+        let between_digits = |at: usize| {
+            at > 0 && bytes[at - 1].is_ascii_digit() && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
+        };
+        let fits = bytes
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| *byte != b'_' || between_digits(at));
+        return if fits {
+            parse_float(&text.replace('_', ""))
+        } else {
+            None
+        };
+    }
     text.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 

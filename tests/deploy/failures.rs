@@ -241,15 +241,29 @@ async fn a_killed_run_blocks_nobody() {
         Some(Status::PendingInstall)
     );
     assert!(bench.exists("lease/kiel.release.app"));
-    // The holder on this host is gone, as far as its process tells.
-    let process = "kiel.dev/process=[\"gone\",\"gone\",1,\"1\"]";
-    bench.kubectl(&["annotate", "--overwrite", "lease", "kiel.release.app", process]);
+    // The test's own process lives on: the lease is made to name an earlier one with its number.
+    let process = bench.get(
+        "lease/kiel.release.app",
+        "{.metadata.annotations.kiel\\.dev/process}",
+    );
+    let (here, _) = process.rsplit_once(',').expect("four parts");
+    let annotation = format!("kiel.dev/process={here},\"1\"]");
+    bench.kubectl(&[
+        "annotate",
+        "--overwrite",
+        "lease",
+        "kiel.release.app",
+        &annotation,
+    ]);
     let begun = Instant::now();
     let outcome = bench
         .converge(&chart(&[&config_map("a", "1")]))
         .await
         .expect("converges");
-    println!("took over after {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "a holder that is gone on this host blocks nobody"
+    );
     assert_eq!(outcome.revision, Some(2));
     let history = release::history(bench.cluster.client(), &bench.target)
         .await
@@ -259,6 +273,34 @@ async fn a_killed_run_blocks_nobody() {
         Some(Status::Failed)
     );
     assert!(!bench.exists("job/slow"));
+}
+
+#[tokio::test]
+async fn a_holder_elsewhere_blocks_until_its_lease_runs_out() {
+    let mut bench = Bench::new("elsewhere").await;
+    let lease = format!(
+        "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata:\n  name: kiel.release.app\nspec:\n  \
+         holderIdentity: process 7 on far (pipeline 9)\n"
+    );
+    let file = tempfile::NamedTempFile::new().expect("a temp file");
+    fs_err::write(file.path(), lease).expect("written");
+    bench.kubectl(&["create", "namespace", bench.namespace()]);
+    bench.kubectl(&["create", "-f", &file.path().display().to_string()]);
+    let begun = Instant::now();
+    bench
+        .converge(&chart(&[&config_map("a", "1")]))
+        .await
+        .expect("converges");
+    let elapsed = begun.elapsed();
+    assert!(
+        elapsed > Duration::from_secs(14) && elapsed < Duration::from_secs(20),
+        "{elapsed:?}"
+    );
+    let told = format!("{:?}", bench.told());
+    assert!(
+        told.contains("process 7 on far (pipeline 9) is deploying it"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

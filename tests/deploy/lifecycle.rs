@@ -106,6 +106,102 @@ async fn helm_reads_our_release() {
 }
 
 #[tokio::test]
+async fn a_release_of_helms_is_taken_over() {
+    let bench = Bench::new("takeover").await;
+    let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  selector: {app: web}\n  ports:\n  - port: 80\n";
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData: {password: hunter2}\n";
+    let web = deployment("web", "exec sleep 9999", PROBE, "");
+    let documents = [config_map("a", "1"), service.to_owned(), secret.to_owned(), web];
+    let folder = tempfile::tempdir().expect("a temp folder");
+    fs_err::create_dir(folder.path().join("templates")).expect("made");
+    fs_err::write(
+        folder.path().join("Chart.yaml"),
+        "apiVersion: v2\nname: app\nversion: 1.0.0\n",
+    )
+    .expect("written");
+    for (n, text) in documents.iter().enumerate() {
+        fs_err::write(folder.path().join(format!("templates/{n}.yaml")), text).expect("written");
+    }
+    let path = folder.path().display().to_string();
+    bench.helm(&["install", "app", &path, "--create-namespace", "--wait"]);
+
+    let parts: Vec<&str> = documents.iter().map(String::as_str).collect();
+    let plan = bench.plan(&chart(&parts)).await.expect("plans");
+    assert!(
+        !plan
+            .operations
+            .iter()
+            .any(|operation| operation.action.is_change()),
+        "{plan}"
+    );
+    // A field less, in an object that Helm's client-side apply owns whole.
+    let less = documents[1].replace("  selector: {app: web}\n", "");
+    let fewer = chart(&[parts[0], &less, parts[2], parts[3]]);
+    let plan = bench.plan(&fewer).await.expect("plans").to_string();
+    assert!(
+        plan.contains("-  selector:\n") && plan.contains("0.yaml") == false,
+        "{plan}"
+    );
+    assert!(plan.contains("1 to update"), "{plan}");
+    bench.converge(&fewer).await.expect("converges");
+    assert_eq!(bench.get("service/web", "{.spec.selector}"), "");
+    assert!(!bench.plan(&fewer).await.expect("plans").has_changes());
+}
+
+#[tokio::test]
+async fn an_autoscaler_keeps_its_replicas() {
+    let bench = Bench::new("scale").await;
+    let web = deployment("web", "exec sleep 9999", PROBE, "");
+    let scaled = web.replace("  replicas: 1\n", "").replace(
+        "  name: web\n",
+        "  name: web\n  annotations: {werf.io/replicas-on-creation: \"2\"}\n",
+    );
+    bench.converge(&chart(&[&scaled])).await.expect("converges");
+    assert_eq!(bench.get("deployment/web", "{.spec.replicas}"), "2");
+    assert!(!bench.plan(&chart(&[&scaled])).await.expect("plans").has_changes());
+    bench.kubectl(&["scale", "deployment", "web", "--replicas=3"]);
+    let changed = scaled.replace("sleep 9999", "sleep 999");
+    bench.converge(&chart(&[&changed])).await.expect("converges");
+    assert_eq!(bench.get("deployment/web", "{.spec.replicas}"), "3");
+}
+
+#[tokio::test]
+async fn fields_that_cannot_change() {
+    let bench = Bench::new("immutable").await;
+    let web = deployment("web", "exec sleep 9999", PROBE, "");
+    bench.converge(&chart(&[&web])).await.expect("converges");
+    let other = web.replace("{app: web}", "{app: other}");
+    let message = bench
+        .plan(&chart(&[&other]))
+        .await
+        .expect_err("immutable")
+        .to_string();
+    assert!(
+        message.contains("immutable") && message.contains("werf.io/delete-policy"),
+        "{message}"
+    );
+    let annotated = other.replacen(
+        "  name: web\n",
+        "  name: web\n  annotations: {werf.io/delete-policy: before-creation-if-immutable}\n",
+        1,
+    );
+    let plan = bench
+        .plan(&chart(&[&annotated]))
+        .await
+        .expect("plans")
+        .to_string();
+    assert!(
+        plan.contains("Recreate Deployment/web") && plan.contains("+        app: other\n"),
+        "{plan}"
+    );
+    bench.converge(&chart(&[&annotated])).await.expect("converges");
+    assert_eq!(
+        bench.get("deployment/web", "{.spec.selector.matchLabels.app}"),
+        "other"
+    );
+}
+
+#[tokio::test]
 async fn manual_changes_come_back() {
     let bench = Bench::new("manual").await;
     let rendered = chart(&[&config_map("a", "1")]);

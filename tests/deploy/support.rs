@@ -18,17 +18,17 @@ fn variable(name: &str) -> String {
 }
 
 /// A cluster, a release and a namespace that is deleted in the end.
-pub struct Bench {
-    pub cluster: Cluster,
-    pub target: ReleaseTarget,
-    pub events: Events,
-    pub received: UnboundedReceiver<Event>,
-    pub options: PlanOptions,
-    pub run_options: RunOptions,
+pub(crate) struct Bench {
+    pub(crate) cluster: Cluster,
+    pub(crate) target: ReleaseTarget,
+    pub(crate) events: Events,
+    pub(crate) received: UnboundedReceiver<Event>,
+    pub(crate) options: PlanOptions,
+    pub(crate) run_options: RunOptions,
 }
 
 impl Bench {
-    pub async fn new(name: &str) -> Self {
+    pub(crate) async fn new(name: &str) -> Self {
         let options = KubeOptions {
             kubeconfigs: vec![variable("KIEL_TEST_KUBECONFIG").into()],
             ..KubeOptions::default()
@@ -52,15 +52,15 @@ impl Bench {
         }
     }
 
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         self.target.namespace.as_str()
     }
 
-    pub async fn plan(&self, rendered: &Rendered) -> Result<DeployPlan, DeployError> {
+    pub(crate) async fn plan(&self, rendered: &Rendered) -> Result<DeployPlan, DeployError> {
         plan(&self.cluster, &self.target, rendered, &self.options).await
     }
 
-    pub async fn converge(&self, rendered: &Rendered) -> Result<Outcome, DeployError> {
+    pub(crate) async fn converge(&self, rendered: &Rendered) -> Result<Outcome, DeployError> {
         let plan = self.plan(rendered).await?;
         run(
             &self.cluster,
@@ -72,7 +72,7 @@ impl Bench {
         .await
     }
 
-    pub async fn dismiss(&self, options: &DismissOptions) -> Result<Outcome, DeployError> {
+    pub(crate) async fn dismiss(&self, options: &DismissOptions) -> Result<Outcome, DeployError> {
         dismiss(
             &self.cluster,
             &self.target,
@@ -84,19 +84,19 @@ impl Bench {
     }
 
     /// Everything that was told so far.
-    pub fn told(&mut self) -> Vec<Event> {
+    pub(crate) fn told(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.received.try_recv().ok()).collect()
     }
 
     /// kubectl's standard output; fails where kubectl does.
-    pub fn kubectl(&self, arguments: &[&str]) -> String {
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
         let (text, ok) = self.try_kubectl(arguments);
         assert!(ok, "kubectl {arguments:?}: {text}");
         text
     }
 
     /// kubectl's output and whether it succeeded.
-    pub fn try_kubectl(&self, arguments: &[&str]) -> (String, bool) {
+    pub(crate) fn try_kubectl(&self, arguments: &[&str]) -> (String, bool) {
         call(
             &variable("KIEL_TEST_KUBECTL"),
             &["-n", self.namespace()],
@@ -104,18 +104,18 @@ impl Bench {
         )
     }
 
-    pub fn helm(&self, arguments: &[&str]) -> String {
+    pub(crate) fn helm(&self, arguments: &[&str]) -> String {
         let (text, ok) = call(&variable("KIEL_TEST_HELM"), &["-n", self.namespace()], arguments);
         assert!(ok, "helm {arguments:?}: {text}");
         text
     }
 
     /// A value of an object, by kubectl's JSON path.
-    pub fn get(&self, object: &str, path: &str) -> String {
+    pub(crate) fn get(&self, object: &str, path: &str) -> String {
         self.kubectl(&["get", object, "-o", &format!("jsonpath={path}")])
     }
 
-    pub fn exists(&self, object: &str) -> bool {
+    pub(crate) fn exists(&self, object: &str) -> bool {
         self.try_kubectl(&["get", object]).1
     }
 }
@@ -147,7 +147,7 @@ fn call(program: &str, first: &[&str], arguments: &[&str]) -> (String, bool) {
 }
 
 /// A rendered chart of these documents; those with a hook annotation become hooks.
-pub fn chart(documents: &[&str]) -> Rendered {
+pub(crate) fn chart(documents: &[&str]) -> Rendered {
     let mut rendered = Rendered {
         chart: json!({"metadata": {"name": "app", "version": "1.0.0", "apiVersion": "v2"}, "templates": [], "values": {}}),
         config: json!({}),
@@ -185,12 +185,12 @@ fn unindent(text: &str) -> String {
 }
 
 /// A ConfigMap with one value.
-pub fn config_map(name: &str, value: &str) -> String {
+pub(crate) fn config_map(name: &str, value: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: {value:?}\n")
 }
 
 /// A Deployment of one busybox that runs a shell script; `more` goes into the container, `spec` into its pod.
-pub fn deployment(name: &str, script: &str, more: &str, spec: &str) -> String {
+pub(crate) fn deployment(name: &str, script: &str, more: &str, spec: &str) -> String {
     let nested = |text: &str, indent: usize| -> String {
         unindent(text)
             .lines()
@@ -208,7 +208,7 @@ pub fn deployment(name: &str, script: &str, more: &str, spec: &str) -> String {
 }
 
 /// A Job of one busybox that runs a shell script; `annotations` is YAML of a map.
-pub fn job(name: &str, script: &str, annotations: &str) -> String {
+pub(crate) fn job(name: &str, script: &str, annotations: &str) -> String {
     format!(
         "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {name}\n  annotations: {annotations}\nspec:\n  \
          backoffLimit: 0\n  template:\n    spec:\n      restartPolicy: Never\n      terminationGracePeriodSeconds: 0\n      \

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::Command;
 
-use kiel::git::layer::{Content, Layer, LayerEntry, Owner, mapping_entries, write_layer};
+use kiel::git::layer::{Content, Layer, LayerEntry, Owner, mapping_entries, removal_entries, write_layer};
 use kiel_stapel::listing::FileMode;
 
 use super::sandbox::Sandbox;
@@ -218,6 +218,31 @@ fn patches_hold_whiteouts_and_known_folders_keep_their_modes() {
     let mut content = String::new();
     x.read_to_string(&mut content).expect("content");
     assert_eq!(content, "last");
+}
+
+#[test]
+fn removals_leave_folders_to_their_owner() {
+    let sandbox = sample();
+    let owner = Owner {
+        user_id: 1000,
+        group_id: 33,
+        ..Owner::default()
+    };
+    let entries = removal_entries(["x", "lib/y"], "/srv/app", &owner);
+    let layer = write_layer(entries, &sandbox.tree()).expect("a layer");
+    let want = [
+        "755 0/0 srv/",
+        "755 1000/33 srv/app/",
+        "755 1000/33 srv/app/lib/",
+        "644 1000/33 srv/app/lib/.wh.y",
+        "644 1000/33 srv/app/.wh.x",
+    ];
+    assert_eq!(printed(&layer), want);
+    let file = removal_entries([""], "/etc/one.conf", &Owner::default());
+    assert_eq!(
+        printed(&write_layer(file, &sandbox.tree()).expect("a layer")),
+        ["755 0/0 etc/", "644 0/0 etc/.wh.one.conf"]
+    );
 }
 
 #[test]

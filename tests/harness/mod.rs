@@ -1,7 +1,10 @@
 //! What end-to-end tests share: the environment that `cargo xtask env up` left, projects in temporary Git repositories,
 //! and runs of the kiel binary.
 #![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(clippy::disallowed_methods, reason = "tests read the variables of the test environment")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests read the variables of the test environment"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -11,22 +14,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 ///
 /// # Panics
 /// Without it: such a test must not pass by not running.
-pub fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by `cargo xtask test`"))
 }
 
 /// A name that no other test of this run or of one beside it uses: lower case, digits and dashes.
-pub fn unique(stem: &str) -> String {
+pub(crate) fn unique(stem: &str) -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
-    format!("{stem}-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{stem}-{}-{}",
+        std::process::id(),
+        COUNTER.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// What a run printed, and how it ended.
 #[derive(Debug)]
-pub struct Run {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Run {
@@ -40,31 +47,39 @@ impl Run {
 
     /// The run itself, if it ended with `code`.
     #[track_caller]
-    pub fn expect_code(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 
     /// Fails unless standard error has each of the texts.
     #[track_caller]
-    pub fn expect_stderr(self, texts: &[&str]) -> Self {
+    pub(crate) fn expect_stderr(self, texts: &[&str]) -> Self {
         for text in texts {
-            assert!(self.stderr.contains(text), "`{text}` is missing in stderr:\n{}", self.stderr);
+            assert!(
+                self.stderr.contains(text),
+                "`{text}` is missing in stderr:\n{}",
+                self.stderr
+            );
         }
         self
     }
 }
 
 /// A project in a Git repository of its own; gone with the value.
-pub struct Project {
+pub(crate) struct Project {
     folder: tempfile::TempDir,
-    pub repo: String,
-    pub namespace: String,
+    pub(crate) repo: String,
+    pub(crate) namespace: String,
 }
 
 impl Project {
     /// An empty repository without a commit.
-    pub fn empty(stem: &str) -> Self {
+    pub(crate) fn empty(stem: &str) -> Self {
         let project = Self {
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
             repo: String::new(),
@@ -75,7 +90,7 @@ impl Project {
     }
 
     /// A repository with these files committed.
-    pub fn with(stem: &str, files: &[(&str, &str)]) -> Self {
+    pub(crate) fn with(stem: &str, files: &[(&str, &str)]) -> Self {
         let mut project = Self::empty(stem);
         project.repo = format!("{}/test/{}", variable("KIEL_TEST_REGISTRY"), project.namespace);
         project.commit(files);
@@ -83,29 +98,33 @@ impl Project {
     }
 
     /// A copy of a folder, committed.
-    pub fn copy_of(stem: &str, folder: &Path) -> Self {
+    pub(crate) fn copy_of(stem: &str, folder: &Path) -> Self {
         let mut project = Self::empty(stem);
         project.repo = format!("{}/test/{}", variable("KIEL_TEST_REGISTRY"), project.namespace);
-        let status = Command::new("cp").arg("-a").arg(folder.join(".")).arg(project.path()).status();
+        let status = Command::new("cp")
+            .arg("-a")
+            .arg(folder.join("."))
+            .arg(project.path())
+            .status();
         assert!(status.expect("cp runs").success());
         project.git(&["add", "-A"]);
         project.git(&["commit", "-q", "-m", "first"]);
         project
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Writes a file without committing it.
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path().join(path);
         fs_err::create_dir_all(path.parent().expect("a file has a folder")).expect("the folder can be made");
         fs_err::write(path, text).expect("the file can be written");
     }
 
     /// Writes files and commits everything.
-    pub fn commit(&self, files: &[(&str, &str)]) {
+    pub(crate) fn commit(&self, files: &[(&str, &str)]) {
         for (path, text) in files {
             self.write(path, text);
         }
@@ -114,7 +133,7 @@ impl Project {
     }
 
     /// Runs git in the project, with a configuration and times of its own.
-    pub fn git(&self, args: &[&str]) -> String {
+    pub(crate) fn git(&self, args: &[&str]) -> String {
         let output = Command::new("git")
             .args(args)
             .current_dir(self.path())
@@ -128,32 +147,43 @@ impl Project {
             ])
             .output()
             .expect("git runs");
-        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// The kiel command in the project, on the test environment's engine, registry and cluster.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kiel"));
         command.args(args).current_dir(self.path());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WERF_")) {
             command.env_remove(name);
         }
-        let path = format!("{}:{}", variable("KIEL_TEST_BIN"), std::env::var("PATH").unwrap_or_default());
+        let path = format!(
+            "{}:{}",
+            variable("KIEL_TEST_BIN"),
+            std::env::var("PATH").unwrap_or_default()
+        );
         command.env("PATH", path);
         command.env("KUBECONFIG", variable("KIEL_TEST_KUBECONFIG"));
-        command.env("KIEL_CONTAINER_REGISTRY_MIRROR_TEST", variable("KIEL_TEST_MIRROR"));
+        command.env(
+            "KIEL_CONTAINER_REGISTRY_MIRROR_TEST",
+            variable("KIEL_TEST_MIRROR"),
+        );
         command.env("DOCKER_CONFIG", self.path().join("no-docker-config"));
         command
     }
 
     /// Runs kiel and waits for it.
-    pub fn kiel(&self, args: &[&str]) -> Run {
+    pub(crate) fn kiel(&self, args: &[&str]) -> Run {
         Run::of(self.command(args).output().expect("kiel runs"))
     }
 
     /// Runs kiel with `--repo`, and `--namespace` where the command has one.
-    pub fn kiel_in_repo(&self, args: &[&str]) -> Run {
+    pub(crate) fn kiel_in_repo(&self, args: &[&str]) -> Run {
         let mut all = args.to_vec();
         all.extend(["--repo", &self.repo]);
         if matches!(args.first(), Some(&("converge" | "plan" | "dismiss" | "render"))) {
@@ -163,26 +193,52 @@ impl Project {
     }
 
     /// Runs kubectl in the project's namespace.
-    pub fn kubectl(&self, args: &[&str]) -> Run {
+    pub(crate) fn kubectl(&self, args: &[&str]) -> Run {
         let mut command = Command::new(variable("KIEL_TEST_KUBECTL"));
-        command.args(["--kubeconfig", &variable("KIEL_TEST_KUBECONFIG"), "--namespace", &self.namespace]).args(args);
+        command
+            .args([
+                "--kubeconfig",
+                &variable("KIEL_TEST_KUBECONFIG"),
+                "--namespace",
+                &self.namespace,
+            ])
+            .args(args);
         Run::of(command.output().expect("kubectl runs"))
     }
 
     /// Runs the real Helm in the project's namespace.
-    pub fn helm(&self, args: &[&str]) -> Run {
+    pub(crate) fn helm(&self, args: &[&str]) -> Run {
         let mut command = Command::new(variable("KIEL_TEST_HELM"));
-        command.args(["--kubeconfig", &variable("KIEL_TEST_KUBECONFIG"), "--namespace", &self.namespace]).args(args);
+        command
+            .args([
+                "--kubeconfig",
+                &variable("KIEL_TEST_KUBECONFIG"),
+                "--namespace",
+                &self.namespace,
+            ])
+            .args(args);
         Run::of(command.current_dir(self.path()).output().expect("helm runs"))
     }
 }
 
 impl Drop for Project {
     fn drop(&mut self) {
-        let Ok(kubectl) = std::env::var("KIEL_TEST_KUBECTL") else { return };
-        let Ok(config) = std::env::var("KIEL_TEST_KUBECONFIG") else { return };
+        let Ok(kubectl) = std::env::var("KIEL_TEST_KUBECTL") else {
+            return;
+        };
+        let Ok(config) = std::env::var("KIEL_TEST_KUBECONFIG") else {
+            return;
+        };
         let mut command = Command::new(kubectl);
-        command.args(["--kubeconfig", &config, "delete", "namespace", &self.namespace, "--ignore-not-found", "--wait=false"]);
+        command.args([
+            "--kubeconfig",
+            &config,
+            "delete",
+            "namespace",
+            &self.namespace,
+            "--ignore-not-found",
+            "--wait=false",
+        ]);
         if let Err(error) = command.output() {
             eprintln!("cannot remove namespace {}: {error}", self.namespace);
         }
@@ -190,6 +246,6 @@ impl Drop for Project {
 }
 
 /// The folder of the checkout.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Lines};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
@@ -79,13 +80,19 @@ impl Bench {
         format!("9{}{round}", std::process::id())
     }
 
-    /// Waits until the engine has ended: its pid 1 keeps the lock to the last.
+    /// Waits until the engine has ended. Its pid 1 keeps the lock to the last, but may get it after us.
     pub(crate) fn wait_for_end(&self) -> Result<()> {
         for entry in fs_err::read_dir(&self.state)? {
-            let lock = OpenOptions::new()
-                .append(true)
-                .open(entry?.path().join("use.lock"))?;
-            lock.lock()?;
+            let folder = entry?.path();
+            loop {
+                let lock = OpenOptions::new().append(true).open(folder.join("use.lock"))?;
+                lock.lock()?;
+                if UnixStream::connect(folder.join("sock")).is_err() {
+                    break;
+                }
+                drop(lock);
+                std::thread::yield_now();
+            }
         }
         Ok(())
     }
@@ -95,7 +102,7 @@ impl Bench {
         let path = self.folder.path().to_string_lossy().into_owned();
         ensure!(processes(&path)? == 0, "processes are left: {:?}", found(&path)?);
         if let Some(marker) = marker {
-            ensure!(processes(&format!("sleep\0{marker}"))? == 0, "the step is left");
+            ensure!(processes(marker)? == 0, "the step is left");
         }
         let mounts = fs_err::read_to_string("/proc/self/mounts")?;
         ensure!(!mounts.contains(&path), "mounts are left: {mounts}");
@@ -252,6 +259,14 @@ impl ClientProcess {
     pub(crate) fn finish(mut self) -> Result<()> {
         ensure!(self.child.wait()?.success());
         Ok(())
+    }
+}
+
+impl Drop for ClientProcess {
+    fn drop(&mut self) {
+        // A test that fails leaves no client behind, and so no engine.
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -26,13 +27,18 @@ class BackendError(Exception):
 
 
 def ask_backend(data=None):
-    try:
-        with urllib.request.urlopen(f"{BACKEND}/entries", data=data, timeout=5) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise BackendError(json.load(error)["error"]) from error
-    except OSError as error:
-        raise BackendError(f"the back end cannot be reached: {error}") from error
+    """Asks for the entries, or adds one. Repeated while nobody listens: in a roll-out that lasts a moment."""
+    for attempt in range(10):
+        try:
+            with urllib.request.urlopen(f"{BACKEND}/entries", data=data, timeout=5) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise BackendError(json.load(error)["error"]) from error
+        except OSError as error:
+            refused = isinstance(getattr(error, "reason", error), ConnectionRefusedError)
+            if attempt == 9 or not refused:
+                raise BackendError(f"the back end cannot be reached: {error}") from error
+        time.sleep(0.3)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -110,6 +110,7 @@ fn create_namespace(plan: &DeployPlan) -> Operation {
             live: None,
             policy: Policy::none(),
             take_over: false,
+            force: false,
             changed: true,
         })),
         ..Operation::barrier()
@@ -161,6 +162,7 @@ fn add_resource(
             live: decision.live,
             policy: resource.policy.clone(),
             take_over: decision.take_over,
+            force: decision.force,
             changed: action.is_some(),
         })),
         ..Operation::barrier()
@@ -321,6 +323,7 @@ fn delete_operation(
             live: Some(found.clone()),
             policy,
             take_over: false,
+            force: false,
             changed: true,
         })),
         resource: Some(id),
@@ -342,6 +345,7 @@ pub(crate) fn hook_operation(hook: &Hook, kinds: &Kinds, event: HookEvent) -> Op
             live: None,
             policy: resource.policy.clone(),
             take_over: false,
+            force: false,
             changed: true,
         })),
         ..Operation::barrier()

@@ -39,6 +39,8 @@ pub(crate) struct Decision {
     pub(crate) live: Option<Value>,
     /// Fields of former tools have to be taken over first.
     pub(crate) take_over: bool,
+    /// Fields of others are overruled.
+    pub(crate) force: bool,
 }
 
 /// What all decisions of a plan share.
@@ -88,6 +90,7 @@ impl Context<'_> {
                 object,
                 live: Some(live.clone()),
                 take_over: false,
+                force: false,
             });
         }
         if let Some(reason) = rerun_reason(resource, live) {
@@ -102,6 +105,7 @@ impl Context<'_> {
                 object,
                 live: Some(live.clone()),
                 take_over: false,
+                force: false,
             });
         }
         if fields::is_applied(&object, live) {
@@ -130,6 +134,7 @@ impl Context<'_> {
             object,
             live: None,
             take_over: false,
+            force: false,
         })
     }
 
@@ -175,7 +180,10 @@ impl Context<'_> {
         };
         let mut object = object.clone();
         object["metadata"]["namespace"] = Value::from("default");
-        let about_object = |error: &ApiError| matches!(error.code, 400 | 422);
+        // A field that the schema doesn't know comes as an internal error.
+        let about_object = |error: &ApiError| {
+            matches!(error.code, 400 | 422) || error.code == 500 && error.message.contains("typed patch")
+        };
         let first = self
             .cluster
             .apply(kind, Some("default"), &id.name, &object, mode)
@@ -192,7 +200,7 @@ impl Context<'_> {
             .apply(kind, Some("default"), &other, &object, mode)
             .await
         {
-            Err(error) if about_object(&error) => Err(error),
+            Err(other) if about_object(&other) => Err(error),
             _ if self.cluster.get(kind, Some("default"), &id.name).await.is_ok() => Ok(()),
             _ => Err(error),
         }
@@ -242,8 +250,11 @@ impl Context<'_> {
     ) -> Result<Decision, Problem> {
         let sensitive = resource.policy.sensitive;
         match self.dry_run(resource, kind, &object, live).await {
-            Ok(after) if significant(&after) == significant(live) => Ok(unchanged(object, live, resource)),
-            Ok(after) => Ok(Decision {
+            Ok((after, _)) if significant(&after) == significant(live) => {
+                Ok(unchanged(object, live, resource))
+            }
+            Ok((after, force)) => Ok(Decision {
+                force,
                 verdict: Verdict::Update,
                 diff: diff(Some(live), Some(&after), sensitive),
                 object,
@@ -272,6 +283,7 @@ impl Context<'_> {
                     object,
                     live: Some(live.clone()),
                     take_over: false,
+                    force: false,
                 })
             }
             Err(DryRunError::Api(error)) => Err(Problem::rejected(resource, &error)),
@@ -284,10 +296,11 @@ impl Context<'_> {
         kind: &ApiKind,
         object: &Value,
         live: &Value,
-    ) -> Result<Value, DryRunError> {
+    ) -> Result<(Value, bool), DryRunError> {
         let id = &resource.id;
         let namespace = id.namespace.as_deref();
         let mode = |force| ApplyMode { dry_run: true, force };
+        let mut force = false;
         let mut after = match self
             .cluster
             .apply(kind, namespace, &id.name, object, mode(false))
@@ -298,6 +311,7 @@ impl Context<'_> {
                 if !foreign.is_empty() && !self.options.force_conflicts {
                     return Err(DryRunError::Conflicts(foreign));
                 }
+                force = true;
                 self.cluster
                     .apply(kind, namespace, &id.name, object, mode(true))
                     .await?
@@ -316,7 +330,7 @@ impl Context<'_> {
             let settled = self.cluster.try_replace(kind, namespace, &id.name, &after).await;
             after = settled.unwrap_or(after);
         }
-        Ok(after)
+        Ok((after, force))
     }
 }
 
@@ -339,6 +353,7 @@ fn unchanged(object: Value, live: &Value, resource: &Resource) -> Decision {
         object,
         live: Some(live.clone()),
         take_over: false,
+        force: false,
     }
 }
 
@@ -372,9 +387,11 @@ fn foreign_conflicts(error: &ApiError, live: &Value) -> Vec<(String, String)> {
         .iter()
         .filter_map(|(field, message)| {
             let manager = message.split('"').nth(1).unwrap_or("somebody else");
-            let mut named = managers().filter(|entry| entry["manager"] == manager).peekable();
+            let mut named = managers()
+                .filter(|entry| entry["manager"] == manager && !fields::is_own(entry))
+                .peekable();
             let taken = named.peek().is_some()
-                && named.all(|entry| marks::is_taken_over(entry) || entry["subresource"] == "status");
+                && named.all(|entry| marks::is_overruled(entry) || entry["subresource"] == "status");
             (!taken).then(|| (field.clone(), manager.to_owned()))
         })
         .collect()
@@ -443,10 +460,12 @@ mod tests {
     fn conflicts_with_former_tools_are_no_conflicts() {
         let live = json!({"metadata": {"managedFields": [
             {"manager": "kubectl-edit", "operation": "Update"},
+            {"manager": "helm", "operation": "Apply"}, {"manager": "helm", "operation": "Update"},
             {"manager": "kube-controller-manager", "operation": "Update", "subresource": "scale"}]}});
         let mut error = ApiError::local("conflict");
         error.causes = vec![
             (".data.a".into(), "conflict with \"kubectl-edit\" using v1".into()),
+            (".data.b".into(), "conflict with \"helm\" using v1".into()),
             (
                 ".spec.replicas".into(),
                 "conflict with \"kube-controller-manager\" with subresource \"scale\"".into(),

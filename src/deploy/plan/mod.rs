@@ -117,6 +117,7 @@ pub(crate) struct Payload {
     pub(crate) live: Option<Value>,
     pub(crate) policy: Policy,
     pub(crate) take_over: bool,
+    pub(crate) force: bool,
     /// The object is new, or its pods are.
     pub(crate) changed: bool,
 }

@@ -6,6 +6,7 @@ fn kinds() -> Kinds {
     let mut kinds = Kinds::default();
     for (api_version, kind, plural, namespaced) in [
         ("v1", "ConfigMap", "configmaps", true),
+        ("v1", "Secret", "secrets", true),
         ("v1", "Namespace", "namespaces", false),
         ("batch/v1", "Job", "jobs", true),
         (
@@ -148,4 +149,13 @@ fn hooks_run_by_weight_then_name() {
         [HookEvent::PreInstall, HookEvent::PreUpgrade]
     );
     assert_eq!(resources.hooks[2].record().weight, 1);
+}
+
+#[test]
+fn string_data_becomes_data() {
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
+        "data": {"a": "MQ==", "b": "MQ=="}, "stringData": {"b": "2", "c": 3}});
+    let object = &read(&[secret], &[]).expect("reads").main[0].object;
+    assert_eq!(object["data"], json!({"a": "MQ==", "b": "Mg=="}));
+    assert_eq!(object["stringData"], json!({"c": 3}));
 }

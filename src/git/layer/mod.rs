@@ -135,6 +135,24 @@ impl Layer {
 /// `owner`), or the file at `to` where the listing is of a single file.
 #[must_use]
 pub fn mapping_entries(files: &Listing, to: &str, owner: &Owner) -> Vec<LayerEntry> {
+    let files = files
+        .entries()
+        .iter()
+        .map(|file| (file.path.as_str(), Content::Blob(file.mode, file.id.clone())));
+    below(files, to, owner)
+}
+
+/// Whiteouts for files of a mapping (relative to its `add`) that are gone; their folders stay `owner`'s.
+#[must_use]
+pub fn removal_entries<'a>(
+    paths: impl IntoIterator<Item = &'a str>,
+    to: &str,
+    owner: &Owner,
+) -> Vec<LayerEntry> {
+    below(paths.into_iter().map(|path| (path, Content::Whiteout)), to, owner)
+}
+
+fn below<'a>(contents: impl Iterator<Item = (&'a str, Content)>, to: &str, owner: &Owner) -> Vec<LayerEntry> {
     let to = to.trim_matches('/');
     let mut entries = BTreeMap::new();
     let folder = |path: &str| LayerEntry {
@@ -142,22 +160,16 @@ pub fn mapping_entries(files: &Listing, to: &str, owner: &Owner) -> Vec<LayerEnt
         content: Content::Folder,
         owner: owner.clone(),
     };
-    for file in files.entries() {
-        if !file.path.is_empty() && !to.is_empty() {
+    for (relative, content) in contents {
+        if !relative.is_empty() && !to.is_empty() {
             entries.entry(to.to_owned()).or_insert_with(|| folder(to));
         }
-        let path = if to.is_empty() {
-            file.path.clone()
-        } else {
-            format!("{to}/{}", file.path)
-        };
-        let path = path.trim_end_matches('/').to_owned();
+        let path = format!("{to}/{relative}").trim_matches('/').to_owned();
         for (end, _) in path.match_indices('/').filter(|(end, _)| *end > to.len()) {
             entries
                 .entry(path[..end].to_owned())
                 .or_insert_with(|| folder(&path[..end]));
         }
-        let content = Content::Blob(file.mode, file.id.clone());
         entries.insert(
             path.clone(),
             LayerEntry {

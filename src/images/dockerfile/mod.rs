@@ -134,7 +134,11 @@ impl Dockerfile {
 
     /// The images that reachable stages take files from.
     pub(crate) fn images(&self) -> BTreeSet<&str> {
-        self.stages.iter().flat_map(|stage| &stage.images).map(String::as_str).collect()
+        self.stages
+            .iter()
+            .flat_map(|stage| &stage.images)
+            .map(String::as_str)
+            .collect()
     }
 }
 

@@ -25,12 +25,12 @@ pub(super) fn register(functions: &mut Functions) {
         if !target.insert(text(args, 1), args[2].clone()) {
             return fail("assignment to entry in nil map");
         }
-        Ok(plain(target))
+        Ok(plain(&target))
     });
     functions.add("unset", &[MAP, STRING], |_, args| {
         let target = map(args, 0);
         target.remove(text(args, 1));
-        Ok(plain(target))
+        Ok(plain(&target))
     });
     functions.add("hasKey", &[MAP, STRING], |_, args| {
         boolean(map(args, 0).contains_key(text(args, 1)))
@@ -96,13 +96,13 @@ pub(super) fn register(functions: &mut Functions) {
                     merge::merge(&target, source, overwrite);
                 }
             }
-            Ok(plain(target))
+            Ok(plain(&target))
         });
     }
 }
 
 /// Go: what passes through a `map[string]interface {}` parameter has that type afterwards.
-fn plain(map: Map) -> Value {
+fn plain(map: &Map) -> Value {
     Value::Map(map.with_type(&crate::value::ANY_MAP))
 }
 

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::number::{parse_int, parse_uint};
+use crate::number::{parse_float, parse_int, parse_uint};
 
 /// A scalar's value.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,7 +95,7 @@ fn number(text: &str) -> Option<Resolved<'_>> {
         _ => {}
     }
     if text.starts_with('.') {
-        return float(text).map(Resolved::Float);
+        return parse_float(text).map(Resolved::Float);
     }
     if is_timestamp(text) {
         return None;

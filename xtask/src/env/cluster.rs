@@ -26,8 +26,23 @@ const KUBELET: &str = "/var/lib/kubelet";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Whether the node answers and is ready.
-pub(crate) fn ready(settings: &Settings) -> bool {
+pub(crate) fn is_ready(settings: &Settings) -> bool {
     Process::recorded(&record(settings)).is_some() && node_ready(settings)
+}
+
+/// Whether a node that runs is ready, now or soon: on a busy machine one late answer is no reason to end it.
+pub(crate) fn becomes_ready(settings: &Settings) -> bool {
+    let Some(process) = Process::recorded(&record(settings)) else {
+        return false;
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while process.alive() && Instant::now() < deadline {
+        if node_ready(settings) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    false
 }
 
 /// Starts the node and waits until it is ready and names are resolved.

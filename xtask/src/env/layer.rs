@@ -250,3 +250,44 @@ impl Write for Tee {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{Layer, merged};
+
+    fn layer(names: [&str; 2]) -> Layer {
+        let mut layer = Layer::root();
+        for name in names {
+            layer.add_file(name, 0o644, name);
+        }
+        layer
+    }
+
+    #[test]
+    fn equal_contents_give_equal_bytes() -> anyhow::Result<()> {
+        let first = layer(["etc/a", "etc/b"]).pack()?;
+        let second = layer(["etc/b", "etc/a"]).pack()?;
+        assert_eq!(first.diff_id, second.diff_id);
+        assert_eq!(first.bytes, second.bytes);
+        assert_ne!(first.diff_id, layer(["etc/a", "etc/c"]).pack()?.diff_id);
+        Ok(())
+    }
+
+    #[test]
+    fn old_folders_lead_into_usr() {
+        for (path, want) in [
+            ("./bin/sh", "usr/bin/sh"),
+            (
+                "./lib/x86_64-linux-gnu/libc.so.6",
+                "usr/lib/x86_64-linux-gnu/libc.so.6",
+            ),
+            ("./libexec/x", "libexec/x"),
+            ("./etc/passwd", "etc/passwd"),
+            ("./", ""),
+        ] {
+            assert_eq!(merged(Path::new(path)), PathBuf::from(want), "{path}");
+        }
+    }
+}

@@ -69,10 +69,14 @@ pub(crate) fn up(cache: &Cache) -> Result<Variables> {
     registry::start(&settings, &program("registry"))?;
     images::push(cache, registry::client(&settings))?;
     images::push_pause(registry::client(&settings), &program("pause"))?;
-    if cluster::ready(&settings) {
+    let made_of = format!("{settings:?}\n{:?}\n", programs::sources(&settings)?);
+    let stamp = settings.state.join("made-of");
+    let same = fs_err::read_to_string(&stamp).is_ok_and(|found| found == made_of);
+    if same && cluster::becomes_ready(&settings) {
         say::note("Kubernetes is up already");
     } else {
         cluster::start(&settings, &root)?;
+        fs_err::write(stamp, made_of)?;
     }
     let variables = variables(&settings);
     write_variables(cache, &variables)?;
@@ -145,7 +149,7 @@ fn status(cache: &Cache) -> Result<()> {
     ));
     say::line(&format!(
         "cluster   {} https://{}:6443",
-        up(cluster::ready(&settings)),
+        up(cluster::is_ready(&settings)),
         settings.node()
     ));
     for (name, source) in images::sources(cache) {

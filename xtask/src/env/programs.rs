@@ -4,10 +4,12 @@
 //! release archives are left out on purpose: no checksum published with them could be cited when this was
 //! written, and a checksum is never guessed. Each program is linked under its plain name in one folder.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 
 use super::debian::Root;
 use super::go::{Build, Go};
@@ -37,8 +39,26 @@ struct Program {
     build: Build,
 }
 
-/// In the order in which they are built: what others wait for first.
+/// In the order in which they are built: the longest first.
 const PROGRAMS: [Program; 7] = [
+    Program {
+        names: &[
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kubelet",
+            "kube-proxy",
+            "kubectl",
+        ],
+        file: "kubernetes-1.36.2",
+        version: Some((&["--version"], "v1.36.2")),
+        build: Build {
+            module: "kubernetes",
+            package: ".",
+            tags: "",
+            ldflags: KUBERNETES_FLAGS,
+        },
+    },
     Program {
         names: &["buildkitd"],
         file: "buildkitd-0.32.2",
@@ -70,24 +90,6 @@ const PROGRAMS: [Program; 7] = [
             package: "github.com/distribution/distribution/v3/cmd/registry",
             tags: "",
             ldflags: "-X github.com/distribution/distribution/v3/version.version=v3.1.1",
-        },
-    },
-    Program {
-        names: &[
-            "kube-apiserver",
-            "kube-controller-manager",
-            "kube-scheduler",
-            "kubelet",
-            "kube-proxy",
-            "kubectl",
-        ],
-        file: "kubernetes-1.36.2",
-        version: Some((&["--version"], "v1.36.2")),
-        build: Build {
-            module: "kubernetes",
-            package: ".",
-            tags: "",
-            ldflags: KUBERNETES_FLAGS,
         },
     },
     Program {
@@ -129,40 +131,61 @@ const PROGRAMS: [Program; 7] = [
 pub(crate) fn prepare(cache: &Cache, settings: &Settings) -> Result<()> {
     let binaries = cache.folder("bin")?;
     fs_err::create_dir_all(&settings.programs)?;
-    let mut go = None;
+    let mut missing = Vec::new();
     for program in &PROGRAMS {
         let started = Instant::now();
-        let label = program.file;
         let cached = binaries.join(program.file);
-        if program
-            .names
-            .iter()
-            .all(|name| settings.programs.join(name).exists())
-        {
+        let linked =
+            |name: &&str| fs_err::read_link(settings.programs.join(name)).is_ok_and(|file| file == cached);
+        if cached.exists() && program.names.iter().all(linked) {
             continue;
         }
         if let Some(found) = on_path(program) {
             for (name, file) in program.names.iter().zip(found) {
                 link(&file, &settings.programs.join(name))?;
             }
-            say::step(label, "PATH", started.elapsed());
-            continue;
-        }
-        let source = if cached.exists() {
-            "cache"
+            say::step(program.file, "PATH", started.elapsed());
+        } else if cached.exists() {
+            program.link(settings, &cached)?;
+            say::step(program.file, "cache", started.elapsed());
         } else {
-            if go.is_none() {
-                go = Some(Go::find(cache)?);
-            }
-            go.as_ref().context("no Go")?.build(&program.build, &cached)?;
-            "built from its Go module"
-        };
-        for name in program.names {
-            link(&cached, &settings.programs.join(name))?;
+            missing.push(program);
         }
-        say::step(label, source, started.elapsed());
     }
-    Ok(())
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let go = Go::find(cache)?;
+    let queue = Mutex::new(VecDeque::from(missing));
+    let next = || queue.lock().map(|mut queue| queue.pop_front()).ok().flatten();
+    let work = || -> Result<()> {
+        while let Some(program) = next() {
+            let started = Instant::now();
+            let cached = binaries.join(program.file);
+            go.build(&program.build, &cached)?;
+            program.link(settings, &cached)?;
+            say::step(program.file, "built from its Go module", started.elapsed());
+        }
+        Ok(())
+    };
+    // Two at a time: one downloads or links while the other compiles.
+    std::thread::scope(|scope| {
+        let other = scope.spawn(work);
+        work().and(
+            other
+                .join()
+                .map_err(|_| anyhow!("a thread that builds programs panicked"))?,
+        )
+    })
+}
+
+impl Program {
+    /// Links a file under all of the program's names.
+    fn link(&self, settings: &Settings, file: &Path) -> Result<()> {
+        self.names
+            .iter()
+            .try_for_each(|name| link(file, &settings.programs.join(name)))
+    }
 }
 
 /// Links the unpacked programs that tests and the engine call.
@@ -185,7 +208,7 @@ pub(crate) fn prepare_cargo_deny(cache: &Cache, settings: &Settings) -> Result<(
     };
     let started = Instant::now();
     let linked = settings.programs.join("cargo-deny");
-    if linked.exists() {
+    if linked.exists() && fs_err::read_link(&linked)?.to_string_lossy().contains(VERSION) {
         return Ok(());
     }
     fs_err::create_dir_all(&settings.programs)?;

@@ -1,0 +1,240 @@
+//! Constraints on versions: `>=1.2 <2`, `~1.4 || ^3`, `1.x`, `1 - 2`.
+//!
+//! A part that is missing or a wildcard makes a constraint partial, which each operator treats in its own
+//! way. Prereleases satisfy a group of constraints only if one of the group names a prerelease.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::version::{Version, compare_prereleases};
+
+const MAX_LENGTH: usize = 512;
+const MAX_GROUPS: usize = 32;
+
+const OPERATORS: &str = r"=||!=|>|<|>=|=>|<=|=<|~|~>|\^";
+const PARTIAL: &str = r"v?([0-9|x|X|\*]+)(\.[0-9|x|X|\*]+)?(\.[0-9|x|X|\*]+)?(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
+const BLANK: &str = r"[\t\n\x0c\r\x20]";
+
+static ONE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!("^{BLANK}*({OPERATORS}){BLANK}*({PARTIAL}){BLANK}*$")));
+static RANGE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(
+        "{BLANK}*({PARTIAL}){BLANK}+-{BLANK}+({PARTIAL}){BLANK}*"
+    ))
+});
+static EACH: LazyLock<Regex> = LazyLock::new(|| pattern(&format!("({OPERATORS}){BLANK}*({PARTIAL})")));
+static GROUP: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(
+        "^({BLANK}*({OPERATORS}){BLANK}*({PARTIAL}){BLANK}*)((?:{BLANK}+|,{BLANK}*)({OPERATORS}){BLANK}*({PARTIAL}){BLANK}*)*$"
+    ))
+});
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("the pattern is constant")
+}
+
+/// Alternatives of groups of constraints.
+pub(super) struct Constraints(Vec<Group>);
+
+struct Group {
+    constraints: Vec<Constraint>,
+    names_prerelease: bool,
+}
+
+struct Constraint {
+    operator: Operator,
+    version: Version,
+    /// How much of the version was given.
+    given: Given,
+}
+
+#[derive(Clone, Copy)]
+enum Operator {
+    Equal,
+    NotEqual,
+    Greater,
+    Less,
+    GreaterEqual,
+    LessEqual,
+    Tilde,
+    Caret,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Given {
+    Nothing,
+    Major,
+    Minor,
+    Whole,
+}
+
+impl Constraints {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_LENGTH {
+            return Err(format!("constraint string is too long (max {MAX_LENGTH} bytes)"));
+        }
+        let text = rewrite_ranges(text);
+        let alternatives: Vec<&str> = text.split("||").collect();
+        if alternatives.len() > MAX_GROUPS {
+            return Err(format!("too many constraint groups (max {MAX_GROUPS})"));
+        }
+        alternatives
+            .into_iter()
+            .map(Group::parse)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    pub(super) fn allow(&self, version: &Version) -> bool {
+        self.0.iter().any(|group| group.allows(version))
+    }
+}
+
+/// `a - b` is another way to write `>= a, <= b`.
+fn rewrite_ranges(text: &str) -> String {
+    let mut rewritten = text.to_owned();
+    for found in RANGE.captures_iter(text) {
+        let part = |at| found.get(at).map(|part| part.as_str()).unwrap_or_default();
+        rewritten = rewritten.replacen(part(0), &format!(">= {}, <= {} ", part(1), part(11)), 1);
+    }
+    rewritten
+}
+
+impl Group {
+    fn parse(text: &str) -> Result<Self, String> {
+        let improper = |text: &str| {
+            format!(
+                "improper constraint: {}",
+                crate::format::quote_str(text.as_bytes())
+            )
+        };
+        if !GROUP.is_match(text) {
+            return Err(improper(text));
+        }
+        let constraints: Vec<Constraint> = EACH
+            .find_iter(text)
+            .map(|each| Constraint::parse(each.as_str()).unwrap_or_else(|| Err(improper(each.as_str()))))
+            .collect::<Result<_, _>>()?;
+        let names_prerelease = constraints.iter().any(|each| !each.version.prerelease.is_empty());
+        Ok(Self {
+            constraints,
+            names_prerelease,
+        })
+    }
+
+    fn allows(&self, version: &Version) -> bool {
+        (version.prerelease.is_empty() || self.names_prerelease)
+            && self
+                .constraints
+                .iter()
+                .all(|constraint| constraint.allows(version))
+    }
+}
+
+impl Constraint {
+    /// `None` if the text is no constraint.
+    fn parse(text: &str) -> Option<Result<Self, String>> {
+        let found = ONE.captures(text)?;
+        let part = |at| found.get(at).map(|part| part.as_str()).unwrap_or_default();
+        let is_open = |part: &str| matches!(part, "" | "x" | "X" | "*");
+        let minor = part(4).strip_prefix('.').unwrap_or_default();
+        let patch = part(5).strip_prefix('.').unwrap_or_default();
+        let (given, text) = if is_open(part(3)) {
+            (Given::Nothing, format!("0.0.0{}", part(6)))
+        } else if is_open(minor) {
+            (Given::Major, format!("{}.0.0{}", part(3), part(6)))
+        } else if is_open(patch) {
+            (Given::Minor, format!("{}.{minor}.0{}", part(3), part(6)))
+        } else {
+            (Given::Whole, part(2).to_owned())
+        };
+        let operator = match part(1) {
+            "!=" => Operator::NotEqual,
+            ">" => Operator::Greater,
+            "<" => Operator::Less,
+            ">=" | "=>" => Operator::GreaterEqual,
+            "<=" | "=<" => Operator::LessEqual,
+            "~" | "~>" => Operator::Tilde,
+            "^" => Operator::Caret,
+            _ => Operator::Equal,
+        };
+        Some(match Version::parse(&text) {
+            Ok(version) => Ok(Self {
+                operator,
+                version,
+                given,
+            }),
+            Err(_) => Err("constraint parser error".to_owned()),
+        })
+    }
+
+    fn allows(&self, version: &Version) -> bool {
+        let order = version.compare(&self.version);
+        let wanted = &self.version;
+        let partial = self.given != Given::Whole;
+        match self.operator {
+            Operator::Equal if partial => self.allows_tilde(version),
+            Operator::Equal => order.is_eq(),
+            Operator::NotEqual => self.differs(version),
+            Operator::Greater if !partial => order.is_gt(),
+            Operator::Greater if version.major != wanted.major => version.major > wanted.major,
+            Operator::Greater => match self.given {
+                Given::Major => false,
+                Given::Minor => version.minor > wanted.minor,
+                Given::Nothing | Given::Whole => order.is_gt(),
+            },
+            Operator::Less => order.is_lt(),
+            Operator::GreaterEqual => order.is_ge(),
+            Operator::LessEqual if !partial => order.is_le(),
+            Operator::LessEqual => {
+                version.major < wanted.major
+                    || version.major == wanted.major
+                        && (self.given == Given::Major || version.minor <= wanted.minor)
+            }
+            Operator::Tilde => self.allows_tilde(version),
+            Operator::Caret => order.is_ge() && self.allows_caret(version),
+        }
+    }
+
+    fn differs(&self, version: &Version) -> bool {
+        let wanted = &self.version;
+        match self.given {
+            Given::Whole => version.compare(wanted).is_ne(),
+            _ if version.major != wanted.major => true,
+            Given::Major => false,
+            _ if version.minor != wanted.minor => true,
+            Given::Minor => {
+                let named = !version.prerelease.is_empty() || !wanted.prerelease.is_empty();
+                named && compare_prereleases(&version.prerelease, &wanted.prerelease).is_ne()
+            }
+            Given::Nothing => version.patch != wanted.patch || version.compare(wanted).is_ne(),
+        }
+    }
+
+    fn allows_tilde(&self, version: &Version) -> bool {
+        let wanted = &self.version;
+        if version.compare(wanted).is_lt() {
+            return false;
+        }
+        let zero = wanted.major == 0 && wanted.minor == 0 && wanted.patch == 0;
+        if zero && !matches!(self.given, Given::Major | Given::Minor) {
+            return true;
+        }
+        version.major == wanted.major && (version.minor == wanted.minor || self.given == Given::Major)
+    }
+
+    fn allows_caret(&self, version: &Version) -> bool {
+        let wanted = &self.version;
+        if wanted.major > 0 || self.given == Given::Major {
+            return version.major == wanted.major;
+        }
+        if version.major > 0 {
+            return false;
+        }
+        if wanted.minor > 0 || self.given == Given::Minor {
+            return version.minor == wanted.minor;
+        }
+        version.minor == 0 && version.patch == wanted.patch
+    }
+}

@@ -1,0 +1,103 @@
+//! `semver` and `semverCompare`: versions and constraints as Masterminds/semver v3.5 reads them.
+
+mod constraint;
+mod version;
+
+use std::rc::Rc;
+
+use crate::value::{Function, Functions, Kind, Object, Str, Type, UintKind, Value};
+
+use super::args::{STRING, boolean, fail, string, text};
+use constraint::Constraints;
+pub use version::Version;
+
+const VERSION: Type = Type::Named("*semver.Version", Kind::Ptr);
+
+pub(super) fn register(functions: &mut Functions) {
+    functions.add("semver", &[STRING], |_, args| {
+        match Version::parse(&String::from_utf8_lossy(text(args, 0))) {
+            Ok(version) => Ok(Value::object(version)),
+            Err(error) => fail(error),
+        }
+    });
+    functions.add("semverCompare", &[STRING, STRING], |_, args| {
+        let constraints = match Constraints::parse(&String::from_utf8_lossy(text(args, 0))) {
+            Ok(constraints) => constraints,
+            Err(error) => return fail(error),
+        };
+        match Version::parse(&String::from_utf8_lossy(text(args, 1))) {
+            Ok(version) => boolean(constraints.allow(&version)),
+            Err(error) => fail(error),
+        }
+    });
+}
+
+/// Whether `version` satisfies `constraint`, by Masterminds/semver's rules: `>=1.2.0-0 <2`, `~1.4 || ^3`.
+///
+/// # Errors
+/// Masterminds' texts for what is no constraint or no version.
+pub fn satisfies(constraint: &str, version: &str) -> Result<bool, String> {
+    Ok(Constraints::parse(constraint)?.allow(&Version::parse(version)?))
+}
+
+impl Object for Version {
+    fn type_name(&self) -> &'static str {
+        "*semver.Version"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Ptr
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+
+    fn text(&self) -> Option<Str> {
+        Some(self.to_string().into())
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        self.to_string().into()
+    }
+
+    fn equals(&self, other: &dyn Object) -> bool {
+        other.as_any().downcast_ref::<Self>() == Some(self)
+    }
+
+    fn method(self: Rc<Self>, name: &str) -> Option<Function> {
+        type Read = fn(&Version) -> Value;
+        type Test = fn(std::cmp::Ordering) -> Value;
+        let read: Option<Read> = match name {
+            "Major" => Some(|version| Value::Uint(version.major, UintKind::Uint64)),
+            "Minor" => Some(|version| Value::Uint(version.minor, UintKind::Uint64)),
+            "Patch" => Some(|version| Value::Uint(version.patch, UintKind::Uint64)),
+            "Prerelease" => Some(|version| Value::string(&version.prerelease)),
+            "Metadata" => Some(|version| Value::string(&version.metadata)),
+            "Original" => Some(|version| Value::string(&version.original)),
+            "String" => Some(|version| Value::string(version.to_string())),
+            "IncMajor" => Some(|version| Value::object(version.next_major())),
+            "IncMinor" => Some(|version| Value::object(version.next_minor())),
+            "IncPatch" => Some(|version| Value::object(version.next_patch())),
+            _ => None,
+        };
+        if let Some(read) = read {
+            return Some(Function::new(name, &[], move |_, _| Ok(read(&self))));
+        }
+        let test: Test = match name {
+            "Compare" => |order| Value::int(order as i64),
+            "Equal" => |order| Value::Bool(order.is_eq()),
+            "LessThan" => |order| Value::Bool(order.is_lt()),
+            "LessThanEqual" => |order| Value::Bool(order.is_le()),
+            "GreaterThan" => |order| Value::Bool(order.is_gt()),
+            "GreaterThanEqual" => |order| Value::Bool(order.is_ge()),
+            _ => return None,
+        };
+        Some(Function::new(name, &[VERSION], move |_, args| {
+            match args[0].downcast::<Version>() {
+                Some(other) => Ok(test(self.compare(other))),
+                None => string(""),
+            }
+        }))
+    }
+}
