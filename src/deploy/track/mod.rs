@@ -123,17 +123,7 @@ impl Tracker {
                     .get(&id.name)
                     .filter(|object| object["metadata"]["uid"] == uid);
                 let Some(object) = found else { break };
-                let finalizers: Vec<&str> = object["metadata"]["finalizers"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(Value::as_str)
-                    .collect();
-                let detail = match finalizers[..] {
-                    [] => "is being deleted".to_owned(),
-                    _ => format!("is being deleted, waits for finalizers {}", finalizers.join(", ")),
-                };
-                self.say_waiting(id, "deleting", &detail);
+                self.say_waiting(id, "deleting", &deleting(&object));
             }
             if changes.changed().await.is_err() {
                 break;
@@ -168,6 +158,19 @@ impl Tracker {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id.to_string());
+    }
+}
+
+/// What the deletion of an object waits for.
+fn deleting(object: &Value) -> String {
+    let finalizers = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+    let (own, others): (Vec<&str>, Vec<&str>) = finalizers
+        .filter_map(Value::as_str)
+        .partition(|name| *name == "foregroundDeletion");
+    match (&own[..], &others[..]) {
+        ([], []) => String::new(),
+        (_, []) => "waiting for what belongs to it".to_owned(),
+        _ => format!("waiting for whoever has set the finalizer {}", others.join(", ")),
     }
 }
 
