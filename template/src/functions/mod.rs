@@ -17,11 +17,14 @@ mod lists;
 mod logic;
 mod merge;
 mod numbers;
+mod paths;
 mod random;
 mod regex;
 pub mod semver;
 mod sha1;
 mod strings;
+mod urls;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -77,10 +80,13 @@ pub fn sprig(environment: &Rc<dyn Environment>) -> Functions {
     lists::register(&mut functions);
     logic::register(&mut functions);
     numbers::register(&mut functions);
+    paths::register(&mut functions);
     random::register(&mut functions, environment);
     regex::register(&mut functions);
     semver::register(&mut functions);
     strings::register(&mut functions);
+    urls::register(&mut functions);
+    words::register(&mut functions);
     functions
 }
 

@@ -219,7 +219,7 @@ impl<'a> Scanner<'a> {
             end: mark,
         };
         match number {
-            Some(number) => self.queue.insert(number - self.tokens_taken, token),
+            Some(number) => self.insert(number, token),
             None => self.push(token),
         }
         Ok(())
@@ -356,7 +356,7 @@ impl<'a> Scanner<'a> {
                 start: key.mark,
                 end: key.mark,
             };
-            self.queue.insert(key.token_number - self.tokens_taken, token);
+            self.insert(key.token_number, token);
             self.roll_indent(
                 key.mark.column,
                 Some(key.token_number),
@@ -413,6 +413,14 @@ impl<'a> Scanner<'a> {
 
     fn push(&mut self, token: Token) {
         self.queue.push_back(token);
+    }
+
+    /// Puts a token before the one that was counted as `number`. Go: behind all if that one is taken already.
+    fn insert(&mut self, number: usize, token: Token) {
+        match number.checked_sub(self.tokens_taken) {
+            Some(place) if place <= self.queue.len() => self.queue.insert(place, token),
+            _ => self.push(token),
+        }
     }
 
     fn push_indicator(&mut self, kind: TokenKind, length: usize) {

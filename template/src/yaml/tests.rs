@@ -174,6 +174,8 @@ fn mistakes_have_gos_texts() {
             "! yaml: block sequence entries are not allowed in this context",
         ),
         ("%YAML 1.2\n---\na\n", "! yaml: found incompatible YAML document"),
+        ("{}: x", "{}"),
+        ("- {}: x\n", "! yaml: did not find expected '-' indicator"),
         ("a: b\n---\nc: [", r#"{"a":"b"}"#),
     ] {
         check_read(text, want);

@@ -245,10 +245,11 @@ impl<'a> Translator<'a> {
             }
             'x' => match after.strip_prefix('{') {
                 Some(body) => match body.split_once('}') {
-                    Some((digits, rest)) if !digits.is_empty() => (
-                        u32::from_str_radix(digits, 16).ok().and_then(char::from_u32),
-                        rest,
-                    ),
+                    Some((digits, rest)) if !digits.is_empty() => {
+                        let character = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
+                        // Go's message about a number too large stops before the brace.
+                        (character, if character.is_some() { rest } else { &body[digits.len()..] })
+                    }
                     _ => (None, after),
                 },
                 None => match after.get(..2) {

@@ -1,0 +1,338 @@
+//! `urlParse` and `urlJoin`: URLs as Go's `net/url` takes them apart and writes them.
+
+use crate::format::quote_str;
+use crate::value::{CallError, Functions, Map, Value};
+
+use super::args::{MAP, STRING, fail, map, string, text};
+
+pub(super) fn register(functions: &mut Functions) {
+    functions.add("urlParse", &[STRING], |_, args| {
+        let raw = String::from_utf8_lossy(text(args, 0)).into_owned();
+        match Url::parse(&raw) {
+            Ok(url) => Ok(url.into_map()),
+            Err(problem) => {
+                let quoted = quote_str(raw.as_bytes());
+                fail(format!("unable to parse url: parse {quoted}: {problem}"))
+            }
+        }
+    });
+    functions.add("urlJoin", &[MAP], |_, args| {
+        string(Url::from_map(&map(args, 0))?.to_text())
+    });
+}
+
+/// The parts of a URL, unescaped except query and opaque.
+#[derive(Default)]
+struct Url {
+    scheme: String,
+    opaque: String,
+    user: Option<User>,
+    host: Vec<u8>,
+    path: Vec<u8>,
+    /// Whether `//` is left out although there is a scheme.
+    omit_host: bool,
+    force_query: bool,
+    query: String,
+    fragment: Vec<u8>,
+}
+
+struct User {
+    name: Vec<u8>,
+    password: Option<Vec<u8>>,
+}
+
+/// The part of a URL, which decides what is escaped.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Path,
+    Host,
+    User,
+    Fragment,
+}
+
+impl Url {
+    fn parse(raw: &str) -> Result<Self, String> {
+        let (rest, fragment) = raw.split_once('#').unwrap_or((raw, ""));
+        if rest.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
+            return Err("net/url: invalid control character in URL".to_owned());
+        }
+        let mut url = Self::default();
+        let (scheme, mut rest) = split_scheme(rest)?;
+        url.scheme = scheme.to_ascii_lowercase();
+        if rest.ends_with('?') && rest.matches('?').count() == 1 {
+            url.force_query = true;
+            rest = &rest[..rest.len() - 1];
+        } else if let Some((before, query)) = rest.split_once('?') {
+            rest = before;
+            query.clone_into(&mut url.query);
+        }
+        if !rest.starts_with('/') {
+            if !url.scheme.is_empty() {
+                rest.clone_into(&mut url.opaque);
+                url.fragment = unescape(fragment, Part::Fragment)?;
+                return Ok(url);
+            }
+            if rest
+                .split('/')
+                .next()
+                .is_some_and(|segment| segment.contains(':'))
+            {
+                return Err("first path segment in URL cannot contain colon".to_owned());
+            }
+        }
+        let named = !url.scheme.is_empty();
+        if (named || !rest.starts_with("///")) && rest.starts_with("//") {
+            let authority = &rest[2..];
+            let end = authority.find('/').unwrap_or(authority.len());
+            url.set_authority(&authority[..end])?;
+            rest = &authority[end..];
+        } else if named && rest.starts_with('/') {
+            url.omit_host = true;
+        }
+        url.path = unescape(rest, Part::Path)?;
+        url.fragment = unescape(fragment, Part::Fragment)?;
+        Ok(url)
+    }
+
+    fn set_authority(&mut self, authority: &str) -> Result<(), String> {
+        let (user, host) = match authority.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, authority),
+        };
+        self.host = parse_host(host)?;
+        let Some(user) = user else { return Ok(()) };
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
+        if !user.bytes().all(allowed) {
+            return Err("net/url: invalid userinfo".to_owned());
+        }
+        let (name, password) = match user.split_once(':') {
+            Some((name, password)) => (name, Some(unescape(password, Part::User)?)),
+            None => (user, None),
+        };
+        self.user = Some(User {
+            name: unescape(name, Part::User)?,
+            password,
+        });
+        Ok(())
+    }
+
+    fn into_map(self) -> Value {
+        let hostname = hostname(&self.host).to_vec();
+        let user = self.user.as_ref().map(User::to_text).unwrap_or_default();
+        Value::map([
+            ("scheme", Value::string(self.scheme)),
+            ("host", Value::string(self.host)),
+            ("hostname", Value::string(hostname)),
+            ("path", Value::string(self.path)),
+            ("query", Value::string(self.query)),
+            ("opaque", Value::string(self.opaque)),
+            ("fragment", Value::string(self.fragment)),
+            ("userinfo", Value::string(user)),
+        ])
+    }
+
+    fn from_map(parts: &Map) -> Result<Self, CallError> {
+        let part = |key: &str| match parts.get(key) {
+            None => Ok(Vec::new()),
+            Some(Value::Str(text)) => Ok(text.to_vec()),
+            Some(Value::Nil) => fail(super::args::NIL_POINTER),
+            Some(other) => {
+                let kind = other.kind();
+                fail(format!(
+                    "unable to parse {key} key, must be of type string, but {kind} found"
+                ))
+            }
+        };
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let mut url = Self {
+            scheme: text(part("scheme")?),
+            host: part("host")?,
+            path: part("path")?,
+            query: text(part("query")?),
+            opaque: text(part("opaque")?),
+            fragment: part("fragment")?,
+            ..Self::default()
+        };
+        let user = text(part("userinfo")?);
+        if !user.is_empty() {
+            let raw = format!("proto://{user}@host");
+            match Self::parse(&raw) {
+                Ok(parsed) => url.user = parsed.user,
+                Err(problem) => {
+                    let quoted = quote_str(raw.as_bytes());
+                    return fail(format!(
+                        "unable to parse userinfo in dict: parse {quoted}: {problem}"
+                    ));
+                }
+            }
+        }
+        Ok(url)
+    }
+
+    fn to_text(&self) -> String {
+        let mut out = String::new();
+        if !self.scheme.is_empty() {
+            out.push_str(&self.scheme);
+            out.push(':');
+        }
+        if self.opaque.is_empty() {
+            let has_authority = !self.host.is_empty() || self.user.is_some();
+            if has_authority || !self.scheme.is_empty() && !self.omit_host {
+                if has_authority || !self.path.is_empty() {
+                    out.push_str("//");
+                }
+                if let Some(user) = &self.user {
+                    out.push_str(&user.to_text());
+                    out.push('@');
+                }
+                out.push_str(&escape(&self.host, Part::Host));
+            }
+            let path = if self.path == b"*" {
+                "*".to_owned()
+            } else {
+                escape(&self.path, Part::Path)
+            };
+            if !path.is_empty() && !path.starts_with('/') && !self.host.is_empty() {
+                out.push('/');
+            }
+            if out.is_empty()
+                && path
+                    .split('/')
+                    .next()
+                    .is_some_and(|segment| segment.contains(':'))
+            {
+                out.push_str("./");
+            }
+            out.push_str(&path);
+        } else {
+            out.push_str(&self.opaque);
+        }
+        if self.force_query || !self.query.is_empty() {
+            out.push('?');
+            out.push_str(&self.query);
+        }
+        if !self.fragment.is_empty() {
+            out.push('#');
+            out.push_str(&escape(&self.fragment, Part::Fragment));
+        }
+        out
+    }
+}
+
+impl User {
+    fn to_text(&self) -> String {
+        let name = escape(&self.name, Part::User);
+        match &self.password {
+            Some(password) => format!("{name}:{}", escape(password, Part::User)),
+            None => name,
+        }
+    }
+}
+
+fn split_scheme(text: &str) -> Result<(&str, &str), String> {
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => {}
+            b'0'..=b'9' | b'+' | b'-' | b'.' if at > 0 => {}
+            b':' if at == 0 => return Err("missing protocol scheme".to_owned()),
+            b':' => return Ok((&text[..at], &text[at + 1..])),
+            _ => break,
+        }
+    }
+    Ok(("", text))
+}
+
+fn parse_host(host: &str) -> Result<Vec<u8>, String> {
+    let invalid_port = |port: &str| format!("invalid port {} after host", quote_str(port.as_bytes()));
+    let is_port = |port: &str| {
+        port.is_empty()
+            || port
+                .strip_prefix(':')
+                .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    if host.starts_with('[') {
+        let Some(end) = host.rfind(']') else {
+            return Err("missing ']' in host".to_owned());
+        };
+        if !is_port(&host[end + 1..]) {
+            return Err(invalid_port(&host[end + 1..]));
+        }
+        if let Some(zone) = host[..end].find("%25") {
+            let mut out = unescape(&host[..zone], Part::Host)?;
+            out.extend(unescape(&host[zone..end], Part::Path)?);
+            out.extend(unescape(&host[end..], Part::Host)?);
+            return Ok(out);
+        }
+    } else if let Some(colon) = host.rfind(':')
+        && !is_port(&host[colon..])
+    {
+        return Err(invalid_port(&host[colon..]));
+    }
+    unescape(host, Part::Host)
+}
+
+fn hostname(host: &[u8]) -> &[u8] {
+    let colon = host.iter().position(|byte| *byte == b':');
+    if let Some(inner) = host.strip_prefix(b"[")
+        && let Some(end) = inner.iter().position(|byte| *byte == b']')
+    {
+        return &inner[..end];
+    }
+    &host[..colon.unwrap_or(host.len())]
+}
+
+fn unescape(text: &str, part: Part) -> Result<Vec<u8>, String> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if byte != b'%' {
+            if part == Part::Host && byte.is_ascii() && must_escape(byte, part) {
+                let quoted = quote_str(&[byte]);
+                return Err(format!("invalid character {quoted} in host name"));
+            }
+            out.push(byte);
+            at += 1;
+            continue;
+        }
+        let shown = &bytes[at..bytes.len().min(at + 3)];
+        let digit = |ahead: usize| {
+            bytes
+                .get(at + ahead)
+                .and_then(|byte| char::from(*byte).to_digit(16))
+        };
+        let (Some(high), Some(low)) = (digit(1), digit(2)) else {
+            return Err(format!("invalid URL escape {}", quote_str(shown)));
+        };
+        if part == Part::Host && high < 8 && shown != b"%25" {
+            return Err(format!("invalid URL escape {}", quote_str(shown)));
+        }
+        out.push(u8::try_from(high << 4 | low).unwrap_or_default());
+        at += 3;
+    }
+    Ok(out)
+}
+
+fn escape(bytes: &[u8], part: Part) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for byte in bytes {
+        if must_escape(*byte, part) {
+            out.push_str(&format!("%{byte:02X}"));
+        } else {
+            out.push(char::from(*byte));
+        }
+    }
+    out
+}
+
+fn must_escape(byte: u8, part: Part) -> bool {
+    if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+        return false;
+    }
+    match part {
+        Part::Host => !b"!$&'()*+,;=:[]<>\"".contains(&byte),
+        Part::Path => !b"$&+,/:;=@".contains(&byte),
+        Part::User => !b"$&+,;=".contains(&byte),
+        Part::Fragment => !b"$&+,/:;=?@!()*".contains(&byte),
+    }
+}
