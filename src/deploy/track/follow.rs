@@ -313,7 +313,7 @@ impl<'a> Follower<'a> {
 
     fn show(&self, view: &View) {
         let mut detail = match &view.status {
-            Status::Ready(detail) => detail.clone(),
+            Status::Ready(_) => return,
             Status::Progressing(detail) | Status::Failed(detail) => {
                 let mut detail = detail.clone();
                 let pods = view
@@ -440,7 +440,7 @@ impl<'a> Follower<'a> {
     /// Whether a ready object has stayed up for long enough. Readiness probes vouch for their containers; without
     /// them "ready" only means that the process was begun.
     fn settled(&mut self, view: &View, object: &Value, wake: &mut Option<Instant>) -> bool {
-        if !self.subject.changed || !needs_settling(&self.subject.kind.kind, object) || view.pods.is_empty() {
+        if !self.subject.changed || !needs_settling(&self.subject.kind.kind, object) || view.wanted == 0 {
             return true;
         }
         let ends: u64 = view.pods.iter().map(|pod| pod.report.ends()).sum();
@@ -453,6 +453,9 @@ impl<'a> Follower<'a> {
         let due = since + self.tracker.times.settle;
         if due > now {
             *wake = Some(due);
+            let seconds = self.tracker.times.settle.as_secs();
+            let detail = format!("up; without a readiness probe it has to stay so for {seconds} s");
+            self.tracker.say_waiting(&self.subject.id, "waiting", &detail);
         }
         due <= now
     }

@@ -90,9 +90,7 @@ impl Tracker {
 
     /// Waits until an object is ready; gives what is to be said about it.
     pub(crate) async fn until_ready(&self, subject: &Subject) -> Result<String, Failure> {
-        if let status::Status::Ready(detail) = status::compute(&subject.object)
-            && !(subject.changed && is_workload(&subject.kind))
-        {
+        if let Some(detail) = ready_at_once(subject) {
             return Ok(detail);
         }
         let result = follow::follow(self, subject).await;
@@ -130,10 +128,11 @@ impl Tracker {
                     .filter_map(Value::as_str)
                     .collect();
                 let detail = match finalizers[..] {
-                    [] => "is being deleted".to_owned(),
-                    _ => format!("is being deleted, waits for finalizers {}", finalizers.join(", ")),
+                    [] => String::new(),
+                    ["foregroundDeletion"] => "waits for what belongs to it".to_owned(),
+                    _ => format!("waits for finalizers {}", finalizers.join(", ")),
                 };
-                self.say_waiting(id, "deleting", &detail);
+                self.say_waiting(id, "being deleted", &detail);
             }
             if changes.changed().await.is_err() {
                 break;
@@ -171,7 +170,15 @@ impl Tracker {
     }
 }
 
-/// Kinds that have pods, or are one.
+/// What is to be said about an object that needs no watch at all.
+fn ready_at_once(subject: &Subject) -> Option<String> {
+    match status::compute(&subject.object) {
+        status::Status::Ready(detail) if !(subject.changed && is_workload(&subject.kind)) => Some(detail),
+        _ => None,
+    }
+}
+
+/// Kinds that have pods, or are one, and claims of volumes.
 fn is_workload(kind: &ApiKind) -> bool {
     matches!(
         (kind.api_version.as_str(), kind.kind.as_str()),
