@@ -15,7 +15,8 @@ use harness::{Project, Run, root, variable};
 use libtest_mimic::{Arguments, Completion, Trial};
 use serde_json::Value;
 
-const REPORT: &str = ".werf-build-report.json";
+/// Where git does not see it.
+const REPORT: &str = ".git/build-report.json";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -39,10 +40,12 @@ fn example(stem: &str) -> Project {
     Project::copy_of(stem, &root().join("examples/guestbook"))
 }
 
-const CONVERGE: [&str; 4] = ["converge", "--save-build-report", "--timeout", "3m"];
+const BUILD_REPORT: [&str; 3] = ["--save-build-report", "--build-report-path", REPORT];
+const TIMEOUT: [&str; 2] = ["--timeout", "3m"];
 
 fn converge(project: &Project) -> Run {
-    let run = project.kiel_in_repo(&CONVERGE).expect_code(0);
+    let arguments = [&["converge"][..], &BUILD_REPORT, &TIMEOUT].concat();
+    let run = project.kiel_in_repo(&arguments).expect_code(0);
     eprintln!("{}", run.stderr);
     run
 }

@@ -68,12 +68,13 @@ fn write_summary(f: &mut fmt::Formatter<'_>, plan: &DeployPlan) -> fmt::Result {
             .filter(|operation| wanted.contains(&operation.action))
             .count()
     };
+    let hooks = count(&[Action::Hook]);
     let parts: Vec<String> = [
         (count(&[Action::Create, Action::CreateNamespace]), "to create"),
         (count(&[Action::Update]), "to update"),
         (count(&[Action::Recreate]), "to recreate"),
         (count(&[Action::Delete]), "to delete"),
-        (count(&[Action::Hook]), "hooks to run"),
+        (hooks, if hooks == 1 { "hook to run" } else { "hooks to run" }),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)

@@ -154,13 +154,7 @@ impl<'a> Follower<'a> {
             return Some(Err(failure));
         }
         if let Status::Ready(detail) = &view.status {
-            if self.settled(&view, &object, wake) {
-                return Some(Ok(detail.clone()));
-            }
-            let seconds = self.tracker.times.settle.as_secs_f64();
-            let why = format!("{detail}; without a readiness probe it must stay up for {seconds} s");
-            self.tracker.say_waiting(&self.subject.id, "waiting", &why);
-            return None;
+            return self.settled(&view, &object, wake).then(|| Ok(detail.clone()));
         }
         self.up_since = None;
         self.check_troubles(&view, wake).await.map(Err)
@@ -441,7 +435,7 @@ impl<'a> Follower<'a> {
     /// Whether a ready object has stayed up for long enough. Readiness probes vouch for their containers; without
     /// them "ready" only means that the process was begun.
     fn settled(&mut self, view: &View, object: &Value, wake: &mut Option<Instant>) -> bool {
-        if !self.subject.changed || !needs_settling(&self.subject.kind.kind, object) || view.pods.is_empty() {
+        if !self.subject.changed || !needs_settling(&self.subject.kind.kind, object) || view.wanted == 0 {
             return true;
         }
         let ends: u64 = view.pods.iter().map(|pod| pod.report.ends()).sum();
@@ -454,6 +448,9 @@ impl<'a> Follower<'a> {
         let due = since + self.tracker.times.settle;
         if due > now {
             *wake = Some(due);
+            let seconds = self.tracker.times.settle.as_secs();
+            let detail = format!("up; without a readiness probe it has to stay so for {seconds} s");
+            self.tracker.say_waiting(&self.subject.id, "waiting", &detail);
         }
         due <= now
     }
