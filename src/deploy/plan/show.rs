@@ -81,8 +81,18 @@ fn write_summary(f: &mut fmt::Formatter<'_>, plan: &DeployPlan) -> fmt::Result {
     .map(|(count, what)| format!("{count} {what}"))
     .collect();
     write!(f, "Release {}: {what}, revision {}: ", plan.target, plan.revision)?;
-    if parts.is_empty() {
-        return writeln!(f, "no object changes ({})", plan.release_changes.join(", "));
+    write!(f, "{}", parts.join(", "))?;
+    let changes = plan
+        .operations
+        .iter()
+        .any(|operation| operation.action.is_change());
+    if changes {
+        return writeln!(f);
     }
-    writeln!(f, "{}", parts.join(", "))
+    let separator = if parts.is_empty() { "" } else { "; " };
+    writeln!(
+        f,
+        "{separator}no object changes, but this does: {}",
+        plan.release_changes.join(", ")
+    )
 }

@@ -13,7 +13,6 @@ use super::status::{self, Status};
 use super::watch::Shelf;
 use super::{Subject, Tracker, companions, is_workload};
 use crate::deploy::error::Failure;
-use crate::event::Event;
 use crate::release::api;
 
 /// Failures of each replica that are forgiven where no annotation says otherwise.
@@ -155,7 +154,13 @@ impl<'a> Follower<'a> {
             return Some(Err(failure));
         }
         if let Status::Ready(detail) = &view.status {
-            return self.settled(&view, &object, wake).then(|| Ok(detail.clone()));
+            if self.settled(&view, &object, wake) {
+                return Some(Ok(detail.clone()));
+            }
+            let seconds = self.tracker.times.settle.as_secs_f64();
+            let why = format!("{detail}; without a readiness probe it must stay up for {seconds} s");
+            self.tracker.say_waiting(&self.subject.id, "waiting", &why);
+            return None;
         }
         self.up_since = None;
         self.check_troubles(&view, wake).await.map(Err)
@@ -311,28 +316,24 @@ impl<'a> Follower<'a> {
         })
     }
 
+    /// Says what is waited for: what the object itself counts, and of its pods what is not the usual way up.
     fn show(&self, view: &View) {
-        let mut detail = match &view.status {
-            Status::Ready(_) => return,
-            Status::Progressing(detail) | Status::Failed(detail) => {
-                let mut detail = detail.clone();
-                let pods = view
-                    .pods
-                    .iter()
-                    .filter(|pod| !pod.report.ready && !pod.report.terminating);
-                let states: BTreeSet<&str> = pods.map(|pod| pod.report.detail.as_str()).collect();
-                for state in states {
-                    detail.push_str(&format!("; {state}"));
-                }
-                detail
-            }
+        let Status::Progressing(detail) = &view.status else {
+            return;
         };
-        for (_, trouble) in &view.troubles {
-            if !detail.contains(&trouble.text) {
-                detail.push_str(&format!("; {}", first_line(&trouble.text)));
-            }
+        let mut details = vec![detail.as_str()];
+        details.extend(view.troubles.iter().map(|(_, trouble)| first_line(&trouble.text)));
+        if view.troubles.is_empty() {
+            let pods = view
+                .pods
+                .iter()
+                .filter(|pod| !pod.report.ready && !pod.report.terminating && !pod.report.detail.is_empty());
+            details.extend(pods.map(|pod| pod.report.detail.as_str()));
         }
-        self.tracker.say_waiting(&self.subject.id, "waiting", &detail);
+        let mut told = BTreeSet::new();
+        details.retain(|detail| told.insert(*detail));
+        self.tracker
+            .say_waiting(&self.subject.id, "waiting", &details.join("; "));
     }
 
     fn follow_logs(&mut self, view: &View) {
@@ -477,11 +478,6 @@ impl<'a> Follower<'a> {
             // It deletes the pods that it has given up.
             failure.log = self.logs.recent();
         }
-        self.tracker.events.send(Event::Resource {
-            resource: failure.resource.clone(),
-            state: "failed".to_owned(),
-            detail: failure.why.clone(),
-        });
         failure
     }
 }
