@@ -346,7 +346,12 @@ async fn failed_step(bench: Bench) -> Result<()> {
     };
     spec.shell.setup = vec!["echo the last words; exit 7".into()];
     let error = project.try_build().await?.expect_err("setup fails");
-    let BuildError::Solve { image, stage, source } = &error else {
+    let BuildError::Solve {
+        image,
+        stage,
+        failure: source,
+    } = &error
+    else {
         panic!("{error:?}")
     };
     ensure!(

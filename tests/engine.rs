@@ -252,7 +252,7 @@ async fn content(bench: Bench) -> Result<()> {
     let first = layer(&[("app/a", "a1"), ("app/b", "b1")])?;
     let patch = layer(&[("app/.wh.a", ""), ("app/b", "b2")])?;
     let (old, new) = (
-        layout_of(&layout, &[first.clone()]),
+        layout_of(&layout, std::slice::from_ref(&first)),
         layout_of(&layout, &[first.clone(), patch.clone()]),
     );
     let services = SessionServices {
@@ -340,7 +340,7 @@ async fn failed_step(bench: Bench) -> Result<()> {
         "{error:?}"
     );
     ensure!(
-        error.last_lines.len() == 40 && error.last_lines.contains(&"last words".to_owned()),
+        error.last_lines.len() == 41 && error.last_lines.contains(&"last words".to_owned()),
         "{error:?}"
     );
     ensure!(

@@ -103,12 +103,7 @@ impl KubeVersion {
                 return Err(refused());
             }
         }
-        let patch = parts.get(2).copied().unwrap_or("0");
-        let mut version = format!("v{}.{}.{patch}", parts[0], parts[1]);
-        for part in parts.iter().skip(3) {
-            version.push('.');
-            version.push_str(part);
-        }
+        let version = format!("v{numbers}");
         Ok(Self {
             version,
             major: parts[0].to_owned(),

@@ -8,6 +8,8 @@ use kiel_template::Value;
 use kiel_template::functions::{self, Environment, MESSAGE_END, MESSAGE_START};
 use kiel_template::value::{Functions, Type};
 
+use crate::function_names::HELM_FUNCTIONS;
+
 /// Answers `lookup` out of a cluster or a file.
 pub trait Lookup {
     /// The object as JSON, or the list of all objects where `name` is empty; an empty table where there
@@ -74,6 +76,13 @@ pub(crate) fn all(
         Value::Str(text) => call.tpl(text, &args[1]).map(Value::Str),
         _ => Ok(Value::Nil),
     });
+    for name in HELM_FUNCTIONS {
+        if all.get(name).is_none() {
+            all.add_variadic(name, &[], Type::Any, move |_, _| {
+                Err("the function is not supported yet".into())
+            });
+        }
+    }
     all
 }
 

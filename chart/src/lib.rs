@@ -11,6 +11,7 @@ mod coalesce;
 mod context;
 mod decode;
 mod files_object;
+mod function_names;
 mod functions;
 mod glob;
 mod hook;

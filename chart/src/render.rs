@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kiel_template::functions::Environment;
 use kiel_template::value::{Functions, Map};
-use kiel_template::{MissingKey, Options, TemplateSet, Value};
+use kiel_template::{MissingKey, Options, TemplateSet, Value, without_no_value};
 
 use crate::capabilities::Capabilities;
 use crate::coalesce::{CoalesceError, Coalescer, Nulls};
@@ -291,7 +291,7 @@ fn render_files(
                 text: functions::execute_error_text(name, &source.to_string()),
                 source,
             })?;
-        rendered.insert(name.to_owned(), without_no_value(output));
+        rendered.insert(name.to_owned(), without_no_value(&output).into_owned());
     }
     Ok(rendered)
 }
@@ -308,22 +308,6 @@ fn options(input: &RenderInput<'_>) -> Options {
         stack_budget: input.stack_size.saturating_sub(STACK_MARGIN),
         ..Options::default()
     }
-}
-
-/// Go writes this for keys that a map of anything lacks; Helm takes it out of the output again.
-fn without_no_value(output: Vec<u8>) -> Vec<u8> {
-    const NO_VALUE: &[u8] = b"<no value>";
-    let mut rest = output.as_slice();
-    let mut cleaned = Vec::new();
-    while let Some(at) = rest.windows(NO_VALUE.len()).position(|window| window == NO_VALUE) {
-        cleaned.extend_from_slice(&rest[..at]);
-        rest = &rest[at + NO_VALUE.len()..];
-    }
-    if cleaned.is_empty() && rest.len() == output.len() {
-        return output;
-    }
-    cleaned.extend_from_slice(rest);
-    cleaned
 }
 
 /// Takes all `NOTES.txt` out of the files and gives the main chart's text.

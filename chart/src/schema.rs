@@ -31,8 +31,15 @@ pub(crate) fn judge(schema: &[u8], values: &Value) -> Verdict {
         Ok(schema) => schema,
         Err(error) => return Verdict::Refused(format!("{error}\n")),
     };
-    let validator = Validator { draft: Draft::of(&schema), root: &schema, unusable: RefCell::new(None) };
-    let scope = Scope { path: Vec::new(), depth: 0 };
+    let validator = Validator {
+        draft: Draft::of(&schema),
+        root: &schema,
+        unusable: RefCell::new(None),
+    };
+    let scope = Scope {
+        path: Vec::new(),
+        depth: 0,
+    };
     let outcome = validator.validate(&schema, values, &scope);
     if let Some(reason) = validator.unusable.take() {
         return Verdict::Unusable(reason);
@@ -56,10 +63,15 @@ enum Draft {
 impl Draft {
     fn of(schema: &Value) -> Self {
         let name = schema.get("$schema").and_then(Value::as_str).unwrap_or_default();
-        [("draft-04", Self::V4), ("draft-06", Self::V6), ("draft-07", Self::V7), ("2019-09", Self::V2019)]
-            .into_iter()
-            .find(|(part, _)| name.contains(part))
-            .map_or(Self::V2020, |(_, draft)| draft)
+        [
+            ("draft-04", Self::V4),
+            ("draft-06", Self::V6),
+            ("draft-07", Self::V7),
+            ("2019-09", Self::V2019),
+        ]
+        .into_iter()
+        .find(|(part, _)| name.contains(part))
+        .map_or(Self::V2020, |(_, draft)| draft)
     }
 }
 
@@ -81,7 +93,10 @@ struct Scope {
 
 impl Scope {
     fn same(&self) -> Self {
-        Self { path: self.path.clone(), depth: self.depth + 1 }
+        Self {
+            path: self.path.clone(),
+            depth: self.depth + 1,
+        }
     }
 
     fn below(&self, name: &str) -> Self {
@@ -138,7 +153,13 @@ impl Validator<'_> {
             Value::Array(items) => self.check_array(schema, items, scope, &mut failures),
             Value::String(text) => self.check_text(schema, text, scope, &mut failures),
             Value::Number(number) => {
-                check_number(schema, number.as_f64().unwrap_or_default(), self.draft, scope, &mut failures);
+                check_number(
+                    schema,
+                    number.as_f64().unwrap_or_default(),
+                    self.draft,
+                    scope,
+                    &mut failures,
+                );
             }
             Value::Null | Value::Bool(_) => {}
         }
@@ -155,12 +176,15 @@ impl Validator<'_> {
     }
 
     fn check_type(&self, schema: &Map<String, Value>, value: &Value, scope: &Scope) -> Judgement {
-        const TYPES: [&str; 7] = ["null", "boolean", "number", "integer", "string", "array", "object"];
+        const TYPES: [&str; 7] = [
+            "null", "boolean", "number", "integer", "string", "array", "object",
+        ];
         let wanted: Vec<&str> = match schema.get("type") {
             Some(Value::String(name)) => vec![name],
-            Some(Value::Array(names)) => {
-                TYPES.into_iter().filter(|known| names.iter().any(|name| name == known)).collect()
-            }
+            Some(Value::Array(names)) => TYPES
+                .into_iter()
+                .filter(|known| names.iter().any(|name| name == known))
+                .collect(),
             _ => return Ok(()),
         };
         let found = type_name(value);
@@ -176,13 +200,16 @@ impl Validator<'_> {
             self.give_up(format!("it refers to `{reference}`, which is not part of it"));
             return Ok(());
         };
-        self.validate(target, value, &scope.same()).map_err(|failure| failure.behind_reference())
+        self.validate(target, value, &scope.same())
+            .map_err(Failure::behind_reference)
     }
 
     fn resolve(&self, reference: &str) -> Option<&Value> {
         let own = self.root.get("$id").and_then(Value::as_str).unwrap_or("#");
         let fragment = match reference.split_once('#') {
-            Some((document, fragment)) if document.is_empty() || own.trim_end_matches('#') == document => fragment,
+            Some((document, fragment)) if document.is_empty() || own.trim_end_matches('#') == document => {
+                fragment
+            }
             None if own.trim_end_matches('#') == reference => "",
             _ => return None,
         };
@@ -190,7 +217,9 @@ impl Validator<'_> {
             return Some(self.root);
         }
         if fragment.starts_with('/') {
-            return self.root.pointer(&fragment.replace("%25", "%").replace("%20", " "));
+            return self
+                .root
+                .pointer(&fragment.replace("%25", "%").replace("%20", " "));
         }
         find_anchor(self.root, fragment)
     }
@@ -221,18 +250,31 @@ impl Validator<'_> {
         {
             for name in sorted_keys(object) {
                 let text = format!("invalid propertyName {}", quoted(name));
-                if let Err(failure) = self.validate(names, &Value::String(name.clone()), &Scope { path: Vec::new(), depth: scope.depth + 1 }) {
+                if let Err(failure) = self.validate(
+                    names,
+                    &Value::String(name.clone()),
+                    &Scope {
+                        path: Vec::new(),
+                        depth: scope.depth + 1,
+                    },
+                ) {
                     failures.push(scope.failure(text).because(failure));
                 }
             }
         }
         for keyword in ["dependencies", "dependentSchemas", "dependentRequired"] {
-            let Some(Value::Object(dependents)) = schema.get(keyword) else { continue };
+            let Some(Value::Object(dependents)) = schema.get(keyword) else {
+                continue;
+            };
             for (name, dependent) in dependents.iter().filter(|(name, _)| object.contains_key(*name)) {
                 if dependent.is_array() {
                     let missing = self::missing(object, Some(dependent));
                     if !missing.is_empty() {
-                        let text = format!("properties {} required, if {} exists", joined(&missing), quoted(name));
+                        let text = format!(
+                            "properties {} required, if {} exists",
+                            joined(&missing),
+                            quoted(name)
+                        );
                         failures.push(scope.failure(text));
                     }
                 } else {
@@ -262,7 +304,10 @@ impl Validator<'_> {
         for name in sorted_keys(object) {
             let Some(value) = object.get(name) else { continue };
             let own = properties.and_then(|properties| properties.get(name));
-            let matching = patterns.iter().filter(|(pattern, _)| pattern.is_match(name)).map(|(_, schema)| *schema);
+            let matching = patterns
+                .iter()
+                .filter(|(pattern, _)| pattern.is_match(name))
+                .map(|(_, schema)| *schema);
             let schemas: Vec<&Value> = own.into_iter().chain(matching).collect();
             for schema in &schemas {
                 failures.extend(self.validate(schema, value, &scope.below(name)).err());
@@ -276,7 +321,10 @@ impl Validator<'_> {
             }
         }
         if !unexpected.is_empty() {
-            failures.push(scope.failure(format!("additional properties {} not allowed", joined(&unexpected))));
+            failures.push(scope.failure(format!(
+                "additional properties {} not allowed",
+                joined(&unexpected)
+            )));
         }
     }
 
@@ -313,7 +361,8 @@ impl Validator<'_> {
             match (first.get(index), rest) {
                 (Some(schema), _) => failures.extend(self.validate(schema, item, &below).err()),
                 (None, Some(Value::Bool(false))) if self.draft < Draft::V2020 => {
-                    failures.push(scope.failure(format!("last {} additionalItem(s) not allowed", count - index)));
+                    failures
+                        .push(scope.failure(format!("last {} additionalItem(s) not allowed", count - index)));
                     break;
                 }
                 (None, Some(schema)) => failures.extend(self.validate(schema, item, &below).err()),
@@ -330,7 +379,9 @@ impl Validator<'_> {
         scope: &Scope,
         failures: &mut Vec<Failure>,
     ) {
-        let Some(contains) = schema.get("contains").filter(|_| self.draft >= Draft::V6) else { return };
+        let Some(contains) = schema.get("contains").filter(|_| self.draft >= Draft::V6) else {
+            return;
+        };
         let mut causes = Vec::new();
         let mut matched = 0;
         for (index, item) in items.iter().enumerate() {
@@ -350,7 +401,13 @@ impl Validator<'_> {
         failures.push(causes.into_iter().fold(scope.failure(text), Failure::because));
     }
 
-    fn check_text(&self, schema: &Map<String, Value>, text: &str, scope: &Scope, failures: &mut Vec<Failure>) {
+    fn check_text(
+        &self,
+        schema: &Map<String, Value>,
+        text: &str,
+        scope: &Scope,
+        failures: &mut Vec<Failure>,
+    ) {
         let length = text.chars().count();
         if let Some(want) = number_of(schema, "minLength").filter(|want| length < *want) {
             failures.push(scope.failure(counted("minLength", length, want)));
@@ -386,27 +443,47 @@ impl Validator<'_> {
         if schema.get("not").is_some_and(|not| judge(not).is_ok()) {
             failures.push(scope.failure("'not' failed"));
         }
-        let all = |name: &str| schema.get(name).and_then(Value::as_array).filter(|list| !list.is_empty());
+        let all = |name: &str| {
+            schema
+                .get(name)
+                .and_then(Value::as_array)
+                .filter(|list| !list.is_empty())
+        };
         if let Some(all) = all("allOf") {
             let causes: Vec<_> = all.iter().filter_map(|schema| judge(schema).err()).collect();
             if !causes.is_empty() {
-                failures.push(causes.into_iter().fold(scope.failure("'allOf' failed"), Failure::because));
+                failures.push(
+                    causes
+                        .into_iter()
+                        .fold(scope.failure("'allOf' failed"), Failure::because),
+                );
             }
         }
         if let Some(any) = all("anyOf") {
             let causes: Vec<_> = any.iter().map_while(|schema| judge(schema).err()).collect();
             if causes.len() == any.len() {
-                failures.push(causes.into_iter().fold(scope.failure("'anyOf' failed"), Failure::because));
+                failures.push(
+                    causes
+                        .into_iter()
+                        .fold(scope.failure("'anyOf' failed"), Failure::because),
+                );
             }
         }
         if let Some(one) = all("oneOf") {
             let outcomes: Vec<_> = one.iter().map(judge).collect();
-            let matched: Vec<_> = (0..outcomes.len()).filter(|index| outcomes[*index].is_ok()).collect();
+            let matched: Vec<_> = (0..outcomes.len())
+                .filter(|index| outcomes[*index].is_ok())
+                .collect();
             if let [first, second, ..] = matched.as_slice() {
                 failures.push(scope.failure(format!("'oneOf' failed, subschemas {first}, {second} matched")));
             } else if matched.is_empty() {
                 let failure = scope.failure("'oneOf' failed, none matched");
-                failures.push(outcomes.into_iter().filter_map(Result::err).fold(failure, Failure::because));
+                failures.push(
+                    outcomes
+                        .into_iter()
+                        .filter_map(Result::err)
+                        .fold(failure, Failure::because),
+                );
             }
         }
         if self.draft >= Draft::V7
@@ -428,7 +505,11 @@ fn check_number(
     let limit = |name: &str| schema.get(name).and_then(Value::as_f64);
     let is_exclusive = |name: &str| draft == Draft::V4 && schema.get(name) == Some(&Value::Bool(true));
     let mut fail = |name: &str, want: f64| {
-        failures.push(scope.failure(format!("{name}: got {}, want {}", localized(number), localized(want))));
+        failures.push(scope.failure(format!(
+            "{name}: got {}, want {}",
+            localized(number),
+            localized(want)
+        )));
     };
     let (minimum, maximum) = (limit("minimum"), limit("maximum"));
     match minimum {
@@ -498,8 +579,15 @@ fn duplicates(items: &[Value]) -> Option<(usize, usize)> {
 }
 
 fn missing(object: &Map<String, Value>, wanted: Option<&Value>) -> Vec<String> {
-    let names = wanted.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    names.filter(|name| !object.contains_key(*name)).map(str::to_owned).collect()
+    let names = wanted
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    names
+        .filter(|name| !object.contains_key(*name))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn sorted_keys(object: &Map<String, Value>) -> Vec<&String> {
@@ -509,19 +597,34 @@ fn sorted_keys(object: &Map<String, Value>) -> Vec<&String> {
 }
 
 fn number_of(schema: &Map<String, Value>, name: &str) -> Option<usize> {
-    schema.get(name).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok())
+    schema
+        .get(name)
+        .and_then(Value::as_u64)
+        .and_then(|number| usize::try_from(number).ok())
 }
 
 fn counted(name: &str, got: usize, want: usize) -> String {
-    format!("{name}: got {}, want {}", localized_count(got), localized_count(want))
+    format!(
+        "{name}: got {}, want {}",
+        localized_count(got),
+        localized_count(want)
+    )
 }
 
 fn find_anchor<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
     match schema {
         Value::Object(object) => {
             let is_named = object.get("$anchor").and_then(Value::as_str) == Some(name)
-                || object.get("$id").and_then(Value::as_str).and_then(|id| id.strip_prefix('#')) == Some(name);
-            if is_named { Some(schema) } else { object.values().find_map(|value| find_anchor(value, name)) }
+                || object
+                    .get("$id")
+                    .and_then(Value::as_str)
+                    .and_then(|id| id.strip_prefix('#'))
+                    == Some(name);
+            if is_named {
+                Some(schema)
+            } else {
+                object.values().find_map(|value| find_anchor(value, name))
+            }
         }
         Value::Array(items) => items.iter().find_map(|item| find_anchor(item, name)),
         _ => None,

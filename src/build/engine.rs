@@ -103,10 +103,10 @@ impl Engine {
             exporter,
             read_files: Vec::new(),
         };
-        let error = |source| BuildError::Solve {
+        let error = |failure| BuildError::Solve {
             image: image.to_owned(),
             stage: stage.map(str::to_owned),
-            source,
+            failure,
         };
         client.solve(session, request, events).await.map_err(error)
     }

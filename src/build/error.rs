@@ -5,6 +5,7 @@ use crate::git::GitError;
 use crate::git::layer::LayerError;
 use crate::registry::RegistryError;
 
+use super::failure;
 use super::image_config::RemovePatternError;
 
 /// Why a build ends without its images.
@@ -63,15 +64,14 @@ pub enum BuildError {
         lines: String,
     },
     /// A step failed.
-    #[error("cannot build image `{image}`{}", at_stage(.stage.as_deref()))]
+    #[error("{}", failure::step_failed(.image, .stage.as_deref(), .failure))]
     Solve {
         /// The image.
         image: String,
         /// The stage, for Stapel images.
         stage: Option<String>,
-        /// The engine's words.
-        #[source]
-        source: Box<SolveError>,
+        /// What the engine tells; its words are part of the message.
+        failure: Box<SolveError>,
     },
     /// An engine exported something else than was solved.
     #[error("cannot use what the engine made of image `{image}`: {reason}")]
@@ -111,7 +111,7 @@ pub enum BuildError {
         reason: String,
     },
     /// Several images failed.
-    #[error("cannot build {} images", .0.len())]
+    #[error("{}", failure::several(.0))]
     Several(Vec<BuildError>),
 }
 
@@ -124,10 +124,4 @@ pub enum EngineError {
     /// It could not be started.
     #[error(transparent)]
     Start(Box<dyn std::error::Error + Send + Sync>),
-}
-
-fn at_stage(stage: Option<&str>) -> String {
-    stage
-        .map(|stage| format!(": stage `{stage}` failed"))
-        .unwrap_or_default()
 }

@@ -316,7 +316,7 @@ fn matcher(patterns: &[String]) -> Result<impl Fn(&str) -> bool, RemovePatternEr
                 expressions.push(Regex::new(expression).map_err(|error| RemovePatternError {
                     pattern: pattern.clone(),
                     reason: error.to_string(),
-                })?)
+                })?);
             }
             None => names.push(pattern.clone()),
         }
@@ -448,15 +448,15 @@ mod tests {
         })
     }
 
-    fn applied(docker: Option<DockerConfig>, spec: Option<ImageSpec>) -> Value {
+    fn applied(docker: Option<&DockerConfig>, spec: Option<&ImageSpec>) -> Value {
         let mut config = base();
         let env = [("DEP".to_owned(), "repo:tag".to_owned())];
         apply(
             &mut config,
             Directives {
                 env: &env,
-                docker: docker.as_ref(),
-                spec: spec.as_ref(),
+                docker,
+                spec,
             },
         )
         .unwrap();
@@ -478,7 +478,7 @@ mod tests {
             ..DockerConfig::default()
         };
         assert_eq!(
-            applied(Some(docker), None),
+            applied(Some(&docker), None),
             json!({"Env": ["PATH=/bin:/opt:1:$NOPE", "A=2", "DEP=repo:tag"], "Entrypoint": ["/app"], "Labels": {"b": "1", "drop.me": "x"}, "User": "app",
                    "Volumes": {"/v": {}}, "ExposedPorts": {"53/udp": {}, "80/tcp": {}}, "WorkingDir": "/srv",
                    "Healthcheck": {"Test": ["CMD-SHELL", "curl localhost"], "Interval": 90_000_000_000_u64, "Retries": 2}})
@@ -496,7 +496,7 @@ mod tests {
             cmd: Some(vec!["run".into()]),
             ..ImageSpec::default()
         };
-        let config = applied(None, Some(spec));
+        let config = applied(None, Some(&spec));
         assert_eq!(config["Env"], json!(["PATH=/bin", "DEP=repo:tag"]));
         assert_eq!(config["Labels"], json!({"a": "2", "b": "1"}));
         assert_eq!(config["Volumes"], json!({}));

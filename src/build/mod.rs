@@ -11,6 +11,7 @@ mod composition;
 mod dockerfile;
 mod engine;
 mod error;
+mod failure;
 mod git_layers;
 mod image_config;
 mod plan;

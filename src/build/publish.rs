@@ -84,7 +84,7 @@ impl Publisher {
         let config = self.push_bytes(MEDIA_OCI_CONFIG, config).await?;
         let config_digest = config.digest;
         let size = config.size + layers.iter().map(|layer| layer.size).sum::<u64>();
-        let layers = layers.into_iter().map(plain).collect();
+        let layers = layers.iter().map(plain).collect();
         let bytes = Manifest::new(config, layers).to_bytes();
         let ours = Digest::of(&bytes);
         let digest = self.tag(tag, bytes).await?;
@@ -151,7 +151,7 @@ pub(crate) struct Published {
 }
 
 /// A layer as it stands in our manifests: OCI types, no annotations (the engine's say how it came to be).
-fn plain(layer: Descriptor) -> Descriptor {
+fn plain(layer: &Descriptor) -> Descriptor {
     let media_type = match layer.media_type.as_str() {
         "application/vnd.docker.image.rootfs.diff.tar.gzip"
         | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => {

@@ -455,12 +455,8 @@ impl ImageBuild<'_> {
     }
 
     /// An image that this one needs.
-    pub(crate) fn built(&self, name: &str) -> Result<&Built, BuildError> {
-        let missing = || BuildError::Task {
-            image: self.name.to_owned(),
-            reason: format!("image `{name}` is not built"),
-        };
-        self.needs.get(name).ok_or_else(missing)
+    pub(crate) fn built(&self, name: &str) -> Option<&Built> {
+        self.needs.get(name)
     }
 
     /// Part of the name of an image that this one needs.

@@ -389,7 +389,13 @@ impl Builder<'_> {
         let (reference, written): (Reference, &str) = match from {
             From::Scratch => return Err(self.bad("`scratch` has no files to import".to_owned())),
             From::External(name) => (name.parse().map_err(of_image(self.ctx.name))?, name),
-            From::Image(name) => (self.ctx.built(name)?.pinned.clone(), name),
+            From::Image(name) => {
+                let built = self
+                    .ctx
+                    .built(name)
+                    .ok_or_else(|| self.bad(format!("image `{name}` is not built")))?;
+                (built.pinned.clone(), name)
+            }
         };
         let no_base = || BuildError::NoBase {
             image: self.ctx.name.to_owned(),

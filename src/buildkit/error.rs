@@ -1,12 +1,15 @@
 //! What can go wrong between us and an engine, and how a failed solve is told.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use bollard_buildkit_proto::google::rpc;
 use bollard_buildkit_proto::pb;
 use prost::Message as _;
 use serde::Deserialize;
 use tonic::{Code, Status};
+
+/// Under which a step's description holds its name.
+const NAME_KEY: &str = "llb.customname";
 
 /// Why an engine cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -94,17 +97,13 @@ impl SolveError {
             || status.code() == Code::Unknown && status.message().contains("transport error");
         (error, details)
     }
-
-    pub(super) fn with_lines(mut self, lines: Option<VecDeque<String>>) -> Self {
-        self.last_lines = lines.unwrap_or_default().into();
-        self
-    }
 }
 
 /// The typed details of a failed call, as far as they are shown.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Details {
     pub(super) vertex: Option<String>,
+    pub(super) step: Option<String>,
     pub(super) source: Option<SourceLines>,
     pub(super) exit_code: Option<i32>,
     pub(super) raw: Option<rpc::Status>,
@@ -113,6 +112,12 @@ pub(super) struct Details {
 #[derive(Deserialize)]
 struct VertexDetail {
     digest: String,
+}
+
+#[derive(Deserialize)]
+struct SolveDetail {
+    #[serde(default)]
+    description: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -164,6 +169,12 @@ impl Details {
                     let vertex: Option<VertexDetail> = serde_json::from_slice(&any.value).ok();
                     details.vertex = vertex.map(|vertex| vertex.digest);
                 }
+                "errdefs.Solve+json" => {
+                    let solve: Option<SolveDetail> = serde_json::from_slice(&any.value).ok();
+                    details.step = solve
+                        .and_then(|mut solve| solve.description.remove(NAME_KEY))
+                        .or(details.step);
+                }
                 "errdefs.Source+json" if details.source.is_none() => {
                     details.source = serde_json::from_slice(&any.value).ok().and_then(source_lines);
                 }
@@ -194,10 +205,13 @@ fn source_lines(detail: SourceDetail) -> Option<SourceLines> {
     cut_lines(&info.filename, &data, ranges)
 }
 
-/// Where a step stands in a user's file, from the source map of the graph that a frontend made.
-pub(super) fn located(definition: &pb::Definition, vertex: &str) -> Option<SourceLines> {
+/// Where a step stands in a user's file, from the source map of the graph that a frontend made. It is found by its
+/// name: the engine's digests of steps are not those of the graph.
+pub(super) fn located(definition: &pb::Definition, step: &str) -> Option<SourceLines> {
     let source = definition.source.as_ref()?;
-    let location = source.locations.get(vertex)?.locations.first()?;
+    let is_step = |found: &pb::OpMetadata| found.description.get(NAME_KEY).is_some_and(|name| name == step);
+    let (digest, _) = definition.metadata.iter().find(|(_, found)| is_step(found))?;
+    let location = source.locations.get(digest)?.locations.first()?;
     let info = source.infos.get(usize::try_from(location.source_index).ok()?)?;
     let line = |position: Option<&pb::Position>| {
         position

@@ -138,7 +138,7 @@ impl Client {
             Err(status) => {
                 let (mut error, details) = SolveError::from_status(&status);
                 if error.source_lines.is_none() && !error.engine_lost {
-                    error.source_lines = locate(&mut bridge, &request, details.vertex.as_deref()).await;
+                    error.source_lines = locate(&mut bridge, &request, details.step.as_deref()).await;
                 }
                 let reported = details.raw.clone().unwrap_or_else(|| rpc::Status {
                     code: status.code() as i32,
@@ -194,7 +194,8 @@ fn with_step(mut error: SolveError, details: &Details, progress: &Progress) -> S
         return error;
     };
     error.step = Some(step);
-    error.with_lines(Some(lines))
+    error.last_lines = lines;
+    error
 }
 
 /// The outer build, which waits for the gateway's result and exports it.
@@ -288,8 +289,8 @@ fn inner_request(build: &Build, evaluate: bool) -> bridge::SolveRequest {
 
 /// Where a failed step stands in a user's file, if the engine has not said it: the frontend makes its graph again,
 /// which runs nothing, and the graph's source map tells.
-async fn locate(bridge: &mut Bridge, request: &SolveRequest, vertex: Option<&str>) -> Option<SourceLines> {
-    let (Build::Frontend { .. }, Some(vertex)) = (&request.build, vertex) else {
+async fn locate(bridge: &mut Bridge, request: &SolveRequest, step: Option<&str>) -> Option<SourceLines> {
+    let (Build::Frontend { .. }, Some(step)) = (&request.build, step) else {
         return None;
     };
     let solved = bridge
@@ -305,5 +306,5 @@ async fn locate(bridge: &mut Bridge, request: &SolveRequest, vertex: Option<&str
     references
         .iter()
         .filter_map(|found| found.def.as_ref())
-        .find_map(|graph| located(graph, vertex))
+        .find_map(|graph| located(graph, step))
 }

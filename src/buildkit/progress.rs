@@ -1,6 +1,6 @@
 //! What an engine tells while it solves, turned into events; the last lines of each step are kept for the error.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use bollard_buildkit_proto::google::protobuf::Timestamp;
@@ -11,7 +11,7 @@ use crate::event::{Event, Events};
 
 /// A longer line is shown in pieces.
 const LINE_LIMIT: usize = 16 << 10;
-/// Lines that an error repeats.
+/// Lines that an error repeats of each output stream; their order among each other is not certain.
 const KEPT_LINES: usize = 40;
 
 #[derive(Default)]
@@ -20,7 +20,7 @@ struct Step {
     error: String,
     is_started: bool,
     is_ended: bool,
-    last_lines: VecDeque<String>,
+    last_lines: BTreeMap<i64, VecDeque<(u64, String)>>,
 }
 
 /// The state of one solve's steps.
@@ -29,6 +29,7 @@ pub struct Progress {
     events: Events,
     steps: HashMap<String, Step>,
     open_lines: HashMap<(String, i64), Vec<u8>>,
+    line_count: u64,
 }
 
 impl Progress {
@@ -40,6 +41,7 @@ impl Progress {
             events,
             steps: HashMap::new(),
             open_lines: HashMap::new(),
+            line_count: 0,
         }
     }
 
@@ -62,13 +64,13 @@ impl Progress {
 
     /// Tells the lines that never got their end.
     pub fn finish(&mut self) {
-        for ((vertex, _), line) in std::mem::take(&mut self.open_lines) {
-            self.line(&vertex, &line);
+        for ((vertex, stream), line) in std::mem::take(&mut self.open_lines) {
+            self.line(&vertex, stream, &line);
         }
     }
 
     /// Name and last lines of a step: of this one, else of the one that failed.
-    pub(super) fn failed(&self, digest: Option<&str>) -> Option<(String, VecDeque<String>)> {
+    pub(super) fn failed(&self, digest: Option<&str>) -> Option<(String, Vec<String>)> {
         let told = digest
             .and_then(|digest| self.steps.get(digest))
             .filter(|step| !step.name.is_empty());
@@ -76,7 +78,14 @@ impl Progress {
             let is_cause = |step: &&Step| !step.error.is_empty() && !step.error.contains("context canceled");
             self.steps.values().find(is_cause)
         });
-        found.map(|step| (step.name.clone(), step.last_lines.clone()))
+        found.map(|step| {
+            let mut lines: Vec<_> = step.last_lines.values().flatten().cloned().collect();
+            lines.sort();
+            (
+                step.name.clone(),
+                lines.into_iter().map(|(_, line)| line).collect(),
+            )
+        })
     }
 
     fn apply_vertex(&mut self, vertex: Vertex) {
@@ -106,7 +115,7 @@ impl Progress {
             for part in piece.chunks(LINE_LIMIT) {
                 open.extend_from_slice(part);
                 if open.len() >= LINE_LIMIT || open.ends_with(b"\n") {
-                    self.line(&log.vertex, &open);
+                    self.line(&log.vertex, log.stream, &open);
                     open.clear();
                 }
             }
@@ -116,16 +125,18 @@ impl Progress {
         }
     }
 
-    fn line(&mut self, vertex: &str, bytes: &[u8]) {
+    fn line(&mut self, vertex: &str, stream: i64, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         // A progress bar redraws its line: what it showed last counts.
         let text = text.trim_end_matches(['\n', '\r']);
         let text = text.rsplit('\r').next().unwrap_or_default().to_owned();
         let step = self.steps.entry(vertex.to_owned()).or_default();
-        if step.last_lines.len() == KEPT_LINES {
-            step.last_lines.pop_front();
+        let kept = step.last_lines.entry(stream).or_default();
+        if kept.len() == KEPT_LINES {
+            kept.pop_front();
         }
-        step.last_lines.push_back(text.clone());
+        self.line_count += 1;
+        kept.push_back((self.line_count, text.clone()));
         self.events.send(Event::Log {
             source: self.image.clone(),
             line: text,
@@ -200,7 +211,7 @@ mod tests {
         });
         let (name, kept) = progress.failed(None).unwrap();
         assert_eq!(
-            (name.as_str(), kept.len(), kept.back().unwrap().as_str()),
+            (name.as_str(), kept.len(), kept.last().unwrap().as_str()),
             ("step", KEPT_LINES, "999")
         );
     }

@@ -54,6 +54,7 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
         release: input.release,
         capabilities: input.capabilities,
         lookup: input.lookup,
+        check_schemas: true,
         environment: Arc::new(Clock),
         extra_functions: None,
         stack_size: 0,

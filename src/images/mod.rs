@@ -135,7 +135,7 @@ pub struct PlannedImage {
 #[serde(rename_all = "camelCase")]
 pub enum PlannedKind {
     /// By a Dockerfile.
-    Dockerfile(DockerfilePlan),
+    Dockerfile(Box<DockerfilePlan>),
     /// By Stapel stages.
     Stapel(Box<StapelImagePlan>),
 }
@@ -173,9 +173,9 @@ pub fn plan_images(
     let mut planned = Vec::with_capacity(order.len());
     for image in order.iter().filter_map(|name| config.image(name)) {
         let kind = match &image.kind {
-            ImageKind::Dockerfile(spec) => {
-                PlannedKind::Dockerfile(dockerfile_image::plan(image, spec, files, platform, &keys)?)
-            }
+            ImageKind::Dockerfile(spec) => PlannedKind::Dockerfile(Box::new(dockerfile_image::plan(
+                image, spec, files, platform, &keys,
+            )?)),
             ImageKind::Stapel(spec) => {
                 PlannedKind::Stapel(Box::new(stapel_image::plan(image, spec, files, platform, &keys)?))
             }

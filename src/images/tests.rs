@@ -150,32 +150,32 @@ fn check(what: &str, changes: bool, change: impl FnOnce(&mut Case)) {
 fn what_must_change_the_key_of_a_dockerfile_image() {
     check("content of a copied file", true, |c| c.file("app/src/a", "c"));
     check("a new file in a copied folder", true, |c| {
-        c.file("app/src/c", "c")
+        c.file("app/src/c", "c");
     });
     check("a renamed file, order kept", true, |c| c.files[3].0 = "app/src/c");
     check("a file made executable", true, |c| c.files[2].0 = "app/src/a!");
     check("the source of a bind mount", true, |c| c.file("app/lock", "2"));
     check("the body of a here-document", true, |c| {
-        c.file("app/Dockerfile", DOCKERFILE.replace("make", "cmake").leak())
+        c.file("app/Dockerfile", DOCKERFILE.replace("make", "cmake").leak());
     });
     check("an argument that is declared", true, |c| {
-        c.dockerfile.args["VERSION"] = "2".into()
+        c.dockerfile.args["VERSION"] = "2".into();
     });
     check("an argument of FROM", true, |c| {
-        drop(c.dockerfile.args.insert("BASE".into(), "b".into()))
+        drop(c.dockerfile.args.insert("BASE".into(), "b".into()));
     });
     check("the target", true, |c| {
-        c.dockerfile.target = Some("unused".into())
+        c.dockerfile.target = Some("unused".into());
     });
     check("the platform", true, |c| c.platform = "linux/arm64");
     check("the cache version", true, |c| {
-        c.image.cache_version = Some("1".into())
+        c.image.cache_version = Some("1".into());
     });
     check("imageSpec", true, |c| {
         c.image.image_spec = Some(ImageSpec {
             clear_cmd: true,
             ..ImageSpec::default()
-        })
+        });
     });
     check("a file that is no longer ignored", true, |c| {
         c.file("app/src/x.log", "x");
@@ -187,28 +187,28 @@ fn what_must_change_the_key_of_a_dockerfile_image() {
 fn what_must_not_change_the_key_of_a_dockerfile_image() {
     check("nothing (another commit, other times)", false, |_| ());
     check("a file outside of the context", false, |c| {
-        c.file("README.md", "x")
+        c.file("README.md", "x");
     });
     check("a file that no instruction takes", false, |c| {
-        c.file("app/other/y", "y")
+        c.file("app/other/y", "y");
     });
     check("an ignored file in a copied folder", false, |c| {
-        c.file("app/src/x.log", "x")
+        c.file("app/src/x.log", "x");
     });
     check("an unused argument", false, |c| {
-        drop(c.dockerfile.args.insert("UNUSED".into(), "b".into()))
+        drop(c.dockerfile.args.insert("UNUSED".into(), "b".into()));
     });
     check("a comment", false, |c| {
         c.file(
             "app/Dockerfile",
             DOCKERFILE.replace("COPY src", "# hello\n\ncopy src").leak(),
-        )
+        );
     });
     check("an unreachable stage", false, |c| {
         c.file(
             "app/Dockerfile",
             DOCKERFILE.replace("COPY other", "COPY more").leak(),
-        )
+        );
     });
     check("the image's name", false, |c| c.name = "other");
     check("where the context lies", false, |c| {

@@ -20,6 +20,7 @@ fn main() -> std::process::ExitCode {
         check("pure_crates_have_no_io_clock_or_environment", purity::check),
         check("files_have_at_most_800_lines", size::check),
         check("code_is_formatted", tools::check_format),
+        check("cli_reference_is_up_to_date", tools::check_reference),
         check("clippy_has_no_warning", tools::check_clippy),
         check("licences_bans_and_sources_are_allowed", tools::check_deny),
         Trial::ignorable_test("no_dependency_has_a_known_hole", || {

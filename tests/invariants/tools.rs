@@ -62,6 +62,14 @@ pub(crate) fn check_advisories() -> Result<Option<String>> {
     }
 }
 
+pub(crate) fn check_reference() -> Result<()> {
+    let page = source::read(Path::new("docs/reference/cli.md"))?;
+    if page != kiel::cli::reference() {
+        bail!("docs/reference/cli.md is out of date; run `cargo run -- docs > docs/reference/cli.md`");
+    }
+    Ok(())
+}
+
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(arguments).current_dir(source::root());

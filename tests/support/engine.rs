@@ -1,5 +1,7 @@
 //! A place for engines under test, clients that can be killed, and an ordinary user.
 
+#![allow(clippy::print_stdout, reason = "a client tells its state on its output")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -194,6 +196,7 @@ pub(crate) struct ClientProcess {
 }
 
 /// Who runs a client.
+#[derive(Clone, Copy)]
 pub(crate) enum Account<'a> {
     /// Whoever runs the test.
     Own,

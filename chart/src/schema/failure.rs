@@ -22,11 +22,21 @@ enum Kind {
 
 impl Failure {
     pub(super) fn new(path: Vec<String>, text: String) -> Self {
-        Self { path, text, kind: Kind::Plain, causes: Vec::new() }
+        Self {
+            path,
+            text,
+            kind: Kind::Plain,
+            causes: Vec::new(),
+        }
     }
 
     pub(super) fn group(path: Vec<String>, causes: Vec<Self>) -> Self {
-        Self { path, text: "validation failed".to_owned(), kind: Kind::Group, causes }
+        Self {
+            path,
+            text: "validation failed".to_owned(),
+            kind: Kind::Group,
+            causes,
+        }
     }
 
     pub(super) fn because(mut self, cause: Self) -> Self {
@@ -37,8 +47,17 @@ impl Failure {
     /// The reason as seen from where the schema refers to the part that failed.
     pub(super) fn behind_reference(self) -> Self {
         let path = self.path.clone();
-        let causes = if self.kind == Kind::Group { self.causes } else { vec![self] };
-        Self { path, text: "validation failed".to_owned(), kind: Kind::Reference, causes }
+        let causes = if self.kind == Kind::Group {
+            self.causes
+        } else {
+            vec![self]
+        };
+        Self {
+            path,
+            text: "validation failed".to_owned(),
+            kind: Kind::Reference,
+            causes,
+        }
     }
 
     /// One line for each reason, reasons behind it indented.
@@ -57,8 +76,11 @@ impl Failure {
     fn write(&self, out: &mut String, indent: usize) {
         let is_shown = self.kind != Kind::Reference || self.causes.len() != 1;
         if is_shown {
-            let path: String =
-                self.path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
+            let path: String = self
+                .path
+                .iter()
+                .map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1")))
+                .collect();
             out.push_str(&"  ".repeat(indent));
             out.push_str(&format!("- at {}: {}\n", quoted(&path), self.text));
         }
@@ -76,7 +98,11 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// All in single quotes.
 pub(super) fn joined(names: &[String]) -> String {
-    names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| quoted(name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A value as it stands in a message.
@@ -97,7 +123,9 @@ pub(super) fn localized_count(count: usize) -> String {
 /// `2.5`, `65,535`, `1×10⁰⁶`: large and small numbers by powers of ten.
 pub(super) fn localized(number: f64) -> String {
     let scientific = format!("{number:e}");
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    let Some((mantissa, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
     let power: i32 = exponent.parse().unwrap_or_default();
     if (-4..6).contains(&power) {
         let plain = format!("{number}");
@@ -116,7 +144,9 @@ pub(super) fn localized(number: f64) -> String {
 }
 
 fn grouped(digits: &str) -> String {
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+    let (sign, digits) = digits
+        .strip_prefix('-')
+        .map_or(("", digits), |digits| ("-", digits));
     let mut out = String::from(sign);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index) % 3 == 0 {

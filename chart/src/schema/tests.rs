@@ -19,15 +19,27 @@ fn types_and_limits() {
         "c": {"enum": ["x", 1, null]},
     }});
     check(&schema, &json!({"a": 5.0, "b": null, "c": 1}), "accepted");
-    check(&schema, &json!({"a": 1.5}), "- at '/a': got number, want integer\n");
-    check(&schema, &json!({"a": 70_000}), "- at '/a': maximum: got 70,000, want 65,535\n");
+    check(
+        &schema,
+        &json!({"a": 1.5}),
+        "- at '/a': got number, want integer\n",
+    );
+    check(
+        &schema,
+        &json!({"a": 70_000}),
+        "- at '/a': maximum: got 70,000, want 65,535\n",
+    );
     check(&schema, &json!({"a": 0}), "- at '/a': minimum: got 0, want 1\n");
     check(
         &schema,
         &json!({"b": "x", "c": "y"}),
         "- at '/b': minLength: got 1, want 2\n- at '/c': value must be one of 'x', 1, <nil>\n",
     );
-    check(&schema, &json!({"b": 5}), "- at '/b': got number, want null or string\n");
+    check(
+        &schema,
+        &json!({"b": 5}),
+        "- at '/b': got number, want null or string\n",
+    );
 }
 
 #[test]
@@ -38,12 +50,17 @@ fn objects_and_lists() {
         &json!({"x": 1, "l": ["a", "a"]}),
         "- at '': missing properties 'p', 'q'\n- at '/l': items at 0 and 1 are equal\n- at '': additional properties 'x' not allowed\n",
     );
-    check(&json!({"patternProperties": {"^a": false}}), &json!({"ab": 1}), "- at '/ab': false schema\n");
+    check(
+        &json!({"patternProperties": {"^a": false}}),
+        &json!({"ab": 1}),
+        "- at '/ab': false schema\n",
+    );
 }
 
 #[test]
 fn references() {
-    let schema = json!({"properties": {"x": {"$ref": "#/definitions/q"}}, "definitions": {"q": {"type": "string"}}});
+    let schema =
+        json!({"properties": {"x": {"$ref": "#/definitions/q"}}, "definitions": {"q": {"type": "string"}}});
     check(&schema, &json!({"x": 1}), "- at '/x': got number, want string\n");
     let remote = json!({"properties": {"x": {"$ref": "https://example.com/s.json"}}});
     check(&remote, &json!({"y": 1}), "accepted");
@@ -52,7 +69,11 @@ fn references() {
         &json!({"x": 1}),
         "unusable: it refers to `https://example.com/s.json`, which is not part of it",
     );
-    check(&json!({"$ref": "#"}), &json!({}), "unusable: it refers to itself without end");
+    check(
+        &json!({"$ref": "#"}),
+        &json!({}),
+        "unusable: it refers to itself without end",
+    );
 }
 
 #[test]
@@ -68,8 +89,16 @@ fn combinations() {
         &json!({"any": 1}),
         "- at '/any': 'anyOf' failed\n  - at '/any': got number, want string\n  - at '/any': minimum: got 1, want 5\n",
     );
-    check(&schema, &json!({"one": 5}), "- at '/one': 'oneOf' failed, subschemas 0, 1 matched\n");
+    check(
+        &schema,
+        &json!({"one": 5}),
+        "- at '/one': 'oneOf' failed, subschemas 0, 1 matched\n",
+    );
     check(&schema, &json!({"not": "x"}), "- at '/not': 'not' failed\n");
-    check(&schema, &json!({"if": "x"}), "- at '/if': minLength: got 1, want 2\n");
+    check(
+        &schema,
+        &json!({"if": "x"}),
+        "- at '/if': minLength: got 1, want 2\n",
+    );
     check(&schema, &json!({"if": 1}), "- at '/if': minimum: got 1, want 5\n");
 }

@@ -326,7 +326,7 @@ impl<'a> Reader<'a> {
     fn copy(&mut self, keyword: &str, rest: &str) {
         let (flags, rest) = flags(rest, self.escape);
         if let Some(from) = flags.iter().find_map(|flag| flag.strip_prefix("--from=")) {
-            return self.need(&from.to_owned());
+            return self.need(from);
         }
         let mut paths = match serde_json::from_str::<Vec<String>>(rest) {
             Ok(paths) => paths,
@@ -336,7 +336,7 @@ impl<'a> Reader<'a> {
         let whole = flags.iter().any(|flag| flag.starts_with("--parents"));
         for path in paths
             .iter()
-            .filter(|path| !is_heredoc(path) && !(keyword == "ADD" && is_remote(path)))
+            .filter(|path| !(is_heredoc(path) || keyword == "ADD" && is_remote(path)))
         {
             let value = if path.contains('$') {
                 self.value(path)
@@ -365,7 +365,7 @@ impl<'a> Reader<'a> {
                 fields
                     .filter(|(name, _)| names.contains(&name.trim().to_lowercase().as_str()))
                     .map(|(_, value)| value.to_owned())
-                    .last()
+                    .next_back()
             };
             if let Some(from) = option(&["from"]) {
                 self.need(&from);
