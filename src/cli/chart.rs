@@ -58,7 +58,9 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
         lookup: input.lookup,
         check_schemas: true,
         environment: Arc::new(Clock),
-        extra_functions: Some(Arc::new(move |functions| add_werf_image(functions, image_names.clone()))),
+        extra_functions: Some(Arc::new(move |functions| {
+            add_werf_image(functions, image_names.clone())
+        })),
         stack_size: 0,
     })?;
     Ok(manifests)
@@ -68,7 +70,9 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
 /// that `.Values.werf.image.app` has.
 fn add_werf_image(functions: &mut Functions, names: Value) {
     functions.add_variadic("werf_image", &[Type::Any], Type::Any, move |_, args| {
-        let first = args[0].as_list().and_then(|list| list.to_vec().into_iter().next());
+        let first = args[0]
+            .as_list()
+            .and_then(|list| list.to_vec().into_iter().next());
         let name = first.unwrap_or_else(|| args[0].clone());
         let Some(name) = name.as_str() else {
             return Err("werf_image takes the name of an image of werf.yaml".into());

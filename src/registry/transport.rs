@@ -660,7 +660,10 @@ impl Host {
 fn wants_tls(answer: &Answer) -> bool {
     answer.status == StatusCode::BAD_REQUEST
         && answer.header("docker-distribution-api-version").is_none()
-        && (answer.body.is_empty() || answer.body.starts_with(b"Client sent an HTTP request to an HTTPS"))
+        && (answer.body.is_empty()
+            || answer
+                .body
+                .starts_with(b"Client sent an HTTP request to an HTTPS"))
 }
 
 fn is_temporary(status: StatusCode) -> bool {

@@ -124,7 +124,7 @@ fn line(event: &Event, verbosity: Verbosity) -> Option<String> {
         } => {
             let color = match state.as_str() {
                 "failed" => AnsiColor::Red,
-                "waiting" | "running" | "being deleted" => AnsiColor::Cyan,
+                "waiting" | "running" | "deleting" => AnsiColor::Cyan,
                 _ => AnsiColor::Green,
             };
             let separator = if state == "failed" { ": " } else { ", " };

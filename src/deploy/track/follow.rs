@@ -289,8 +289,13 @@ impl<'a> Follower<'a> {
             }
             let message = event["message"].as_str().unwrap_or_default();
             let reason = event["reason"].as_str().unwrap_or_default();
-            // Restarts and waits repeat their events; the words are shown once.
-            if self.shown_events.insert(format!("{reason} {message}")) {
+            // Restarts and waits repeat their events; the words are shown once. A probe's begin with its kind, and go
+            // on with what differs from pod to pod.
+            let words = match reason {
+                "Unhealthy" => message.split_once(':').map_or(message, |(kind, _)| kind),
+                _ => message,
+            };
+            if self.shown_events.insert(format!("{reason} {words}")) {
                 let id = &self.subject.id;
                 self.tracker
                     .events

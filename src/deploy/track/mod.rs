@@ -121,18 +121,7 @@ impl Tracker {
                     .get(&id.name)
                     .filter(|object| object["metadata"]["uid"] == uid);
                 let Some(object) = found else { break };
-                let finalizers: Vec<&str> = object["metadata"]["finalizers"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(Value::as_str)
-                    .collect();
-                let detail = match finalizers[..] {
-                    [] => String::new(),
-                    ["foregroundDeletion"] => "waits for what belongs to it".to_owned(),
-                    _ => format!("waits for finalizers {}", finalizers.join(", ")),
-                };
-                self.say_waiting(id, "being deleted", &detail);
+                self.say_waiting(id, "deleting", &deleting(&object));
             }
             if changes.changed().await.is_err() {
                 break;
@@ -175,6 +164,19 @@ fn ready_at_once(subject: &Subject) -> Option<String> {
     match status::compute(&subject.object) {
         status::Status::Ready(detail) if !(subject.changed && is_workload(&subject.kind)) => Some(detail),
         _ => None,
+    }
+}
+
+/// What the deletion of an object waits for.
+fn deleting(object: &Value) -> String {
+    let finalizers = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+    let (own, others): (Vec<&str>, Vec<&str>) = finalizers
+        .filter_map(Value::as_str)
+        .partition(|name| *name == "foregroundDeletion");
+    match (&own[..], &others[..]) {
+        ([], []) => String::new(),
+        (_, []) => "waiting for what belongs to it".to_owned(),
+        _ => format!("waiting for whoever has set the finalizer {}", others.join(", ")),
     }
 }
 
