@@ -4,7 +4,6 @@
 //! document that can't be read, is a warning: a release can always be dismissed.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -59,7 +58,7 @@ pub async fn dismiss(
     }
     let exists = !release::history(cluster.client(), target).await?.is_empty();
     if !exists && !options.with_namespace {
-        events.info(format!("there is no release `{target}`"));
+        events.info(format!("there is no release {target}"));
         return Ok(outcome);
     }
     let times = Times {
@@ -68,38 +67,58 @@ pub async fn dismiss(
     };
     let tracker = Tracker::new(cluster, events, times);
     let operator = Operator::new(cluster, &tracker, events);
-    let limit = async {
-        match options.timeout {
-            Some(timeout) => tokio::time::sleep(timeout).await,
-            None => std::future::pending().await,
+    let mut stopped = std::pin::pin!(stopped(target, options.timeout, cancel, &tracker));
+    if exists {
+        let lock = tokio::select! {
+            lock = lock::acquire(cluster, target, options.pipeline.as_deref(), events) => lock?,
+            error = &mut stopped => return Err(error),
+        };
+        let work = Box::pin(delete_release(
+            cluster, target, options, events, &tracker, &operator,
+        ));
+        let result = tokio::select! {
+            result = work => result,
+            error = &mut stopped => Err(error),
+        };
+        // Also after a failure: nobody shall wait until the lock runs out.
+        lock.release().await;
+        result?;
+        events.info(format!("release {target} is gone"));
+    }
+    if options.with_namespace {
+        tokio::select! {
+            result = Box::pin(delete_namespace(cluster, target, &operator)) => result?,
+            error = &mut stopped => return Err(error),
         }
-    };
-    let work = async {
-        if exists {
-            let lock = lock::acquire(cluster, target, options.pipeline.as_deref(), events).await?;
-            let result = delete_release(cluster, target, options, events, &tracker, &operator).await;
-            lock.release().await;
-            result?;
-        }
-        if options.with_namespace {
-            delete_namespace(cluster, target, &operator).await?;
-        }
-        Ok(())
-    };
-    let work: Pin<Box<dyn Future<Output = Result<(), DeployError>> + Send>> = Box::pin(work);
-    tokio::select! {
-        result = work => result?,
-        () = limit => return Err(DeployError::TimedOut {
-            release: target.clone(),
-            seconds: options.timeout.map_or(0, |timeout| timeout.as_secs()),
-            waiting: tracker.waiting(),
-        }),
-        () = cancel.cancelled() => return Err(DeployError::Cancelled { release: target.clone() }),
     }
     Ok(Outcome {
         operations: operator.outcomes(),
         ..outcome
     })
+}
+
+/// Ends when the user, or the time given, ends the run.
+async fn stopped(
+    target: &ReleaseTarget,
+    timeout: Option<Duration>,
+    cancel: &CancellationToken,
+    tracker: &Tracker,
+) -> DeployError {
+    let limit = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = limit => DeployError::TimedOut {
+            verb: "dismiss",
+            release: target.clone(),
+            seconds: timeout.map_or(0, |timeout| timeout.as_secs()),
+            waiting: tracker.waiting(),
+        },
+        () = cancel.cancelled() => DeployError::Cancelled { release: target.clone() },
+    }
 }
 
 async fn refuse_shared(cluster: &Cluster, target: &ReleaseTarget) -> Result<(), DeployError> {
@@ -154,15 +173,14 @@ async fn delete_release(
     let live = Live::read(cluster, &kinds, ids.clone()).await?;
     let mut graph = Graph::default();
     add_hooks(&mut graph, &hooks, &kinds, HookEvent::PreDelete);
-    let mut by_rank: BTreeMap<usize, Vec<Operation>> = BTreeMap::new();
+    let mut stages: BTreeMap<u8, Vec<Operation>> = BTreeMap::new();
     for id in ids {
-        let rank = kind_rank(&id.kind);
-        by_rank
-            .entry(rank)
+        stages
+            .entry(delete_stage(&id.kind))
             .or_default()
             .extend(delete_operation(&live, &kinds, id, target, events));
     }
-    for operations in by_rank.into_values().rev() {
+    for operations in stages.into_values() {
         for operation in operations {
             graph.add(operation, &[]);
         }
@@ -194,11 +212,29 @@ async fn delete_release(
     Ok(())
 }
 
+/// Custom objects and webhooks go while what serves them is there; then what runs, then what it uses, then
+/// definitions and namespaces. Within a stage all go at once.
+fn delete_stage(kind: &str) -> u8 {
+    let rank = kind_rank(kind);
+    if matches!(kind, "Namespace" | "PriorityClass") {
+        4
+    } else if kind == "CustomResourceDefinition" {
+        3
+    } else if rank < kind_rank("Service") {
+        2
+    } else if rank <= kind_rank("APIService") {
+        1
+    } else {
+        0
+    }
+}
+
 fn fail_on(target: &ReleaseTarget, failures: Vec<Failure>) -> Result<(), DeployError> {
     if failures.is_empty() {
         Ok(())
     } else {
         Err(DeployError::Failed {
+            verb: "dismiss",
             release: target.clone(),
             failures,
         })
@@ -236,9 +272,9 @@ fn delete_operation(
     let (found, kind) = (live.find(&id)?, kinds.find(&id.api_version, &id.kind)?);
     let policy = Policy::read(found, false).ok();
     let why = match (marks::owner(found, target), &policy) {
-        (Owner::Other(name, namespace), _) => {
-            Some(format!("it belongs to release {name} (namespace {namespace})"))
-        }
+        (Owner::Other(name, namespace), _) => Some(format!(
+            "it belongs to release `{name}` in namespace `{namespace}`"
+        )),
         (Owner::Nobody, _) => Some("it has no release marks".to_owned()),
         (Owner::Ours, Some(policy)) if policy.keep || policy.anyone => {
             Some("its annotations say so".to_owned())
@@ -339,5 +375,23 @@ async fn delete_namespace(
     match operator.operate(&operation).await {
         End::Done => Ok(()),
         End::Hopeless(failure) | End::Stop(failure) => fail_on(target, vec![failure]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_need_goes_last() {
+        let kinds = [
+            "Cat",
+            "Deployment",
+            "ConfigMap",
+            "CustomResourceDefinition",
+            "Namespace",
+        ];
+        assert_eq!(kinds.map(delete_stage), [0, 1, 2, 3, 4]);
+        assert_eq!(delete_stage("ValidatingWebhookConfiguration"), 0);
     }
 }

@@ -84,11 +84,14 @@ impl<'a> Operator<'a> {
             Ok(detail) => (done_word(operation.action), detail.clone()),
             Err(failure) => ("failed", failure.why.clone()),
         };
-        self.events.send(Event::Resource {
-            resource: id.to_string(),
-            state: state.to_owned(),
-            detail: detail.clone(),
-        });
+        // What needed no waiting has been told of when it was applied.
+        if operation.action != Action::Track || !detail.is_empty() {
+            self.events.send(Event::Resource {
+                resource: id.to_string(),
+                state: state.to_owned(),
+                detail: detail.clone(),
+            });
+        }
         self.outcomes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -209,9 +212,13 @@ impl<'a> Operator<'a> {
         let object = stored
             .or_else(|| payload.live.clone())
             .unwrap_or_else(|| payload.object.clone());
-        self.tracker
-            .until_ready(&subject(operation, id, payload, object))
-            .await
+        let mut subject = subject(operation, id, payload, object);
+        // A change of labels alone makes no new pods.
+        if let Some(live) = &payload.live {
+            subject.changed &= live["metadata"]["uid"] != subject.object["metadata"]["uid"]
+                || live["metadata"]["generation"] != subject.object["metadata"]["generation"];
+        }
+        self.tracker.until_ready(&subject).await
     }
 
     async fn hook(
