@@ -134,6 +134,7 @@ impl Environment {
                 .action(ArgAction::Set)
                 .num_args(0..=1)
                 .require_equals(true)
+                .value_name("BOOL")
                 .default_value("false")
                 .default_missing_value("true")
                 .hide_default_value(true)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 
 /// The whole page.
 pub fn reference() -> String {
@@ -74,11 +74,9 @@ fn row(text: &mut String, arg: &Arg) {
             .map(|alias| format!("--{alias}")),
     );
     let value = arg.get_value_names().unwrap_or_default().join(" ");
-    let value = if arg.get_num_args().is_some_and(|range| range.min_values() == 0) {
-        String::new()
-    } else {
-        format!(" {value}")
-    };
+    // A switch, before or after it has learned to take `=false`.
+    let is_switch = arg.is_require_equals_set() || matches!(arg.get_action(), ArgAction::SetTrue);
+    let value = if is_switch { String::new() } else { format!(" {value}") };
     let defaults: Vec<_> = arg
         .get_default_values()
         .iter()

@@ -8,6 +8,7 @@ mod image;
 mod load;
 pub mod model;
 mod names;
+mod options;
 mod parse;
 mod reader;
 mod render;
@@ -15,7 +16,8 @@ mod schema;
 mod select;
 pub mod slug;
 
-pub use self::load::{ConfigError, GlobMaker, LoadOptions, Loaded, SharedEnvironment, Variables, load};
+pub use self::load::{ConfigError, Loaded, load};
 pub use self::names::{NameError, namespace_name, release_name};
+pub use self::options::{GlobMaker, LoadOptions, SharedEnvironment, Variables};
 pub use self::parse::documents_of;
 pub use self::select::{SelectError, select};

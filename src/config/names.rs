@@ -4,8 +4,8 @@ use kiel_template::functions;
 use kiel_template::value::CallError;
 use kiel_template::{Options, TemplateSet, Value};
 
-use super::load::SharedEnvironment;
 use super::model::Config;
+use super::options::SharedEnvironment;
 use super::render::shared;
 use super::slug;
 

@@ -9,7 +9,7 @@ use kiel_template::functions::{self, Environment};
 use kiel_template::value::{CallError, Function, Functions, Object, Type};
 use kiel_template::{Error, MissingKey, Options, TemplateSet, Value};
 
-use super::load::{GlobMaker, LoadOptions, SharedEnvironment};
+use super::options::{GlobMaker, LoadOptions, SharedEnvironment};
 
 /// Stack of the thread that renders; untouched pages cost nothing.
 const STACK: usize = 256 << 20;

@@ -154,15 +154,14 @@ async fn delete_release(
     let live = Live::read(cluster, &kinds, ids.clone()).await?;
     let mut graph = Graph::default();
     add_hooks(&mut graph, &hooks, &kinds, HookEvent::PreDelete);
-    let mut by_rank: BTreeMap<usize, Vec<Operation>> = BTreeMap::new();
+    let mut stages: BTreeMap<u8, Vec<Operation>> = BTreeMap::new();
     for id in ids {
-        let rank = kind_rank(&id.kind);
-        by_rank
-            .entry(rank)
+        stages
+            .entry(delete_stage(&id.kind))
             .or_default()
             .extend(delete_operation(&live, &kinds, id, target, events));
     }
-    for operations in by_rank.into_values().rev() {
+    for operations in stages.into_values() {
         for operation in operations {
             graph.add(operation, &[]);
         }
@@ -192,6 +191,23 @@ async fn delete_release(
         release::delete(cluster.client(), target, revision.number).await?;
     }
     Ok(())
+}
+
+/// Custom objects and webhooks go while what serves them is there; then what runs, then what it uses, then
+/// definitions and namespaces. Within a stage all go at once.
+fn delete_stage(kind: &str) -> u8 {
+    let rank = kind_rank(kind);
+    if matches!(kind, "Namespace" | "PriorityClass") {
+        4
+    } else if kind == "CustomResourceDefinition" {
+        3
+    } else if rank < kind_rank("Service") {
+        2
+    } else if rank <= kind_rank("APIService") {
+        1
+    } else {
+        0
+    }
 }
 
 fn fail_on(target: &ReleaseTarget, failures: Vec<Failure>) -> Result<(), DeployError> {
@@ -339,5 +355,23 @@ async fn delete_namespace(
     match operator.operate(&operation).await {
         End::Done => Ok(()),
         End::Hopeless(failure) | End::Stop(failure) => fail_on(target, vec![failure]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_need_goes_last() {
+        let kinds = [
+            "Cat",
+            "Deployment",
+            "ConfigMap",
+            "CustomResourceDefinition",
+            "Namespace",
+        ];
+        assert_eq!(kinds.map(delete_stage), [0, 1, 2, 3, 4]);
+        assert_eq!(delete_stage("ValidatingWebhookConfiguration"), 0);
     }
 }

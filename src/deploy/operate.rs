@@ -209,9 +209,13 @@ impl<'a> Operator<'a> {
         let object = stored
             .or_else(|| payload.live.clone())
             .unwrap_or_else(|| payload.object.clone());
-        self.tracker
-            .until_ready(&subject(operation, id, payload, object))
-            .await
+        let mut subject = subject(operation, id, payload, object);
+        // A change of labels alone makes no new pods.
+        if let Some(live) = &payload.live {
+            subject.changed &= live["metadata"]["uid"] != subject.object["metadata"]["uid"]
+                || live["metadata"]["generation"] != subject.object["metadata"]["generation"];
+        }
+        self.tracker.until_ready(&subject).await
     }
 
     async fn hook(

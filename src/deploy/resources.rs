@@ -3,6 +3,7 @@
 //! Lists are taken apart, namespaces filled in, nulls dropped (they mean "not set" in a chart, but an apply
 //! would read them as values). The text stays as it was: it is the record's.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -45,15 +46,14 @@ impl ResourceId {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 
-    /// The same object, whatever version it is written in.
-    #[must_use]
-    pub fn same_object(&self, other: &Self) -> bool {
-        self.kind == other.kind
-            && self.name == other.name
-            && self.namespace == other.namespace
-            && self.group() == other.group()
+    /// The object, whatever version it is written in.
+    pub(crate) fn key(&self) -> ObjectKey<'_> {
+        (self.group(), &self.kind, self.namespace.as_deref(), &self.name)
     }
 }
+
+/// Group, kind, namespace and name.
+pub(crate) type ObjectKey<'a> = (&'a str, &'a str, Option<&'a str>, &'a str);
 
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -218,7 +218,7 @@ impl Resources {
                 errors.push(ResourceError {
                     origin: source.source.clone(),
                     why,
-                })
+                });
             })
             .ok()
         };
@@ -278,8 +278,9 @@ fn hook_events(object: &Value) -> Option<Vec<HookEvent>> {
 
 fn duplicates(main: &[Resource]) -> Vec<ResourceError> {
     let mut errors = Vec::new();
-    for (n, resource) in main.iter().enumerate() {
-        if let Some(first) = main[..n].iter().find(|other| other.id.same_object(&resource.id)) {
+    let mut seen: HashMap<ObjectKey<'_>, &Resource> = HashMap::new();
+    for resource in main {
+        if let Some(first) = seen.insert(resource.id.key(), resource) {
             errors.push(ResourceError {
                 origin: resource.source.clone(),
                 why: format!(
@@ -354,7 +355,9 @@ fn make_resource(
     }
     stringify_metadata(&mut object);
     encode_string_data(&mut object);
-    let policy = Policy::read(&object, hook).map_err(|why| format!("{id}: {why}"))?;
+    let mut policy = Policy::read(&object, hook).map_err(|why| format!("{id}: {why}"))?;
+    // It holds the release's own records, and may hold others'.
+    policy.anyone |= id.kind == "Namespace" && id.name == target.namespace.as_str();
     Ok(Resource {
         id,
         source: source.source.clone(),

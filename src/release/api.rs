@@ -4,9 +4,14 @@
 //! does not know.
 
 use std::fmt;
+use std::time::Duration;
 
 use http::{Method, Request, header};
 use serde_json::Value;
+
+/// Attempts after a connection has broken.
+const RETRIES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A request that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,9 +150,25 @@ fn with_body(method: Method, path: &str, content_type: Option<&str>, body: Vec<u
         .expect("paths are made of checked or percent-encoded parts")
 }
 
-/// Sends a request and reads the JSON answer.
+/// Sends a request and reads the JSON answer. A connection that breaks is tried again for requests that can be
+/// repeated; what the server itself asks to repeat (429, 503, 504) the client has repeated already.
 pub(crate) async fn send(client: &kube::Client, request: Request<Vec<u8>>) -> Result<Value, ApiError> {
-    let text = client.request_text(request).await?;
+    let mut pause = FIRST_PAUSE;
+    let mut left = if request.method() == Method::POST {
+        0
+    } else {
+        RETRIES
+    };
+    let text = loop {
+        match client.request_text(request.clone()).await {
+            Err(kube::Error::HyperError(_) | kube::Error::Service(_)) if left > 0 => {
+                left -= 1;
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            other => break other?,
+        }
+    };
     serde_json::from_str(&text).map_err(|error| ApiError::local(format!("the answer is not JSON: {error}")))
 }
 

@@ -21,7 +21,6 @@ async fn check(name: &str, documents: &[&str], seconds: u64, parts: &[&str]) {
     for part in parts {
         assert!(message.contains(part), "{part:?} is not in: {message}");
     }
-    println!("{name}: {elapsed:?}: {message}");
     assert!(elapsed < Duration::from_secs(seconds), "{elapsed:?}");
     let history = release::history(bench.cluster.client(), &bench.target)
         .await
@@ -278,10 +277,8 @@ async fn a_killed_run_blocks_nobody() {
 #[tokio::test]
 async fn a_holder_elsewhere_blocks_until_its_lease_runs_out() {
     let mut bench = Bench::new("elsewhere").await;
-    let lease = format!(
-        "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata:\n  name: kiel.release.app\nspec:\n  \
-         holderIdentity: process 7 on far (pipeline 9)\n"
-    );
+    let lease = "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata:\n  name: kiel.release.app\nspec:\n  \
+         holderIdentity: process 7 on far (pipeline 9)\n";
     let file = tempfile::NamedTempFile::new().expect("a temp file");
     fs_err::write(file.path(), lease).expect("written");
     bench.kubectl(&["create", "namespace", bench.namespace()]);

@@ -15,12 +15,15 @@ use serde_json::Value;
 use crate::cache::{Cache, checkout, variable};
 use crate::{cargo, env, say, shell};
 
-/// The example: a folder of `examples/`, and the namespace that its project's name leads to.
+/// The example: a folder of `examples/`.
 const EXAMPLE: &str = "guestbook";
+/// The environment's name, and the namespace that it and the project's name lead to.
+const ENVIRONMENT: &str = "demo";
+const NAMESPACE: &str = "guestbook-demo";
 /// The change between the two commits, in one file of the frontend.
 const CHANGED: (&str, &str, &str) = ("frontend/server.py", "VERSION = \"1.0\"", "VERSION = \"1.1\"");
 /// Where the front end's Service tells what runs.
-const ANSWER: &str = "/api/v1/namespaces/guestbook/services/frontend:http/proxy/status";
+const ANSWER: &str = "/api/v1/namespaces/guestbook-demo/services/frontend:http/proxy/status";
 
 /// Where to show it.
 #[derive(clap::Args)]
@@ -87,7 +90,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None => {
             variables.push(("KUBECONFIG", find("KIEL_TEST_KUBECONFIG")?));
             variables.push(("KIEL_CONTAINER_REGISTRY_MIRROR_1", find("KIEL_TEST_MIRROR")?));
-            format!("{}/demo/{EXAMPLE}", find("KIEL_TEST_REGISTRY")?)
+            // Another one each time: what an earlier demo built would be found and not built again.
+            format!(
+                "{}/demo-{}/{EXAMPLE}",
+                find("KIEL_TEST_REGISTRY")?,
+                std::process::id()
+            )
         }
     };
     let demo = Demo {
@@ -95,11 +103,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         repo,
         variables,
     };
+    demo.make_room(args.repo.is_none())?;
     let result = demo.show();
     if result.is_err() {
         // What is left of a demo that failed would stand in the way of the next.
-        let dismissed = demo.kiel(&["dismiss"], "Remove what the failed demo left");
-        if let Err(error) = dismissed {
+        let removed = demo.delete_namespace();
+        if let Err(error) = removed {
             say::note(&format!("{error:#}"));
         }
     }
@@ -164,14 +173,32 @@ impl Demo {
             "the first commit's images are not back"
         );
 
-        self.kiel(&["dismiss"], "Remove the release")?;
-        let left = self.get("deployments,services,jobs,configmaps")?;
-        ensure!(
-            !left.contains("frontend") && !left.contains("backend"),
-            "dismiss left `{}`",
-            left.trim()
-        );
+        let dismiss = ["dismiss", "--env", ENVIRONMENT, "--with-namespace"];
+        self.run("Remove the release and its namespace", "kiel", &dismiss)?;
+        let arguments = ["get", "namespace", NAMESPACE, "--ignore-not-found", "-o", "name"];
+        let left = shell::run(self.command("kubectl").args(arguments))?;
+        ensure!(left.is_empty(), "dismiss left {}", left.trim());
         Ok(())
+    }
+
+    /// Whatever a killed demo left in the environment's own cluster goes; in a user's cluster nothing does.
+    fn make_room(&self, own: bool) -> Result<()> {
+        let arguments = ["get", "namespace", NAMESPACE, "--ignore-not-found", "-o", "name"];
+        let found = shell::run(self.command("kubectl").args(arguments))?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        ensure!(
+            own,
+            "cannot show the demo: the cluster has a namespace `{NAMESPACE}` already"
+        );
+        say::note("removing what an earlier demo left");
+        self.delete_namespace()
+    }
+
+    fn delete_namespace(&self) -> Result<()> {
+        let arguments = ["delete", "namespace", NAMESPACE, "--ignore-not-found"];
+        shell::run(self.command("kubectl").args(arguments)).map(drop)
     }
 
     /// A Git repository out of the example, as a user would begin.
@@ -210,11 +237,11 @@ impl Demo {
     }
 
     fn converge(&self, why: &str) -> Result<()> {
-        self.kiel(&["converge", "--repo", &self.repo], why)
-    }
-
-    fn kiel(&self, arguments: &[&str], why: &str) -> Result<()> {
-        self.run(why, "kiel", arguments)
+        self.run(
+            why,
+            "kiel",
+            &["converge", "--env", ENVIRONMENT, "--repo", &self.repo],
+        )
     }
 
     /// Shows a command, runs it with its output where the demo's goes, and tells how long it took.
@@ -252,7 +279,7 @@ impl Demo {
     fn state(&self) -> Result<State> {
         let image = |name: &str| {
             let path = "jsonpath={.spec.template.spec.containers[0].image}";
-            let arguments = ["--namespace", EXAMPLE, "get", "deployment", name, "-o", path];
+            let arguments = ["--namespace", NAMESPACE, "get", "deployment", name, "-o", path];
             shell::run(self.command("kubectl").args(arguments))
         };
         let records = self.get("secrets")?;
@@ -270,8 +297,17 @@ impl Demo {
     fn get(&self, kinds: &str) -> Result<String> {
         shell::run(
             self.command("kubectl")
-                .args(["--namespace", EXAMPLE, "get", kinds, "-o", "name"]),
+                .args(["--namespace", NAMESPACE, "get", kinds, "-o", "name"]),
         )
+    }
+
+    /// The example's repository, once it is there.
+    fn place(&self) -> &Path {
+        if self.folder.exists() {
+            &self.folder
+        } else {
+            checkout()
+        }
     }
 
     fn command(&self, program: &str) -> Command {
@@ -286,7 +322,7 @@ impl Demo {
             .find(|file| file.exists())
             .unwrap_or_else(|| Path::new(program).to_path_buf());
         let mut command = Command::new(found);
-        command.current_dir(&self.folder).stdin(Stdio::null());
+        command.current_dir(self.place()).stdin(Stdio::null());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }

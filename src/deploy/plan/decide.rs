@@ -3,7 +3,7 @@
 //! Objects that certainly are as wanted cost no request; all others, and everything that is to be created, are
 //! tried by a dry run, so that what the server refuses is known before anything changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::deploy::cluster::{ApplyMode, Cluster};
 use crate::deploy::fields;
 use crate::deploy::kinds::{ApiKind, Kinds};
 use crate::deploy::marks::{self, Owner};
-use crate::deploy::resources::{Resource, ResourceId};
+use crate::deploy::resources::{ObjectKey, Resource, ResourceId};
 use crate::deploy::track::status::{self, Status};
 use crate::release::{ApiError, ReleaseTarget};
 
@@ -54,7 +54,7 @@ pub(crate) struct Context<'a> {
     /// Names of objects that the run will create and that admission looks up.
     pub(crate) new_names: BTreeSet<String>,
     /// Objects of the last records: ours even where marks are missing.
-    pub(crate) recorded: Vec<ResourceId>,
+    pub(crate) recorded: HashSet<ObjectKey<'a>>,
 }
 
 impl Context<'_> {
@@ -222,7 +222,7 @@ impl Context<'_> {
         }
         match marks::owner(live, self.target) {
             Owner::Ours => Ok(()),
-            Owner::Nobody if self.recorded.iter().any(|id| id.same_object(&resource.id)) => Ok(()),
+            Owner::Nobody if self.recorded.contains(&resource.id.key()) => Ok(()),
             Owner::Nobody => Err(Problem::new(
                 resource,
                 format!(

@@ -10,7 +10,7 @@ mod live;
 mod order;
 mod show;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use futures::stream::{self, StreamExt};
 use serde::Serialize;
@@ -21,7 +21,7 @@ use super::cluster::Cluster;
 use super::error::{DeployError, Problem};
 use super::input::{Rendered, Source};
 use super::kinds::{ApiKind, Kinds};
-use super::resources::{HookEvent, Resource, ResourceId, Resources, identify, read_objects};
+use super::resources::{HookEvent, ObjectKey, Resource, ResourceId, Resources, identify, read_objects};
 use crate::release::{self, Release, ReleaseError, ReleaseTarget, Revision, Status};
 
 pub(crate) use build::{hook_operation, namespace_kind};
@@ -207,9 +207,10 @@ pub async fn plan(
     let resources = Resources::read(rendered, target, &mut kinds).map_err(DeployError::Documents)?;
     let mut warnings = past.warnings;
     let recorded = recorded_objects(&past.records, target, &kinds, &mut warnings);
+    let present: HashSet<ObjectKey<'_>> = resources.main.iter().map(|resource| resource.id.key()).collect();
     let gone: Vec<(ResourceId, Value)> = recorded
         .iter()
-        .filter(|(id, _)| !resources.main.iter().any(|resource| resource.id.same_object(id)))
+        .filter(|(id, _)| !present.contains(&id.key()))
         .cloned()
         .collect();
 
@@ -228,7 +229,7 @@ pub async fn plan(
         options,
         new_namespaces: new_namespaces(&resources, &live, target, namespace_exists),
         new_names: new_names(&resources, &live),
-        recorded: recorded.into_iter().map(|(id, _)| id).collect(),
+        recorded: recorded.iter().map(|(id, _)| id.key()).collect(),
     };
     let crds = if options.install_crds {
         &resources.crds[..]
@@ -236,16 +237,7 @@ pub async fn plan(
         &[]
     };
     let (crds, main) = decide_all(&context, crds, &resources, &live).await?;
-    let kind = if past
-        .base
-        .history
-        .iter()
-        .any(|revision| was_deployed(revision.status))
-    {
-        DeployKind::Upgrade
-    } else {
-        DeployKind::Install
-    };
+    let kind = deploy_kind(&past.base.history);
     let mut plan = DeployPlan {
         target: target.clone(),
         kind,
@@ -274,8 +266,17 @@ pub async fn plan(
     Ok(plan)
 }
 
-fn was_deployed(status: Status) -> bool {
-    matches!(status, Status::Deployed | Status::Superseded)
+/// An upgrade needs a revision that has succeeded, and was not deleted with its record kept.
+fn deploy_kind(history: &[Revision]) -> DeployKind {
+    let deleted = history
+        .last()
+        .is_some_and(|last| last.status == Status::Uninstalled);
+    let succeeded = |revision: &Revision| matches!(revision.status, Status::Deployed | Status::Superseded);
+    if !deleted && history.iter().any(succeeded) {
+        DeployKind::Upgrade
+    } else {
+        DeployKind::Install
+    }
 }
 
 async fn read_kinds(cluster: &Cluster) -> Result<std::sync::Arc<Kinds>, DeployError> {
@@ -323,7 +324,7 @@ async fn read_past(cluster: &Cluster, target: &ReleaseTarget) -> Result<Past, De
             Ok(record) => past.records.push(record),
             // A record that nothing can be learnt from must not stop every later run.
             Err(error @ ReleaseError::Corrupt { .. }) => {
-                past.warnings.push(format!("{error}; it is ignored"))
+                past.warnings.push(format!("{error}; it is ignored"));
             }
             Err(error) => return Err(error.into()),
         }
@@ -351,6 +352,7 @@ pub(crate) fn recorded_objects(
     warnings: &mut Vec<String>,
 ) -> Vec<(ResourceId, Value)> {
     let mut found: Vec<(ResourceId, Value)> = Vec::new();
+    let mut known: HashSet<ResourceId> = HashSet::new();
     for record in records.iter().rev() {
         for document in split_manifest(&record.manifest) {
             let source = Source {
@@ -370,7 +372,7 @@ pub(crate) fn recorded_objects(
             for mut object in objects {
                 use_served_version(&mut object, kinds);
                 match identify(&object, target, kinds) {
-                    Ok(id) if found.iter().any(|(other, _)| other.same_object(&id)) => {}
+                    Ok(id) if !known.insert(id.clone()) => {}
                     Ok(id) => found.push((id, object)),
                     Err(why) => warnings.push(format!(
                         "an object of revision {} is left alone: {why}",

@@ -468,8 +468,11 @@ impl<'a> Follower<'a> {
 
     async fn failure(&self, why: String, blamed: Option<(Place, bool)>) -> Failure {
         let mut failure = self.plain_failure(why);
-        if let Some((place, running)) = blamed {
-            failure.log = logs::tail(&self.tracker.cluster, &place, running).await;
+        if let Some((place, running)) = &blamed {
+            failure.log = logs::tail(&self.tracker.cluster, place, *running).await;
+        } else if self.subject.kind.kind == "Job" {
+            // It deletes the pods that it has given up.
+            failure.log = self.logs.recent();
         }
         self.tracker.events.send(Event::Resource {
             resource: failure.resource.clone(),

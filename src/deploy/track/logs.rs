@@ -2,8 +2,9 @@
 //!
 //! Memory is bounded whatever a container prints: long lines are cut.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{AsyncBufRead, AsyncBufReadExt};
 use http::Method;
@@ -47,6 +48,8 @@ pub(crate) struct Logs {
     resource: String,
     policy: LogPolicy,
     begun: HashSet<(Place, u64)>,
+    /// The last lines that were followed: a pod's own are gone with it.
+    recent: Arc<Mutex<VecDeque<String>>>,
     tasks: JoinSet<()>,
 }
 
@@ -58,6 +61,7 @@ impl Logs {
             resource,
             policy,
             begun: HashSet::new(),
+            recent: Arc::default(),
             tasks: JoinSet::new(),
         }
     }
@@ -78,6 +82,7 @@ impl Logs {
         }
         let (cluster, events, policy) = (self.cluster.clone(), self.events.clone(), policy.clone());
         let source = format!("{}/{}", self.resource, place.container);
+        let recent = Arc::clone(&self.recent);
         let request = api::request(Method::GET, &place.path("follow=true"));
         self.tasks.spawn(async move {
             let Ok(stream) = cluster.client().request_stream(request).await else {
@@ -90,6 +95,13 @@ impl Logs {
                         .except
                         .as_ref()
                         .is_none_or(|except| !except.is_match(&line));
+                {
+                    let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+                    if recent.len() == TAIL_LINES {
+                        recent.pop_front();
+                    }
+                    recent.push_back(line.clone());
+                }
                 if shown {
                     events.send(Event::Log {
                         source: source.clone(),
@@ -98,6 +110,16 @@ impl Logs {
                 }
             }
         });
+    }
+
+    /// The last lines that were followed.
+    pub(crate) fn recent(&self) -> Vec<String> {
+        self.recent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 
     /// Waits until the streams of containers that have ended are read to their end.

@@ -114,7 +114,9 @@ impl Tracker {
     /// Waits until an object is gone.
     pub(crate) async fn until_gone(&self, kind: &ApiKind, id: &ResourceId, uid: &str) {
         let mut changes = self.watches.subscribe();
-        let shelf = self.watches.shelf(kind, id.namespace.as_deref(), Some(&id.name));
+        // Workloads are watched as a whole anyway.
+        let name = (!is_workload(kind)).then_some(id.name.as_str());
+        let shelf = self.watches.shelf(kind, id.namespace.as_deref(), name);
         loop {
             if shelf.is_synced() {
                 let found = shelf

@@ -275,6 +275,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "tables read better without references"
+    )]
     fn pod(state: Value, restarts: u64, last: Value) -> Value {
         json!({"spec": {"restartPolicy": "Always"}, "status": {"phase": "Running", "containerStatuses": [
             {"name": "app", "state": state, "restartCount": restarts, "lastState": last}]}})

@@ -23,6 +23,7 @@ mod regex;
 pub mod semver;
 mod sha1;
 mod strings;
+mod time;
 mod urls;
 mod words;
 
@@ -85,6 +86,7 @@ pub fn sprig(environment: &Rc<dyn Environment>) -> Functions {
     regex::register(&mut functions);
     semver::register(&mut functions);
     strings::register(&mut functions);
+    time::register(&mut functions, environment);
     urls::register(&mut functions);
     words::register(&mut functions);
     functions

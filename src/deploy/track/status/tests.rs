@@ -1,3 +1,8 @@
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "tables read better without references"
+)]
+
 use serde_json::json;
 
 use super::*;

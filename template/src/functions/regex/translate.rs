@@ -248,7 +248,14 @@ impl<'a> Translator<'a> {
                     Some((digits, rest)) if !digits.is_empty() => {
                         let character = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
                         // Go's message about a number too large stops before the brace.
-                        (character, if character.is_some() { rest } else { &body[digits.len()..] })
+                        (
+                            character,
+                            if character.is_some() {
+                                rest
+                            } else {
+                                &body[digits.len()..]
+                            },
+                        )
                     }
                     _ => (None, after),
                 },

@@ -1,0 +1,232 @@
+//! Dates: Sprig's functions on times, and Go's `time.Time` as a value.
+
+mod duration;
+mod layout;
+mod objects;
+
+use std::rc::Rc;
+
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::{SignedDuration, Timestamp, Zoned};
+
+use crate::value::{Functions, IntKind, Kind, Type, Value};
+
+use super::Environment;
+use super::args::{ANY, Outcome, STRING, fail, string, utf8};
+use objects::{Moment, Span};
+
+const TIME: Type = Type::Named("time.Time", Kind::Struct);
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const WEEKDAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
+
+/// Clock and zone of the functions.
+#[derive(Clone)]
+struct Clock(Rc<dyn Environment>);
+
+impl Clock {
+    fn now(&self) -> Moment {
+        Moment(self.0.now().to_zoned(self.local()))
+    }
+
+    fn local(&self) -> TimeZone {
+        self.zone("Local")
+    }
+
+    /// Go: an unknown zone is UTC.
+    fn zone(&self, name: &str) -> TimeZone {
+        let own = self.0.time_zone();
+        let name = if name == "Local" { own.as_str() } else { name };
+        match name {
+            "" | "UTC" | "Local" => TimeZone::UTC,
+            name => TimeZoneDatabase::bundled().get(name).unwrap_or(TimeZone::UTC),
+        }
+    }
+
+    /// Go: times and whole numbers of seconds are taken as they are, everything else is now.
+    fn moment(&self, value: &Value) -> Moment {
+        match value {
+            Value::Int(seconds, IntKind::Int | IntKind::Int32 | IntKind::Int64) => {
+                let timestamp = Timestamp::from_second(*seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+                Moment(timestamp.to_zoned(self.local()))
+            }
+            value => value.downcast::<Moment>().cloned().unwrap_or_else(|| self.now()),
+        }
+    }
+
+    fn since(&self, moment: &Moment) -> i64 {
+        nanoseconds(self.0.now().duration_since(moment.0.timestamp()))
+    }
+
+    fn format(&self, value: &Value, layout: &str, zone: &str) -> Outcome {
+        let moment = Moment(self.moment(value).0.with_time_zone(self.zone(zone)));
+        string(layout::format(&moment, layout))
+    }
+
+    /// Go: `time.ParseInLocation`.
+    fn parse(&self, text: &str, layout: &str) -> Option<Moment> {
+        let parsed = layout::parse(text, layout)?;
+        let (year, month) = (parsed.year.unwrap_or(0), parsed.month.unwrap_or(1));
+        let date = jiff::civil::Date::new(year, month, parsed.day.unwrap_or(1)).ok()?;
+        let time =
+            jiff::civil::Time::new(parsed.hour, parsed.minute, parsed.second, parsed.nanosecond).ok()?;
+        let zone = match (parsed.offset, parsed.zone.as_deref()) {
+            (Some(0), _) | (None, Some("UTC")) => TimeZone::UTC,
+            (Some(seconds), _) => TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?),
+            (None, _) => self.local(),
+        };
+        date.to_datetime(time).to_zoned(zone).ok().map(Moment)
+    }
+}
+
+/// Go's durations end at about 292 years.
+fn nanoseconds(duration: SignedDuration) -> i64 {
+    let all = duration.as_nanos();
+    i64::try_from(all).unwrap_or(if all < 0 { i64::MIN } else { i64::MAX })
+}
+
+pub(super) fn register(functions: &mut Functions, environment: &Rc<dyn Environment>) {
+    let clock = Clock(environment.clone());
+    register_formats(functions, &clock);
+    register_changes(functions, &clock);
+    register_durations(functions, &clock);
+}
+
+fn register_formats(functions: &mut Functions, clock: &Clock) {
+    let source = clock.clone();
+    functions.add("now", &[], move |_, _| Ok(Value::object(source.now())));
+    let source = clock.clone();
+    functions.add("date", &[STRING, ANY], move |_, args| {
+        source.format(&args[1], &utf8(args, 0), "Local")
+    });
+    for name in ["dateInZone", "date_in_zone"] {
+        let source = clock.clone();
+        functions.add(name, &[STRING, ANY, STRING], move |_, args| {
+            source.format(&args[1], &utf8(args, 0), &utf8(args, 2))
+        });
+    }
+    let source = clock.clone();
+    functions.add("htmlDate", &[ANY], move |_, args| {
+        source.format(&args[0], "2006-01-02", "Local")
+    });
+    let source = clock.clone();
+    functions.add("htmlDateInZone", &[ANY, STRING], move |_, args| {
+        source.format(&args[0], "2006-01-02", &utf8(args, 1))
+    });
+    functions.add("unixEpoch", &[TIME], |_, args| {
+        let seconds = args[0]
+            .downcast::<Moment>()
+            .map_or(0, |moment| moment.0.timestamp().as_second());
+        string(seconds.to_string())
+    });
+}
+
+fn register_changes(functions: &mut Functions, clock: &Clock) {
+    for (name, strict) in [
+        ("dateModify", false),
+        ("date_modify", false),
+        ("mustDateModify", true),
+        ("must_date_modify", true),
+    ] {
+        functions.add(name, &[STRING, TIME], move |_, args| {
+            match duration::parse(&utf8(args, 0)) {
+                Ok(change) => Ok(args[1]
+                    .downcast::<Moment>()
+                    .map_or_else(Value::default, |moment| Value::object(moment.plus(change)))),
+                Err(error) if strict => fail(error),
+                Err(_) => Ok(args[1].clone()),
+            }
+        });
+    }
+    for (name, strict) in [("toDate", false), ("mustToDate", true)] {
+        let source = clock.clone();
+        functions.add(name, &[STRING, STRING], move |_, args| {
+            let (layout, text) = (utf8(args, 0), utf8(args, 1));
+            match source.parse(&text, &layout) {
+                Some(moment) => Ok(Value::object(moment)),
+                None if strict => fail(format!(
+                    "parsing time {} as {}: cannot parse",
+                    crate::format::quote_str(text.as_bytes()),
+                    crate::format::quote_str(layout.as_bytes())
+                )),
+                None => Ok(Value::object(Moment::zero())),
+            }
+        });
+    }
+}
+
+fn register_durations(functions: &mut Functions, clock: &Clock) {
+    functions.add("duration", &[ANY], |_, args| {
+        let seconds = match &args[0] {
+            Value::Str(text) => crate::number::atoi(text).unwrap_or(0),
+            Value::Int(seconds, IntKind::Int64) => *seconds,
+            _ => 0,
+        };
+        string(duration::text(seconds.wrapping_mul(1_000_000_000)))
+    });
+    let source = clock.clone();
+    functions.add("ago", &[ANY], move |_, args| {
+        let passed = source.since(&source.moment(&args[0]));
+        const SECOND: i64 = 1_000_000_000;
+        let half = SECOND / 2 * passed.signum();
+        string(duration::text(passed.saturating_add(half) / SECOND * SECOND))
+    });
+    let source = clock.clone();
+    functions.add("durationRound", &[ANY], move |_, args| {
+        let length = match &args[0] {
+            Value::Str(_) => duration::parse(&utf8(args, 0)).unwrap_or(0),
+            Value::Int(length, IntKind::Int64) => *length,
+            value => match value.downcast::<Moment>() {
+                Some(moment) => source.since(moment),
+                None => value.downcast::<Span>().map_or(0, |_| 0),
+            },
+        };
+        string(rounded(length.unsigned_abs()))
+    });
+}
+
+/// The number of the largest unit that it exceeds.
+fn rounded(nanoseconds: u64) -> String {
+    const HOUR: u64 = 3_600_000_000_000;
+    let units = [
+        (HOUR * 24 * 365, "y"),
+        (HOUR * 24 * 30, "mo"),
+        (HOUR * 24, "d"),
+        (HOUR, "h"),
+        (HOUR / 60, "m"),
+        (HOUR / 3600, "s"),
+    ];
+    match units.iter().find(|(length, _)| nanoseconds > *length) {
+        Some((length, name)) => format!("{}{name}", nanoseconds / length),
+        None => "0s".to_owned(),
+    }
+}
+
+/// Go's zero time.
+fn zero() -> Zoned {
+    jiff::civil::date(1, 1, 1)
+        .at(0, 0, 0, 0)
+        .to_zoned(TimeZone::UTC)
+        .unwrap_or_else(|_| Zoned::default())
+}

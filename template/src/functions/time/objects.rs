@@ -1,0 +1,252 @@
+//! `time.Time`, `time.Duration`, `time.Month` and `time.Weekday` as values with methods.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Zoned};
+
+use crate::value::{Function, IntKind, Kind, Object, Str, Type, Value};
+
+use super::{MONTHS, TIME, WEEKDAYS, duration, layout, nanoseconds, zero};
+
+const SPAN: Type = Type::Named("time.Duration", Kind::Int(IntKind::Int64));
+
+/// A `time.Time`.
+#[derive(Debug, Clone)]
+pub(super) struct Moment(pub(super) Zoned);
+
+impl Moment {
+    pub(super) fn zero() -> Self {
+        Self(zero())
+    }
+
+    pub(super) fn plus(&self, nanoseconds: i64) -> Self {
+        let change = SignedDuration::from_nanos(nanoseconds);
+        Self(self.0.checked_add(change).unwrap_or_else(|_| self.0.clone()))
+    }
+
+    pub(super) fn month_name(&self) -> &'static str {
+        MONTHS[usize::try_from(self.0.month() - 1).unwrap_or(0).min(11)]
+    }
+
+    pub(super) fn weekday_name(&self) -> &'static str {
+        WEEKDAYS[usize::try_from(self.0.weekday().to_sunday_zero_offset())
+            .unwrap_or(0)
+            .min(6)]
+    }
+
+    /// The zone's abbreviation; its offset where it has none.
+    pub(super) fn zone_name(&self) -> String {
+        if *self.0.time_zone() == TimeZone::UTC {
+            return "UTC".to_owned();
+        }
+        if self.0.time_zone().iana_name().is_none() {
+            return layout::format(self, "-0700");
+        }
+        let name = self.0.strftime("%Z").to_string();
+        if name.starts_with(['+', '-']) {
+            name.replace(':', "")
+        } else {
+            name
+        }
+    }
+
+    fn is_zero(&self) -> bool {
+        self.0.timestamp() == zero().timestamp()
+    }
+
+    fn read(&self, name: &str) -> Option<Value> {
+        let int = |value: i64| Value::int(value);
+        let time = &self.0;
+        Some(match name {
+            "Year" => int(time.year().into()),
+            "Month" => Value::object(Named {
+                type_name: "time.Month",
+                number: time.month().into(),
+                name: self.month_name(),
+            }),
+            "Day" => int(time.day().into()),
+            "Hour" => int(time.hour().into()),
+            "Minute" => int(time.minute().into()),
+            "Second" => int(time.second().into()),
+            "Nanosecond" => int(time.subsec_nanosecond().into()),
+            "YearDay" => int(time.day_of_year().into()),
+            "Weekday" => Value::object(Named {
+                type_name: "time.Weekday",
+                number: time.weekday().to_sunday_zero_offset().into(),
+                name: self.weekday_name(),
+            }),
+            "Unix" => Value::int64(time.timestamp().as_second()),
+            "UnixMilli" => Value::int64(time.timestamp().as_millisecond()),
+            "UnixMicro" => Value::int64(time.timestamp().as_microsecond()),
+            "UnixNano" => Value::int64(i64::try_from(time.timestamp().as_nanosecond()).unwrap_or(0)),
+            "UTC" => Value::object(Self(time.with_time_zone(TimeZone::UTC))),
+            "Local" => Value::object(self.clone()),
+            "IsZero" => Value::Bool(self.is_zero()),
+            "String" => Value::string(self.to_text()),
+            _ => return None,
+        })
+    }
+
+    fn to_text(&self) -> String {
+        layout::format(self, "2006-01-02 15:04:05.999999999 -0700 MST")
+    }
+}
+
+impl Object for Moment {
+    fn type_name(&self) -> &'static str {
+        "time.Time"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn text(&self) -> Option<Str> {
+        Some(self.to_text().into())
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        layout::format(self, "2006-01-02T15:04:05.999999999Z07:00").into()
+    }
+
+    fn equals(&self, other: &dyn Object) -> bool {
+        other
+            .as_any()
+            .downcast_ref::<Self>()
+            .is_some_and(|other| self.0.timestamp() == other.0.timestamp())
+    }
+
+    fn method(self: Rc<Self>, name: &str) -> Option<Function> {
+        if self.read(name).is_some() {
+            let method = name.to_owned();
+            return Some(Function::new(name, &[], move |_, _| {
+                Ok(self.read(&method).unwrap_or_default())
+            }));
+        }
+        let int = Type::INT;
+        Some(match name {
+            "Format" => Function::new(name, &[Type::String], move |_, args| {
+                let layout = args[0]
+                    .as_bytes()
+                    .map(String::from_utf8_lossy)
+                    .unwrap_or_default();
+                Ok(Value::string(layout::format(&self, &layout)))
+            }),
+            "AddDate" => Function::new(name, &[int, int, int], move |_, args| {
+                let part = |at: usize| args[at].as_int().unwrap_or(0);
+                // Go: days beyond the month's end run on into the next one.
+                let first = self.0.first_of_month().ok();
+                let days = part(2) + i64::from(self.0.day()) - 1;
+                let months = jiff::Span::new()
+                    .try_years(part(0))
+                    .and_then(|span| span.try_months(part(1)));
+                let days = jiff::Span::new().try_days(days);
+                let moved = first
+                    .zip(months.ok().zip(days.ok()))
+                    .and_then(|(first, (months, days))| {
+                        first.checked_add(months).ok()?.checked_add(days).ok()
+                    });
+                Ok(Value::object(Self(moved.unwrap_or_else(|| self.0.clone()))))
+            }),
+            "Add" => Function::new(name, &[SPAN], move |_, args| {
+                let change = args[0].downcast::<Span>().map_or(0, |span| span.0);
+                Ok(Value::object(self.plus(change)))
+            }),
+            "Sub" => Function::new(name, &[TIME], move |_, args| {
+                let other = args[0].downcast::<Self>().cloned().unwrap_or_else(Self::zero);
+                Ok(Value::object(Span(nanoseconds(self.0.duration_since(&other.0)))))
+            }),
+            "After" | "Before" | "Equal" | "Compare" => {
+                let method = name.to_owned();
+                Function::new(name, &[TIME], move |_, args| {
+                    let other = args[0].downcast::<Self>().cloned().unwrap_or_else(Self::zero);
+                    let order = self.0.timestamp().cmp(&other.0.timestamp());
+                    Ok(match method.as_str() {
+                        "After" => Value::Bool(order.is_gt()),
+                        "Before" => Value::Bool(order.is_lt()),
+                        "Equal" => Value::Bool(order.is_eq()),
+                        _ => Value::int(order as i64),
+                    })
+                })
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// A `time.Duration` in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span(pub(super) i64);
+
+impl Object for Span {
+    fn type_name(&self) -> &'static str {
+        "time.Duration"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Int(IntKind::Int64)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn text(&self) -> Option<Str> {
+        Some(duration::text(self.0).into())
+    }
+
+    fn integer(&self) -> Option<i64> {
+        Some(self.0)
+    }
+
+    fn method(self: Rc<Self>, name: &str) -> Option<Function> {
+        let nanoseconds = self.0;
+        let value = match name {
+            "Hours" => Value::Float(nanoseconds as f64 / 3.6e12),
+            "Minutes" => Value::Float(nanoseconds as f64 / 6e10),
+            "Seconds" => Value::Float(nanoseconds as f64 / 1e9),
+            "Milliseconds" => Value::int64(nanoseconds / 1_000_000),
+            "Microseconds" => Value::int64(nanoseconds / 1_000),
+            "Nanoseconds" => Value::int64(nanoseconds),
+            "String" => Value::string(duration::text(nanoseconds)),
+            _ => return None,
+        };
+        Some(Function::new(name, &[], move |_, _| Ok(value.clone())))
+    }
+}
+
+/// A `time.Month` or `time.Weekday`: a number that prints as a name.
+struct Named {
+    type_name: &'static str,
+    number: i64,
+    name: &'static str,
+}
+
+impl Object for Named {
+    fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Int(IntKind::Int)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn text(&self) -> Option<Str> {
+        Some(self.name.into())
+    }
+
+    fn integer(&self) -> Option<i64> {
+        Some(self.number)
+    }
+
+    fn method(self: Rc<Self>, name: &str) -> Option<Function> {
+        let text = self.name;
+        (name == "String").then(|| Function::new(name, &[], move |_, _| Ok(Value::string(text))))
+    }
+}
