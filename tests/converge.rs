@@ -49,9 +49,7 @@ const TIMEOUT: [&str; 2] = ["--timeout", "3m"];
 
 fn converge(project: &Project) -> Run {
     let arguments = [&["converge"][..], &BUILD_REPORT, &TIMEOUT].concat();
-    let run = project.kiel_in_repo(&arguments).expect_code(0);
-    eprintln!("{}", run.stderr);
-    run
+    project.kiel_in_repo(&arguments).expect_code(0)
 }
 
 fn report(project: &Project) -> Result<Value> {
