@@ -18,7 +18,7 @@ use super::error::BuildError;
 use super::plan::BuildPlan;
 use super::publish::{Published, Publisher, of_image};
 use super::report::{BuildReport, ImageReport, StageReport};
-use super::{dockerfile, record, stapel};
+use super::{dockerfile, failure, record, stapel};
 use crate::buildkit::SolveResponse;
 use crate::config::model::Config;
 use crate::event::{BuildState, Event, Events};
@@ -238,7 +238,7 @@ impl Run {
                         stage: None,
                         state: BuildState::Failed,
                         elapsed: None,
-                        detail: error.to_string(),
+                        detail: failure::short(&name, &error),
                     });
                     self.failed.insert(name);
                     self.errors.push(error);

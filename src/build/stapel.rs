@@ -4,6 +4,7 @@
 //! published is put together here, without an engine.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use kiel_llb::docker_image;
 use kiel_stapel::listing::Listing;
@@ -81,7 +82,7 @@ impl Builder<'_> {
         for (index, part) in stages.filter(|(_, part)| part.stage_key().is_some()) {
             if let Some(image) = self.find_stage(part).await? {
                 let composition = self.take_stage(&image).await?;
-                self.note(part, &image, false);
+                self.note(part, &image, None);
                 return Ok((composition, index + 1));
             }
         }
@@ -250,9 +251,10 @@ impl Builder<'_> {
         let tag = format!("import-{}", keyed.key);
         let name = describe_import(import);
         if let Some(image) = self.ctx.find(&tag).await? {
-            self.report(&name, &tag, &image, false);
+            self.report(&name, &tag, &image, None);
             return Ok(image);
         }
+        let started = Instant::now();
         let source = self.image(&import.from).await?;
         let source = docker_image(
             &source.reference.to_string(),
@@ -264,7 +266,7 @@ impl Builder<'_> {
         let image = self
             .solve(&tag, &name, empty, Build::Graph(output.definition()), &name, None)
             .await?;
-        self.report(&name, &tag, &image, true);
+        self.report(&name, &tag, &image, Some(started.elapsed()));
         Ok(image)
     }
 
@@ -278,6 +280,7 @@ impl Builder<'_> {
         let Some(key) = part.stage_key() else {
             return Ok(below);
         };
+        let started = Instant::now();
         let name = self.stage_name(part);
         let image = self
             .solve(
@@ -289,7 +292,7 @@ impl Builder<'_> {
                 self.saw_now(),
             )
             .await?;
-        self.note(part, &image, true);
+        self.note(part, &image, Some(started.elapsed()));
         self.take_stage(&image).await
     }
 
@@ -419,14 +422,15 @@ impl Builder<'_> {
         Ok(ctx.finish(published, self.used_engine, self.stages))
     }
 
-    fn note(&mut self, part: &Part, image: &Image, rebuilt: bool) {
+    fn note(&mut self, part: &Part, image: &Image, made: Option<Duration>) {
         if let Some(key) = part.stage_key() {
-            self.report(&self.stage_name(part), &format!("stage-{key}"), image, rebuilt);
+            self.report(&self.stage_name(part), &format!("stage-{key}"), image, made);
         }
     }
 
-    fn report(&mut self, name: &str, tag: &str, image: &Image, rebuilt: bool) {
-        if !rebuilt {
+    /// `made` is how long it took, where it was made now.
+    fn report(&mut self, name: &str, tag: &str, image: &Image, made: Option<Duration>) {
+        if made.is_none() {
             self.ctx.stage_event(
                 name,
                 BuildState::Reused,
@@ -440,7 +444,8 @@ impl Builder<'_> {
             digest: image.descriptor.digest,
             image_id: image.manifest.config.digest,
             size: image.manifest.layers.iter().map(|layer| layer.size).sum(),
-            rebuilt,
+            rebuilt: made.is_some(),
+            elapsed: made.unwrap_or_default(),
         });
     }
 }

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixDatagram;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 
@@ -26,9 +26,14 @@ use serde::{Deserialize, Serialize};
 
 use super::requirements;
 
+/// This program, also when its file was replaced since it was started.
+pub(super) const OWN_PROGRAM: &str = "/proc/self/exe";
 pub(super) const NAMESPACES: &str = "__ns";
 const MAPS: &str = "__map";
 const INIT: &str = "__init";
+
+/// How long buildkitd has for an orderly end.
+const ORDERLY_END: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What is to be started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -119,8 +124,8 @@ fn read_start() -> Result<Start, Message> {
 /// This program again, in another mode, with `start` on its standard input.
 fn again(mode: &str, start: &Start) -> Result<Child, Message> {
     let own = |error: std::io::Error| format!("cannot start this program again: {error}");
-    let program = std::env::current_exe().map_err(own)?;
-    let mut child = Command::new(program)
+    let mut child = Command::new(OWN_PROGRAM)
+        .arg0("kiel")
         .arg(mode)
         .stdin(Stdio::piped())
         .spawn()
@@ -233,9 +238,10 @@ fn init() -> Result<(), Message> {
     let notify =
         UnixDatagram::bind(&notify_path).map_err(|error| format!("cannot listen for readiness: {error}"))?;
     let buildkitd = spawn_buildkitd(&start, &notify_path)?;
+    let buildkitd = Pid::from_raw(buildkitd.id().cast_signed());
     std::thread::spawn(move || wait_for_readiness(&notify));
-    std::thread::spawn(move || end_with_last_client(&lock));
-    reap(Pid::from_raw(buildkitd.id().cast_signed()));
+    std::thread::spawn(move || end_with_last_client(&lock, buildkitd));
+    reap(buildkitd);
     Ok(())
 }
 
@@ -292,8 +298,15 @@ fn close_report() {
 
 /// Takes the use lock alone: granted when the last client is gone. Then everything in the namespace ends but pid 1,
 /// which ends itself when nothing is left; until then the lock keeps new clients waiting.
-fn end_with_last_client(lock: &File) {
+///
+/// buildkitd may end in order first: killed between two writes it leaves a snapshot's folder that its database does
+/// not know, and every later build fails on that folder.
+fn end_with_last_client(lock: &File, buildkitd: Pid) {
     let granted = lock.lock();
+    if kill(buildkitd, Signal::SIGTERM).is_ok() {
+        // Its end is seen by who reaps, and ends pid 1 before this time is over.
+        std::thread::sleep(ORDERLY_END);
+    }
     kill_all();
     if granted.is_ok() {
         loop {
