@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         ),
         test("secrets_come_from_the_session", secrets),
         test("credentials_go_only_to_named_hosts", authority),
+        test("rules_for_registries_hold_for_the_engine_too", unverified),
         test("independent_solves_share_steps_on_one_session", shared_steps),
         test("a_killed_client_leaves_nothing", killed_client),
         test("an_engine_outlives_the_client_that_started_it", second_client),
@@ -526,6 +527,34 @@ async fn authority(bench: Bench) -> Result<()> {
     let mut request = graph(&sh(&pulled, "cat /f > /g", "look"));
     request.read_files = vec!["/g".to_owned()];
     ensure!(connected.solve(request).await?.files["/g"] == "pushed\n");
+    Ok(())
+}
+
+async fn unverified(bench: Bench) -> Result<()> {
+    let program = support::program("registry").context("run cargo xtask test")?;
+    let server = Server::start_with_tls(&program)?;
+    let repository: Repository = format!("{}/tls", server.address).parse()?;
+    let output = sh(&busybox(), "echo pushed > /f", "make");
+    let strict = Connected::new(&bench, SessionServices::default()).await?;
+    let error = strict
+        .solve(push(graph(&output), &repository))
+        .await
+        .expect_err("an engine uses plain http on loopback");
+    ensure!(error.message.contains("400 Bad Request"), "{error:?}");
+
+    let mut options = options(&bench.state, &bench.tools)?;
+    options.registry.skip_tls_verify = true;
+    options.registry_hosts.insert(server.address.clone());
+    let engine = Engine::ensure(&options).await?;
+    ensure!(engine.started, "other rules need another engine");
+    let client = Client::connect(engine.address()).await?;
+    let session = Session::open(&client, SessionServices::default()).await?;
+    let (events, _receiver) = Events::channel();
+    let response = client
+        .solve(&session, push(graph(&output), &repository), &events)
+        .await?;
+    let reference = repository.digest(response.exporter["containerimage.digest"].parse()?);
+    ensure!(Registry::new(options.registry)?.head(&reference).await?.is_some());
     Ok(())
 }
 

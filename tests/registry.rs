@@ -18,6 +18,9 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use support::Server;
 
 fn main() -> std::process::ExitCode {
+    if let Some(code) = credentials_mode() {
+        return code;
+    }
     let arguments = Arguments::from_args();
     let trials = vec![
         real("an_image_that_was_pushed_keeps_all_rules", |server| {
@@ -38,6 +41,16 @@ fn main() -> std::process::ExitCode {
         real("files_are_streamed", |server| Box::pin(file_blob(server))),
         Trial::ignorable_test("credentials_are_asked_for_and_checked", || {
             run_real(true, |server| Box::pin(password(server)))
+        }),
+        real(
+            "proxies_and_missing_authorities_do_not_disturb_loopback",
+            |server| Box::pin(loopback(server)),
+        ),
+        Trial::test("an_unknown_certificate_is_refused_unless_told_otherwise", || {
+            finished(tls())
+        }),
+        Trial::test("credential_helpers_are_asked_and_kept_quiet", || {
+            finished(helpers())
         }),
         faulty("a_registry_that_is_down_is_named", down),
         faulty("tokens_are_fetched_once_per_scope", token_flow),
@@ -87,6 +100,10 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .worker_threads(2)
         .enable_all()
         .build()?)
+}
+
+fn finished(result: Result<()>) -> Result<(), Failed> {
+    result.map_err(|error| format!("{error:#}").into())
 }
 
 fn client() -> Result<Registry> {
@@ -288,6 +305,117 @@ async fn file_blob(server: &Server) -> Result<()> {
         "{error}"
     );
     Ok(())
+}
+
+/// The argument that makes this program ask for credentials: for what depends on the environment.
+const CREDENTIALS: &str = "__credentials";
+
+fn credentials_mode() -> Option<std::process::ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next()? != CREDENTIALS {
+        return None;
+    }
+    let (folder, host) = (arguments.next()?, arguments.next()?);
+    let ask = || -> Result<Registry> {
+        let docker_config = Some(PathBuf::from(folder));
+        Ok(Registry::new(RegistryOptions {
+            docker_config,
+            ..RegistryOptions::default()
+        })?)
+    };
+    let found = ask().and_then(|registry| Ok(runtime()?.block_on(registry.credentials(&host))?));
+    eprintln!(
+        "{found:?} {}",
+        found.as_ref().err().map(ToString::to_string).unwrap_or_default()
+    );
+    Some(std::process::ExitCode::SUCCESS)
+}
+
+fn helpers() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let helper = |name: &str, script: &str| -> Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = folder.path().join(format!("docker-credential-{name}"));
+        fs_err::write(&path, format!("#!/bin/sh\n{script}\n"))?;
+        Ok(fs_err::set_permissions(
+            path,
+            std::fs::Permissions::from_mode(0o755),
+        )?)
+    };
+    helper(
+        "good",
+        r#"read host; echo "{\"ServerURL\":\"$host\",\"Username\":\"$host\",\"Secret\":\"s3cret\"}""#,
+    )?;
+    helper("none", "echo credentials not found in native keychain; exit 1")?;
+    helper("fails", "echo s3cret; echo s3cret >&2; exit 3")?;
+    helper("junk", "echo s3cret")?;
+    let config = serde_json::json!({"credsStore": "none", "credHelpers":
+        {"good.test": "good", "fails.test": "fails", "junk.test": "junk", "path.test": "../good"}});
+    fs_err::write(folder.path().join("config.json"), config.to_string())?;
+    for (host, want) in [
+        ("good.test", "user: \"good.test\""),
+        ("other.test", "Ok(None)"),
+        (
+            "fails.test",
+            "from `docker-credential-fails`: it ended with exit status: 3",
+        ),
+        ("junk.test", "its answer is not valid JSON"),
+        ("path.test", "its name is not a program's name"),
+    ] {
+        let output = std::process::Command::new(std::env::current_exe()?)
+            .args([CREDENTIALS, &folder.path().to_string_lossy(), host])
+            .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        ensure!(text.contains(want) && !text.contains("s3cret"), "{host}: {text}");
+    }
+    Ok(())
+}
+
+/// This program again, on the first test, with an environment that would lead elsewhere.
+async fn loopback(_: &Server) -> Result<()> {
+    let output = tokio::process::Command::new(std::env::current_exe()?)
+        .args(["--exact", "an_image_that_was_pushed_keeps_all_rules"])
+        .env("HTTP_PROXY", "http://127.0.0.1:1")
+        .env("SSL_CERT_FILE", "/dev/null")
+        .env("SSL_CERT_DIR", "/nonexistent")
+        .output()
+        .await?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    Ok(())
+}
+
+fn tls() -> Result<()> {
+    let program =
+        support::program("registry").context("no `registry` in KIEL_TEST_BIN: run cargo xtask test")?;
+    let server = Server::start_with_tls(&program)?;
+    let reference: Reference = format!("{}/a:x", server.address).parse()?;
+    runtime()?.block_on(async {
+        let error = client()?
+            .head(&reference)
+            .await
+            .expect_err("nobody knows this certificate");
+        ensure!(matches!(error, RegistryError::Tls { .. }), "{error}");
+        ensure!(
+            error.to_string().contains("--skip-tls-verify-registry"),
+            "{error}"
+        );
+        let lenient = RegistryOptions {
+            skip_tls_verify: true,
+            ..RegistryOptions::default()
+        };
+        let (digest, _) = push_image(&Registry::new(lenient.clone())?, &reference, b"tls").await?;
+        let found = Registry::new(lenient)?
+            .head(&reference)
+            .await?
+            .context("it was pushed")?;
+        ensure!(found.digest == digest);
+        Ok(())
+    })
 }
 
 async fn password(server: &Server) -> Result<()> {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kiel_llb::Platform;
+use kiel_llb::{Output, Platform, docker_image};
 use kiel_stapel::key::Key;
 use kiel_stapel::spec::{From, ImageSpec, NamePart};
 use tokio::task::JoinSet;
 
+use super::composition::Composition;
 use super::engine::{Connect, Engine};
 use super::error::BuildError;
 use super::plan::BuildPlan;
@@ -419,6 +420,35 @@ impl ImageBuild<'_> {
         self.read(&reference)
             .await?
             .ok_or_else(|| bad("it is not in the registry, although the engine has pushed it"))
+    }
+
+    /// The filesystem of an image so far, for an engine: an image of the repository with exactly its layers.
+    pub(crate) async fn root(&self, composition: &mut Composition) -> Result<Option<Output>, BuildError> {
+        if composition.image().is_none() && !composition.layers().is_empty() {
+            self.push_layers(composition).await?;
+            let (config, layers) = (composition.config_bytes(), composition.descriptors());
+            let published = self
+                .publisher
+                .untagged(config, layers)
+                .await
+                .map_err(of_image(self.name))?;
+            composition.is_published(published);
+        }
+        let source =
+            |image: &Reference| docker_image(&image.to_string(), self.platform, &format!("from {image}"));
+        Ok(composition.image().map(source))
+    }
+
+    /// Makes sure that the repository has all layers.
+    pub(crate) async fn push_layers(&self, composition: &Composition) -> Result<(), BuildError> {
+        let pushes = composition
+            .layers()
+            .iter()
+            .map(|layer| self.publisher.push_layer(layer.descriptor.digest, &layer.source));
+        futures::future::try_join_all(pushes)
+            .await
+            .map(drop)
+            .map_err(of_image(self.name))
     }
 
     /// Serves an image of these layers (plain tars) to the engine, and tells its digest.

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::composition::Composition;
 use super::error::BuildError;
-use super::git_layers::{self, Patch};
+use super::git_layers;
 use super::image_config::{self, Directives};
 use super::publish::of_image;
 use super::report::StageReport;
@@ -23,6 +23,7 @@ use super::run::{Built, ImageBuild};
 use super::saw;
 use crate::buildkit::Build;
 use crate::event::BuildState;
+use crate::git::SourceTree;
 use crate::images::StapelImagePlan;
 use crate::registry::{Image, Reference};
 
@@ -147,13 +148,12 @@ impl Builder<'_> {
                 self.patch(&mut composition).await?;
                 let import = &self.plan.spec.imports[*import];
                 let source = self.image(&import.from).await?;
-                let session = self.ctx.engine.session(self.ctx.name).await?;
                 let source = docker_image(
                     &source.reference.to_string(),
                     self.ctx.platform,
                     &format!("from {}", source.reference),
                 );
-                let root = composition.root(&session, self.ctx.platform);
+                let root = self.ctx.root(&mut composition).await?;
                 let name = describe_import(import);
                 let output = lower_import(import, &source, root.as_ref(), self.ctx.platform, &name);
                 composition = self
@@ -162,8 +162,7 @@ impl Builder<'_> {
             }
             Part::Stage { stage, .. } => {
                 self.patch(&mut composition).await?;
-                let session = self.ctx.engine.session(self.ctx.name).await?;
-                let root = composition.root(&session, self.ctx.platform);
+                let root = self.ctx.root(&mut composition).await?;
                 let env = self.env(&composition, *stage);
                 let around = Surroundings {
                     env: &env,
@@ -222,16 +221,9 @@ impl Builder<'_> {
     async fn archive(&mut self, composition: &mut Composition) -> Result<(), BuildError> {
         for (index, mapping) in self.plan.spec.git.iter().enumerate() {
             let (mapping_here, files) = (mapping.clone(), self.plan.content[index].clone());
-            let blob = self
-                .ctx
-                .blocking(move |tree| git_layers::archive(&mapping_here, &files, tree))
-                .await?;
-            let served = self.ctx.serve(std::slice::from_ref(&blob));
-            composition.add_archive(
-                blob,
-                served,
-                &format!("git archive: {} → {}", mapping.add, mapping.to),
-            );
+            let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, tree);
+            let blob = self.ctx.blocking(archive).await?;
+            composition.add_blob(blob, &format!("git archive: {} → {}", mapping.add, mapping.to));
         }
         self.saw = Some(self.plan.content.clone());
         Ok(())
@@ -248,10 +240,8 @@ impl Builder<'_> {
             .blocking(move |tree| git_layers::patch(&mappings, &before, &after, tree))
             .await?;
         self.saw = Some(self.plan.content.clone());
-        if let Some(Patch { layer, shadow }) = made {
-            let without = self.ctx.serve(std::slice::from_ref(&shadow));
-            let with = self.ctx.serve(&[shadow, layer.clone()]);
-            composition.add_patch(layer, without, with, "git patch");
+        if let Some(layer) = made {
+            composition.add_blob(layer, "git patch");
         }
         Ok(())
     }
@@ -423,12 +413,7 @@ impl Builder<'_> {
             image: ctx.name.to_owned(),
             source,
         })?;
-        for layer in composition.layers() {
-            ctx.publisher
-                .push_layer(layer.descriptor.digest, &layer.source)
-                .await
-                .map_err(of_image(ctx.name))?;
-        }
+        ctx.push_layers(&composition).await?;
         let published = ctx
             .publisher
             .image(&ctx.key.to_string(), &config, composition.descriptors())

@@ -7,6 +7,7 @@ use kiel_chart::{
     Capabilities, KubeVersion, Lookup, Manifests, Profile, Release, RenderInput, ValuesFile, ValuesInput,
 };
 use kiel_template::files::FileTree;
+use kiel_template::value::{Functions, Type};
 use serde_json::Value;
 
 use super::args::ValuesArgs;
@@ -46,6 +47,7 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
         commit_time: project.commit.time,
         images: input.images,
     });
+    let image_names = service_values["werf"]["image"].clone();
     let manifests = kiel_chart::render_on_own_stack(RenderInput {
         chart: &chart,
         values: input.values,
@@ -56,10 +58,30 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
         lookup: input.lookup,
         check_schemas: true,
         environment: Arc::new(Clock),
-        extra_functions: None,
+        extra_functions: Some(Arc::new(move |functions| {
+            add_werf_image(functions, image_names.clone())
+        })),
         stack_size: 0,
     })?;
     Ok(manifests)
+}
+
+/// `werf_image`, as in charts of werf 1.x: `{{ werf_image "app" }}` and `{{ tuple "app" . | werf_image }}` are the name
+/// that `.Values.werf.image.app` has.
+fn add_werf_image(functions: &mut Functions, names: Value) {
+    functions.add_variadic("werf_image", &[Type::Any], Type::Any, move |_, args| {
+        let first = args[0]
+            .as_list()
+            .and_then(|list| list.to_vec().into_iter().next());
+        let name = first.unwrap_or_else(|| args[0].clone());
+        let Some(name) = name.as_str() else {
+            return Err("werf_image takes the name of an image of werf.yaml".into());
+        };
+        match names.get(name).and_then(Value::as_str) {
+            Some(image) => Ok(image.into()),
+            None => Err(format!("werf.yaml has no final image {name:?}").into()),
+        }
+    });
 }
 
 /// The user's values: variables first, then flags. Files come from the commit.

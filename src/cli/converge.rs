@@ -60,14 +60,7 @@ impl ConvergeCommand {
             repo,
             names,
         };
-        let plan = deploy::plan(&cluster, &target, chart, self.deploy.force_adoption, context).await?;
-        if !plan.has_changes() {
-            context.events.info(format!(
-                "release {target}: nothing to do, in {:.1}s",
-                started.elapsed().as_secs_f64()
-            ));
-            return Ok(DONE);
-        }
+        let plan = deploy::plan(&cluster, &target, chart, &self.deploy, context).await?;
         let options = RunOptions {
             timeout: self.deploy.timeout,
             history_max: self.deploy.releases_history_max,
@@ -75,13 +68,15 @@ impl ConvergeCommand {
             ..RunOptions::default()
         };
         let outcome = run(&cluster, plan, &options, &context.events, &context.cancel).await?;
-        let revision = outcome
-            .revision
-            .map(|revision| format!(" is up, revision {revision}"))
-            .unwrap_or_default();
+        let seconds = started.elapsed().as_secs_f64();
+        let Some(revision) = outcome.revision else {
+            context
+                .events
+                .info(format!("release {target}: nothing to do, in {seconds:.1}s"));
+            return Ok(DONE);
+        };
         context.events.info(format!(
-            "release {target}{revision}, in {:.1}s",
-            started.elapsed().as_secs_f64()
+            "release {target} is up, revision {revision}, in {seconds:.1}s"
         ));
         if let Some(notes) = outcome.notes.filter(|notes| !notes.trim().is_empty()) {
             context.events.info(format!("notes:\n{}", notes.trim_end()));

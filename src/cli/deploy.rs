@@ -7,7 +7,7 @@ use kiel_chart::{Capabilities, KubeVersion, Lookup, Release, ValuesInput};
 use tokio::runtime::Handle;
 
 use super::Context;
-use super::args::{KubeArgs, ReleaseArgs};
+use super::args::{DeployArgs, KubeArgs, ReleaseArgs};
 use super::chart::{ChartInput, render_chart, to_rendered};
 use super::env::Environment;
 use super::error::CommandError;
@@ -109,7 +109,7 @@ pub(crate) async fn plan(
     cluster: &Cluster,
     target: &ReleaseTarget,
     chart: ChartSource<'_>,
-    force_adoption: bool,
+    deploy_args: &DeployArgs,
     context: &Context,
 ) -> Result<DeployPlan, CommandError> {
     let (release, capabilities) = tokio::try_join!(next_release(cluster, target), capabilities(cluster))?;
@@ -127,7 +127,8 @@ pub(crate) async fn plan(
     }
     let rendered = to_rendered(&manifests, chart.values.merge_json()?);
     let options = PlanOptions {
-        force_adoption,
+        force_adoption: deploy_args.force_adoption,
+        force_conflicts: deploy_args.force_conflicts,
         ..PlanOptions::default()
     };
     let plan = tokio::select! {

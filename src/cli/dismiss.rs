@@ -47,7 +47,6 @@ impl DismissCommand {
             pipeline: deploy::pipeline(&context.env),
         };
         dismiss(&cluster, &target, &options, &context.events, &context.cancel).await?;
-        context.events.info(format!("release {target} is gone"));
         Ok(DONE)
     }
 }

@@ -110,7 +110,7 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
         env,
         events,
         mask: mask.clone(),
-        cancel,
+        cancel: cancel.clone(),
     };
     let result = match cli.command {
         Commands::Build(command) => command.run(&context).await,
@@ -127,7 +127,14 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
     _ = shown.await;
     match result {
         Ok(code) => code,
-        Err(error) => fail(&error, &mask),
+        Err(error) => {
+            let code = fail(&error, &mask);
+            if cancel.is_cancelled() {
+                ExitCode::from(EXIT_INTERRUPTED)
+            } else {
+                code
+            }
+        }
     }
 }
 

@@ -65,7 +65,7 @@ impl PlanCommand {
             repo,
             names,
         };
-        let plan = deploy::plan(&cluster, &target, chart, self.deploy.force_adoption, context).await?;
+        let plan = deploy::plan(&cluster, &target, chart, &self.deploy, context).await?;
         if self.output == "json" {
             ui::data(&format!("{}\n", serde_json::to_string_pretty(&plan)?))?;
         } else {

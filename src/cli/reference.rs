@@ -76,7 +76,11 @@ fn row(text: &mut String, arg: &Arg) {
     let value = arg.get_value_names().unwrap_or_default().join(" ");
     // A switch, before or after it has learned to take `=false`.
     let is_switch = arg.is_require_equals_set() || matches!(arg.get_action(), ArgAction::SetTrue);
-    let value = if is_switch { String::new() } else { format!(" {value}") };
+    let value = if is_switch {
+        String::new()
+    } else {
+        format!(" {value}")
+    };
     let defaults: Vec<_> = arg
         .get_default_values()
         .iter()

@@ -152,6 +152,7 @@ fn default_propagation(live: &Value) -> &'static str {
         "PodDisruptionBudget",
         "HorizontalPodAutoscaler",
         "Pod",
+        "Namespace",
     ];
     if live["kind"].as_str().is_some_and(|kind| plain.contains(&kind)) {
         "Background"

@@ -4,7 +4,6 @@
 //! document that can't be read, is a warning: a release can always be dismissed.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -59,7 +58,7 @@ pub async fn dismiss(
     }
     let exists = !release::history(cluster.client(), target).await?.is_empty();
     if !exists && !options.with_namespace {
-        events.info(format!("there is no release `{target}`"));
+        events.info(format!("there is no release {target}"));
         return Ok(outcome);
     }
     let times = Times {
@@ -68,38 +67,58 @@ pub async fn dismiss(
     };
     let tracker = Tracker::new(cluster, events, times);
     let operator = Operator::new(cluster, &tracker, events);
-    let limit = async {
-        match options.timeout {
-            Some(timeout) => tokio::time::sleep(timeout).await,
-            None => std::future::pending().await,
+    let mut stopped = std::pin::pin!(stopped(target, options.timeout, cancel, &tracker));
+    if exists {
+        let lock = tokio::select! {
+            lock = lock::acquire(cluster, target, options.pipeline.as_deref(), events) => lock?,
+            error = &mut stopped => return Err(error),
+        };
+        let work = Box::pin(delete_release(
+            cluster, target, options, events, &tracker, &operator,
+        ));
+        let result = tokio::select! {
+            result = work => result,
+            error = &mut stopped => Err(error),
+        };
+        // Also after a failure: nobody shall wait until the lock runs out.
+        lock.release().await;
+        result?;
+        events.info(format!("release {target} is gone"));
+    }
+    if options.with_namespace {
+        tokio::select! {
+            result = Box::pin(delete_namespace(cluster, target, &operator)) => result?,
+            error = &mut stopped => return Err(error),
         }
-    };
-    let work = async {
-        if exists {
-            let lock = lock::acquire(cluster, target, options.pipeline.as_deref(), events).await?;
-            let result = delete_release(cluster, target, options, events, &tracker, &operator).await;
-            lock.release().await;
-            result?;
-        }
-        if options.with_namespace {
-            delete_namespace(cluster, target, &operator).await?;
-        }
-        Ok(())
-    };
-    let work: Pin<Box<dyn Future<Output = Result<(), DeployError>> + Send>> = Box::pin(work);
-    tokio::select! {
-        result = work => result?,
-        () = limit => return Err(DeployError::TimedOut {
-            release: target.clone(),
-            seconds: options.timeout.map_or(0, |timeout| timeout.as_secs()),
-            waiting: tracker.waiting(),
-        }),
-        () = cancel.cancelled() => return Err(DeployError::Cancelled { release: target.clone() }),
     }
     Ok(Outcome {
         operations: operator.outcomes(),
         ..outcome
     })
+}
+
+/// Ends when the user, or the time given, ends the run.
+async fn stopped(
+    target: &ReleaseTarget,
+    timeout: Option<Duration>,
+    cancel: &CancellationToken,
+    tracker: &Tracker,
+) -> DeployError {
+    let limit = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = limit => DeployError::TimedOut {
+            verb: "dismiss",
+            release: target.clone(),
+            seconds: timeout.map_or(0, |timeout| timeout.as_secs()),
+            waiting: tracker.waiting(),
+        },
+        () = cancel.cancelled() => DeployError::Cancelled { release: target.clone() },
+    }
 }
 
 async fn refuse_shared(cluster: &Cluster, target: &ReleaseTarget) -> Result<(), DeployError> {
@@ -215,6 +234,7 @@ fn fail_on(target: &ReleaseTarget, failures: Vec<Failure>) -> Result<(), DeployE
         Ok(())
     } else {
         Err(DeployError::Failed {
+            verb: "dismiss",
             release: target.clone(),
             failures,
         })
@@ -252,9 +272,9 @@ fn delete_operation(
     let (found, kind) = (live.find(&id)?, kinds.find(&id.api_version, &id.kind)?);
     let policy = Policy::read(found, false).ok();
     let why = match (marks::owner(found, target), &policy) {
-        (Owner::Other(name, namespace), _) => {
-            Some(format!("it belongs to release {name} (namespace {namespace})"))
-        }
+        (Owner::Other(name, namespace), _) => Some(format!(
+            "it belongs to release `{name}` in namespace `{namespace}`"
+        )),
         (Owner::Nobody, _) => Some("it has no release marks".to_owned()),
         (Owner::Ours, Some(policy)) if policy.keep || policy.anyone => {
             Some("its annotations say so".to_owned())

@@ -35,7 +35,7 @@ pub enum DeployError {
     #[error("{}", lines(.0))]
     Documents(Vec<ResourceError>),
     /// What the server, or another release's ownership, does not allow; nothing has been changed.
-    #[error("cannot deploy: {}", problem_lines(.0))]
+    #[error("cannot deploy {}", problem_lines(.0))]
     Rejected(Vec<Problem>),
     /// Dependencies between objects go in a circle.
     #[error("cannot order the operations: the deploy dependencies of {0} go in a circle")]
@@ -52,16 +52,20 @@ pub enum DeployError {
     #[error(transparent)]
     Release(#[from] ReleaseError),
     /// The run was ended because of these objects.
-    #[error("cannot deploy release `{release}`: {}", failure_lines(.failures))]
+    #[error("cannot {verb} release {release}: {}", failure_lines(.failures))]
     Failed {
+        /// What was to be done with it.
+        verb: &'static str,
         /// The release.
         release: ReleaseTarget,
         /// The reasons.
         failures: Vec<Failure>,
     },
     /// The time given was not enough.
-    #[error("cannot deploy release `{release}` within {seconds} s: {}", waiting_lines(.waiting))]
+    #[error("cannot {verb} release {release} within {seconds} s: {}", waiting_lines(.waiting))]
     TimedOut {
+        /// What was to be done with it.
+        verb: &'static str,
         /// The release.
         release: ReleaseTarget,
         /// The time given.
@@ -70,7 +74,7 @@ pub enum DeployError {
         waiting: Vec<(String, String)>,
     },
     /// Somebody else has the release's lock for the whole time given.
-    #[error("cannot lock release `{release}`: {holder} has it")]
+    #[error("cannot lock release {release}: {holder} has it")]
     Locked {
         /// The release.
         release: ReleaseTarget,
@@ -78,7 +82,7 @@ pub enum DeployError {
         holder: String,
     },
     /// The lock was taken by somebody else while the run went on.
-    #[error("cannot go on with release `{release}`: its lock was lost ({why})")]
+    #[error("cannot go on with release {release}: its lock was lost ({why})")]
     LockLost {
         /// The release.
         release: ReleaseTarget,
@@ -86,7 +90,7 @@ pub enum DeployError {
         why: String,
     },
     /// The user ended the run.
-    #[error("deploying release `{release}` was cancelled; its revision is marked as failed")]
+    #[error("the run was cancelled before release {release} was done; the next one goes on from here")]
     Cancelled {
         /// The release.
         release: ReleaseTarget,
@@ -110,27 +114,26 @@ impl DeployError {
     }
 }
 
-fn join(lines: Vec<String>) -> String {
+/// One stays in the sentence, several are counted and get a line each.
+fn join(what: &str, lines: Vec<String>) -> String {
     if lines.len() == 1 {
-        lines.into_iter().collect()
-    } else {
-        lines.iter().map(|line| format!("\n  {line}")).collect()
+        return lines.into_iter().collect();
     }
+    let list: String = lines.iter().map(|line| format!("\n  {line}")).collect();
+    format!("{} {what}:{list}", lines.len())
 }
 
 fn lines(errors: &[ResourceError]) -> String {
     if let [only] = errors {
         return only.to_string();
     }
-    format!(
-        "cannot use {} documents:{}",
-        errors.len(),
-        join(errors.iter().map(ToString::to_string).collect())
-    )
+    let list = join("documents", errors.iter().map(ToString::to_string).collect());
+    format!("cannot use {list}")
 }
 
 fn problem_lines(problems: &[Problem]) -> String {
     join(
+        "objects",
         problems
             .iter()
             .map(|problem| format!("{} ({}): {}", problem.resource, problem.source, problem.why))
@@ -153,11 +156,12 @@ fn failure_lines(failures: &[Failure]) -> String {
         }
         text
     };
-    join(failures.iter().map(text).collect())
+    join("objects", failures.iter().map(text).collect())
 }
 
 fn waiting_lines(waiting: &[(String, String)]) -> String {
     join(
+        "objects",
         waiting
             .iter()
             .map(|(resource, why)| format!("{resource} is not ready: {why}"))

@@ -83,7 +83,7 @@ pub(crate) async fn acquire(
                 if waiter.said_for != holder(&found) {
                     waiter.said_for = holder(&found);
                     events.info(format!(
-                        "waiting for release `{target}`: {} is deploying it",
+                        "waiting for release {target}: {} is deploying it",
                         waiter.said_for
                     ));
                 }
@@ -98,14 +98,14 @@ pub(crate) async fn acquire(
             Err(error) if error.is_conflict() || error.is_not_found() && waiter.retry() => {}
             Err(error) if error.is_forbidden() => {
                 events.warn(format!(
-                    "release `{target}` is deployed without a lock: {error}; grant get, create, update and delete on leases"
+                    "release {target} is deployed without a lock: {error}; grant get, create, update and delete on leases"
                 ));
                 return Ok(Lock {
                     held: None,
                     lost: CancellationToken::new(),
                 });
             }
-            Err(source) => return Err(DeployError::api(format!("lock release `{target}`"), source)),
+            Err(source) => return Err(DeployError::api(format!("lock release {target}"), source)),
         }
     }
 }

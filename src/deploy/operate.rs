@@ -84,11 +84,14 @@ impl<'a> Operator<'a> {
             Ok(detail) => (done_word(operation.action), detail.clone()),
             Err(failure) => ("failed", failure.why.clone()),
         };
-        self.events.send(Event::Resource {
-            resource: id.to_string(),
-            state: state.to_owned(),
-            detail: detail.clone(),
-        });
+        // What needed no waiting has been told of when it was applied.
+        if operation.action != Action::Track || !detail.is_empty() {
+            self.events.send(Event::Resource {
+                resource: id.to_string(),
+                state: state.to_owned(),
+                detail: detail.clone(),
+            });
+        }
         self.outcomes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

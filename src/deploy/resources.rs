@@ -8,6 +8,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use kiel_template::yaml;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -293,16 +294,15 @@ fn duplicates(main: &[Resource]) -> Vec<ResourceError> {
     errors
 }
 
-/// The objects of one document: none for an empty one, several for a List.
+/// The objects of a text: none for an empty one, several for a List, or for several documents (files of `crds/`
+/// come whole).
 pub(crate) fn read_objects(source: &Source) -> Result<Vec<Value>, String> {
-    let value = parse_document(&source.text)?;
+    let text = |error: yaml::YamlError| error.to_string();
     let mut objects = Vec::new();
-    flatten(value, &mut objects)?;
+    for document in yaml::parse_documents(&source.text).map_err(text)? {
+        flatten(yaml::node_to_json(&document).map_err(text)?, &mut objects)?;
+    }
     Ok(objects)
-}
-
-fn parse_document(text: &str) -> Result<Value, String> {
-    kiel_template::yaml::to_json(text).map_err(|error| error.to_string())
 }
 
 fn flatten(value: Value, out: &mut Vec<Value>) -> Result<(), String> {

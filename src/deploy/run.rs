@@ -137,6 +137,7 @@ impl Stop<'_> {
     fn timed_out(&self, waiting: Vec<(String, String)>) -> DeployError {
         let seconds = self.timeout.map_or(0, |timeout| timeout.as_secs());
         DeployError::TimedOut {
+            verb: "deploy",
             release: self.target.clone(),
             seconds,
             waiting,
@@ -192,6 +193,7 @@ impl Run<'_> {
                 operator.operate(operation).await
             {
                 return Err(DeployError::Failed {
+                    verb: "deploy",
                     release: plan.target.clone(),
                     failures: vec![failure],
                 });
@@ -319,6 +321,7 @@ fn failed(target: &ReleaseTarget, failures: Vec<Failure>) -> Result<(), DeployEr
         Ok(())
     } else {
         Err(DeployError::Failed {
+            verb: "deploy",
             release: target.clone(),
             failures,
         })

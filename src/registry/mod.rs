@@ -18,6 +18,7 @@
 mod content;
 mod credentials;
 mod error;
+mod http;
 mod manifest;
 mod pull;
 mod push;

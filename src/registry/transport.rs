@@ -15,6 +15,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 
 use super::credentials::{CredentialStore, Credentials};
 use super::error::{RegistryError, Subject, describe, printable};
+use super::http::Clients;
 use super::token::{AccessToken, Challenge, challenge, check_realm, read_answer};
 use super::{DOCKER_HUB, RegistryOptions, redirect};
 
@@ -22,8 +23,6 @@ const ATTEMPTS: u32 = 5;
 const CONNECT_ATTEMPTS: u32 = 3;
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 const MAX_REDIRECTS: u32 = 3;
 const ERROR_BODY_LIMIT: u64 = 64 << 10;
 const TOKEN_LIMIT: u64 = 1 << 20;
@@ -32,7 +31,7 @@ const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
 /// The HTTP side of a [`super::Registry`].
 pub(crate) struct Transport {
     options: RegistryOptions,
-    http: reqwest::Client,
+    http: Clients,
     credentials: CredentialStore,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     requests: Mutex<BTreeMap<(String, String), u64>>,
@@ -167,16 +166,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Transport {
     pub(super) fn new(options: RegistryOptions) -> Result<Self, RegistryError> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("kiel/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_LIMIT)
-            .read_timeout(SILENCE_LIMIT)
-            .tls_danger_accept_invalid_certs(options.skip_tls_verify)
-            .build()
-            .map_err(|error| RegistryError::Setup {
-                reason: describe(error),
-            })?;
+        let http = Clients::new(&options)?;
         Ok(Self {
             credentials: CredentialStore::new(options.docker_config.clone()),
             options,
@@ -312,6 +302,7 @@ impl Transport {
     ) -> Result<Answer, Failure> {
         let schemes = host.schemes();
         let last = schemes.len() - 1;
+        let mut preferred = None;
         for (index, scheme) in schemes.into_iter().enumerate() {
             let url = match &call.target {
                 Target::Api(path) => host.url(scheme, path),
@@ -329,17 +320,20 @@ impl Transport {
                     locked(&host.learned).scheme = Some(scheme);
                     return Ok(answer);
                 }
-                Err(Failure::Temporary {
-                    attempts: CONNECT_ATTEMPTS,
-                    ..
-                }) if index < last => {}
+                // Without a connection over any scheme, the failure of the preferred one tells more.
+                Err(
+                    failure @ Failure::Temporary {
+                        attempts: CONNECT_ATTEMPTS,
+                        ..
+                    },
+                ) => preferred = preferred.or(Some(failure)),
                 Err(failure) => return Err(failure),
             }
         }
-        Err(call
-            .subject
-            .unreachable("no scheme is left to try".to_owned())
-            .into())
+        Err(preferred.unwrap_or_else(|| {
+            let reason = "it speaks neither https nor http".to_owned();
+            Failure::Final(call.subject.unreachable(reason))
+        }))
     }
 
     async fn follow(
@@ -384,7 +378,7 @@ impl Transport {
         url: &Url,
         authorization: Option<HeaderValue>,
     ) -> Result<Response, Failure> {
-        let mut request = self.http.request(call.method.clone(), url.clone());
+        let mut request = self.http.of(url).request(call.method.clone(), url.clone());
         if let Some(accept) = call.accept {
             request = request.header(ACCEPT, accept);
         }
@@ -556,6 +550,7 @@ impl Transport {
                     .and_then(|url| url.query().map(str::to_owned))
                     .unwrap_or_default();
                 self.http
+                    .of(&url)
                     .post(url)
                     .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                     .body(form)
@@ -563,12 +558,12 @@ impl Transport {
             Some(Credentials::Password { user, secret }) => {
                 url.query_pairs_mut().extend_pairs(&fields);
                 self.count(&Method::GET, &url);
-                self.http.get(url).basic_auth(user, Some(secret))
+                self.http.of(&url).get(url).basic_auth(user, Some(secret))
             }
             None => {
                 url.query_pairs_mut().extend_pairs(&fields);
                 self.count(&Method::GET, &url);
-                self.http.get(url)
+                self.http.of(&url).get(url)
             }
         };
         let response = request.send().await.map_err(|error| temporary(subject, error))?;
@@ -661,12 +656,14 @@ impl Host {
     }
 }
 
-/// What Go's HTTP server says to a plain request on a TLS port.
+/// What Go's HTTP server says to a plain request on a TLS port; it says nothing more to a HEAD.
 fn wants_tls(answer: &Answer) -> bool {
     answer.status == StatusCode::BAD_REQUEST
-        && answer
-            .body
-            .starts_with(b"Client sent an HTTP request to an HTTPS")
+        && answer.header("docker-distribution-api-version").is_none()
+        && (answer.body.is_empty()
+            || answer
+                .body
+                .starts_with(b"Client sent an HTTP request to an HTTPS"))
 }
 
 fn is_temporary(status: StatusCode) -> bool {

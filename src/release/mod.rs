@@ -36,7 +36,7 @@ pub enum ReleaseError {
     },
     /// Kubernetes stores at most 1 MiB in a Secret.
     #[error(
-        "cannot store the record of release `{release}`: it takes {size} bytes and a Secret holds at most {limit}; \
+        "cannot store the record of release {release}: it takes {size} bytes and a Secret holds at most {limit}; \
          make the chart smaller (files outside templates/ that it does not need, .helmignore) or split it"
     )]
     TooLarge {
@@ -49,7 +49,7 @@ pub enum ReleaseError {
     },
     /// Somebody else made this revision in the meantime.
     #[error(
-        "cannot create revision {revision} of release `{release}`: another run has just created it; run again"
+        "cannot create revision {revision} of release {release}: another run has just created it; run again"
     )]
     Exists {
         /// The release.

@@ -117,7 +117,7 @@ impl ReleaseTarget {
 
 impl fmt::Display for ReleaseTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (namespace {})", self.name, self.namespace)
+        write!(f, "`{}` in namespace `{}`", self.name, self.namespace)
     }
 }
 

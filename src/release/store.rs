@@ -44,7 +44,7 @@ pub async fn history(client: &Client, target: &ReleaseTarget) -> Result<Vec<Revi
     let list = list_metadata(client, &target.namespace, &selector)
         .await
         .map_err(|source| ReleaseError::Api {
-            action: format!("list the records of release `{target}`"),
+            action: format!("list the records of release {target}"),
             source,
         })?;
     let mut revisions: Vec<Revision> = list["items"]

@@ -124,10 +124,15 @@ fn line(event: &Event, verbosity: Verbosity) -> Option<String> {
         } => {
             let color = match state.as_str() {
                 "failed" => AnsiColor::Red,
-                "waiting" => AnsiColor::Cyan,
+                "waiting" | "running" | "deleting" => AnsiColor::Cyan,
                 _ => AnsiColor::Green,
             };
-            join(resource, &paint(state, color), detail)
+            let separator = if state == "failed" { ": " } else { ", " };
+            let mut text = format!("{resource}: {}", paint(state, color));
+            if !detail.is_empty() {
+                text.push_str(&format!("{separator}{detail}"));
+            }
+            text
         }
     })
 }

@@ -6,4 +6,5 @@
 
 mod failures;
 mod lifecycle;
+mod rights;
 mod support;

@@ -110,6 +110,27 @@ impl Bench {
         text
     }
 
+    /// The certificates of the cluster's authority (PEM), and its URL.
+    pub(crate) fn authority(&self) -> (String, String) {
+        let of = |path: &str| {
+            self.kubectl(&[
+                "config",
+                "view",
+                "--raw",
+                "--flatten",
+                "-o",
+                &format!("jsonpath={path}"),
+            ])
+        };
+        let encoded = of("{.clusters[0].cluster.certificate-authority-data}");
+        let ca = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, encoded.trim())
+            .expect("base64");
+        (
+            String::from_utf8(ca).expect("PEM"),
+            of("{.clusters[0].cluster.server}"),
+        )
+    }
+
     /// A value of an object, by kubectl's JSON path.
     pub(crate) fn get(&self, object: &str, path: &str) -> String {
         self.kubectl(&["get", object, "-o", &format!("jsonpath={path}")])

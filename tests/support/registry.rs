@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// The program of this name in `KIEL_TEST_BIN`, else on PATH.
 #[expect(clippy::disallowed_methods, reason = "a test's environment is its input")]
@@ -35,15 +35,62 @@ impl Server {
     /// Starts a registry, with the account `kiel`/`p-kiel` if `password` is set.
     pub(crate) fn start(program: &Path, password: bool) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let mut config = format!(
-            "version: 0.1\nlog: {{level: info}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\nhttp:\n  addr: 127.0.0.1:0\n",
-            folder.path().join("data").display()
-        );
+        let mut more = String::new();
         if password {
             let path = folder.path().join("htpasswd");
             fs_err::write(&path, HTPASSWD)?;
-            config += &format!("auth:\n  htpasswd: {{realm: test, path: {}}}\n", path.display());
+            more = format!("auth:\n  htpasswd: {{realm: test, path: {}}}\n", path.display());
         }
+        Self::run(program, folder, &more)
+    }
+
+    /// Starts a registry with a certificate that nobody knows.
+    #[allow(dead_code, reason = "not every test file needs it")]
+    pub(crate) fn start_with_tls(program: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (key, certificate) = (
+            folder.path().join("key.pem"),
+            folder.path().join("certificate.pem"),
+        );
+        let output = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+            ])
+            .args([
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=IP:127.0.0.1",
+                "-days",
+                "2",
+                "-keyout",
+            ])
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate)
+            .output()
+            .context("cannot run openssl")?;
+        ensure!(
+            output.status.success(),
+            "openssl: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let (key, certificate) = (key.display(), certificate.display());
+        let more = format!("  tls: {{certificate: {certificate}, key: {key}}}\n");
+        Self::run(program, folder, &more)
+    }
+
+    fn run(program: &Path, folder: tempfile::TempDir, more: &str) -> Result<Self> {
+        let config = format!(
+            "version: 0.1\nlog: {{level: info}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\nhttp:\n  addr: 127.0.0.1:0\n{more}",
+            folder.path().join("data").display()
+        );
         let path = folder.path().join("config.yml");
         fs_err::write(&path, config)?;
         let mut child = Command::new(program)
@@ -58,7 +105,7 @@ impl Server {
         for line in lines.by_ref() {
             let line = line?;
             if let Some((_, rest)) = line.split_once("listening on ") {
-                address = rest.split(['"', ' ']).next().map(str::to_owned);
+                address = rest.split(['"', ' ', ',']).next().map(str::to_owned);
                 break;
             }
         }

@@ -233,7 +233,7 @@ impl Context<'_> {
             Owner::Other(name, namespace) => Err(Problem::new(
                 resource,
                 format!(
-                    "it belongs to release {name} (namespace {namespace}); delete it there, give it another name, or, \
+                    "it belongs to release `{name}` in namespace `{namespace}`; delete it there, give it another name, or, \
                      {}",
                     marks::adoption_remedy(self.target)
                 ),

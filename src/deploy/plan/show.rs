@@ -68,20 +68,31 @@ fn write_summary(f: &mut fmt::Formatter<'_>, plan: &DeployPlan) -> fmt::Result {
             .filter(|operation| wanted.contains(&operation.action))
             .count()
     };
+    let hooks = count(&[Action::Hook]);
     let parts: Vec<String> = [
         (count(&[Action::Create, Action::CreateNamespace]), "to create"),
         (count(&[Action::Update]), "to update"),
         (count(&[Action::Recreate]), "to recreate"),
         (count(&[Action::Delete]), "to delete"),
-        (count(&[Action::Hook]), "hooks to run"),
+        (hooks, if hooks == 1 { "hook to run" } else { "hooks to run" }),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
     .map(|(count, what)| format!("{count} {what}"))
     .collect();
     write!(f, "Release {}: {what}, revision {}: ", plan.target, plan.revision)?;
-    if parts.is_empty() {
-        return writeln!(f, "no object changes ({})", plan.release_changes.join(", "));
+    write!(f, "{}", parts.join(", "))?;
+    let changes = plan
+        .operations
+        .iter()
+        .any(|operation| operation.action.is_change());
+    if changes {
+        return writeln!(f);
     }
-    writeln!(f, "{}", parts.join(", "))
+    let separator = if parts.is_empty() { "" } else { "; " };
+    writeln!(
+        f,
+        "{separator}no object changes, but this does: {}",
+        plan.release_changes.join(", ")
+    )
 }

@@ -159,3 +159,24 @@ fn string_data_becomes_data() {
     assert_eq!(object["data"], json!({"a": "MQ==", "b": "Mg=="}));
     assert_eq!(object["stringData"], json!({"c": 3}));
 }
+
+#[test]
+fn a_file_may_hold_several_documents() {
+    let text = "---\n# a comment\n---\nkind: A\n---\nkind: B\nlist: [yes, 010]\n".to_owned();
+    let source = Source {
+        source: "crds/all.yaml".into(),
+        text,
+    };
+    assert_eq!(
+        read_objects(&source),
+        Ok(vec![
+            json!({"kind": "A"}),
+            json!({"kind": "B", "list": [true, 8]})
+        ])
+    );
+    let broken = Source {
+        source: "a.yaml".into(),
+        text: "a: [".into(),
+    };
+    assert!(read_objects(&broken).is_err());
+}

@@ -13,7 +13,6 @@ use super::status::{self, Status};
 use super::watch::Shelf;
 use super::{Subject, Tracker, companions, is_workload};
 use crate::deploy::error::Failure;
-use crate::event::Event;
 use crate::release::api;
 
 /// Failures of each replica that are forgiven where no annotation says otherwise.
@@ -155,7 +154,13 @@ impl<'a> Follower<'a> {
             return Some(Err(failure));
         }
         if let Status::Ready(detail) = &view.status {
-            return self.settled(&view, &object, wake).then(|| Ok(detail.clone()));
+            if self.settled(&view, &object, wake) {
+                return Some(Ok(detail.clone()));
+            }
+            let seconds = self.tracker.times.settle.as_secs_f64();
+            let why = format!("{detail}; without a readiness probe it must stay up for {seconds} s");
+            self.tracker.say_waiting(&self.subject.id, "waiting", &why);
+            return None;
         }
         self.up_since = None;
         self.check_troubles(&view, wake).await.map(Err)
@@ -311,28 +316,24 @@ impl<'a> Follower<'a> {
         })
     }
 
+    /// Says what is waited for: what the object itself counts, and of its pods what is not the usual way up.
     fn show(&self, view: &View) {
-        let mut detail = match &view.status {
-            Status::Ready(detail) => detail.clone(),
-            Status::Progressing(detail) | Status::Failed(detail) => {
-                let mut detail = detail.clone();
-                let pods = view
-                    .pods
-                    .iter()
-                    .filter(|pod| !pod.report.ready && !pod.report.terminating);
-                let states: BTreeSet<&str> = pods.map(|pod| pod.report.detail.as_str()).collect();
-                for state in states {
-                    detail.push_str(&format!("; {state}"));
-                }
-                detail
-            }
+        let Status::Progressing(detail) = &view.status else {
+            return;
         };
-        for (_, trouble) in &view.troubles {
-            if !detail.contains(&trouble.text) {
-                detail.push_str(&format!("; {}", first_line(&trouble.text)));
-            }
+        let mut details = vec![detail.as_str()];
+        details.extend(view.troubles.iter().map(|(_, trouble)| first_line(&trouble.text)));
+        if view.troubles.is_empty() {
+            let pods = view
+                .pods
+                .iter()
+                .filter(|pod| !pod.report.ready && !pod.report.terminating && !pod.report.detail.is_empty());
+            details.extend(pods.map(|pod| pod.report.detail.as_str()));
         }
-        self.tracker.say_waiting(&self.subject.id, "waiting", &detail);
+        let mut told = BTreeSet::new();
+        details.retain(|detail| told.insert(*detail));
+        self.tracker
+            .say_waiting(&self.subject.id, "waiting", &details.join("; "));
     }
 
     fn follow_logs(&mut self, view: &View) {
@@ -440,7 +441,7 @@ impl<'a> Follower<'a> {
     /// Whether a ready object has stayed up for long enough. Readiness probes vouch for their containers; without
     /// them "ready" only means that the process was begun.
     fn settled(&mut self, view: &View, object: &Value, wake: &mut Option<Instant>) -> bool {
-        if !self.subject.changed || !needs_settling(&self.subject.kind.kind, object) || view.pods.is_empty() {
+        if !self.subject.changed || !needs_settling(&self.subject.kind.kind, object) || view.wanted == 0 {
             return true;
         }
         let ends: u64 = view.pods.iter().map(|pod| pod.report.ends()).sum();
@@ -453,6 +454,9 @@ impl<'a> Follower<'a> {
         let due = since + self.tracker.times.settle;
         if due > now {
             *wake = Some(due);
+            let seconds = self.tracker.times.settle.as_secs();
+            let detail = format!("up; without a readiness probe it has to stay so for {seconds} s");
+            self.tracker.say_waiting(&self.subject.id, "waiting", &detail);
         }
         due <= now
     }
@@ -474,11 +478,6 @@ impl<'a> Follower<'a> {
             // It deletes the pods that it has given up.
             failure.log = self.logs.recent();
         }
-        self.tracker.events.send(Event::Resource {
-            resource: failure.resource.clone(),
-            state: "failed".to_owned(),
-            detail: failure.why.clone(),
-        });
         failure
     }
 }

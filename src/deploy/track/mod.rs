@@ -90,9 +90,7 @@ impl Tracker {
 
     /// Waits until an object is ready; gives what is to be said about it.
     pub(crate) async fn until_ready(&self, subject: &Subject) -> Result<String, Failure> {
-        if let status::Status::Ready(detail) = status::compute(&subject.object)
-            && !(subject.changed && is_workload(&subject.kind))
-        {
+        if let Some(detail) = ready_at_once(subject) {
             return Ok(detail);
         }
         let result = follow::follow(self, subject).await;
@@ -123,17 +121,7 @@ impl Tracker {
                     .get(&id.name)
                     .filter(|object| object["metadata"]["uid"] == uid);
                 let Some(object) = found else { break };
-                let finalizers: Vec<&str> = object["metadata"]["finalizers"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(Value::as_str)
-                    .collect();
-                let detail = match finalizers[..] {
-                    [] => "is being deleted".to_owned(),
-                    _ => format!("is being deleted, waits for finalizers {}", finalizers.join(", ")),
-                };
-                self.say_waiting(id, "deleting", &detail);
+                self.say_waiting(id, "deleting", &deleting(&object));
             }
             if changes.changed().await.is_err() {
                 break;
@@ -171,7 +159,28 @@ impl Tracker {
     }
 }
 
-/// Kinds that have pods, or are one.
+/// What is to be said about an object that needs no watch at all.
+fn ready_at_once(subject: &Subject) -> Option<String> {
+    match status::compute(&subject.object) {
+        status::Status::Ready(detail) if !(subject.changed && is_workload(&subject.kind)) => Some(detail),
+        _ => None,
+    }
+}
+
+/// What the deletion of an object waits for.
+fn deleting(object: &Value) -> String {
+    let finalizers = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+    let (own, others): (Vec<&str>, Vec<&str>) = finalizers
+        .filter_map(Value::as_str)
+        .partition(|name| *name == "foregroundDeletion");
+    match (&own[..], &others[..]) {
+        ([], []) => String::new(),
+        (_, []) => "waiting for what belongs to it".to_owned(),
+        _ => format!("waiting for whoever has set the finalizer {}", others.join(", ")),
+    }
+}
+
+/// Kinds that have pods, or are one, and claims of volumes.
 fn is_workload(kind: &ApiKind) -> bool {
     matches!(
         (kind.api_version.as_str(), kind.kind.as_str()),

@@ -55,7 +55,7 @@ pub(crate) struct PodReport {
     pub(crate) terminating: bool,
     /// No container has begun yet.
     pub(crate) not_begun: bool,
-    /// What it does, in a few words.
+    /// What it does that pods on their way up don't, in a few words; mostly nothing.
     pub(crate) detail: String,
     pub(crate) containers: Vec<Container>,
     pub(crate) troubles: Vec<Trouble>,
@@ -102,18 +102,12 @@ pub(crate) fn examine(pod: &Value) -> PodReport {
             patience: Patience::Forever,
         });
     }
-    if detail.is_empty() {
-        detail = pod["status"]["phase"]
-            .as_str()
-            .unwrap_or("Pending")
-            .to_lowercase();
-    }
     let ready = matches!(condition(pod, "Ready"), Some(("True", _, _)));
     PodReport {
         ready,
         terminating: pod["metadata"]["deletionTimestamp"].is_string(),
         not_begun: !begun,
-        detail: if ready { "ready".to_owned() } else { detail },
+        detail,
         containers,
         troubles,
     }

@@ -319,30 +319,4 @@ fn slim(mut object: Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn object(name: &str, n: i64) -> Value {
-        json!({"metadata": {"name": name}, "n": n})
-    }
-
-    #[test]
-    fn a_shelf_knows_what_was_there_before_and_what_is_gone() {
-        let shelf = Shelf::default();
-        assert!(!shelf.is_synced());
-        shelf.replace(vec![object("a", 1), object("b", 1)]);
-        assert!(shelf.is_synced() && shelf.is_initial("a"));
-        shelf.put(object("a", 2));
-        assert!(!shelf.is_initial("a") && shelf.existed().contains("a"));
-        shelf.remove(object("b", 3));
-        assert_eq!(
-            shelf.last_state("b").map(|object| object["n"].clone()),
-            Some(json!(3))
-        );
-        // A LIST after an interruption: what is missing went meanwhile, what is new is not initial.
-        shelf.replace(vec![object("c", 1)]);
-        assert!(shelf.get("a").is_none() && shelf.last_state("a").is_some());
-        assert!(!shelf.is_initial("c"));
-    }
-}
+mod tests;

@@ -28,6 +28,13 @@ pub(super) fn register(functions: &mut Functions, environment: &Rc<dyn Environme
         }
         string(text)
     });
+    functions.add("toYamlPretty", &[ANY], |_, args| {
+        let mut text = yaml::to_string_pretty(&args[0]).unwrap_or_default();
+        if text.ends_with('\n') {
+            text.pop();
+        }
+        string(text)
+    });
     functions.add("fromYaml", &[STRING], |_, args| match read_yaml(text(args, 0)) {
         Ok(value @ Value::Map(_)) => Ok(value),
         Ok(Value::Nil) => Ok(Value::Map(Map::new())),

@@ -38,8 +38,24 @@ pub fn json_to_string(value: &serde_json::Value) -> Result<String, EmitError> {
     emit_document(value)
 }
 
+/// `toYamlPretty`, by go-yaml v3: sequences in mappings are indented, lines are not folded, values are
+/// written without the way through JSON.
+///
+/// # Errors
+/// Functions and cyclic nesting.
+pub fn to_string_pretty(value: &Value) -> Result<String, EmitError> {
+    emit_with(value, true)
+}
+
 fn emit_document(value: &impl Emit) -> Result<String, EmitError> {
-    let mut emitter = Emitter::default();
+    emit_with(value, false)
+}
+
+fn emit_with(value: &impl Emit, pretty: bool) -> Result<String, EmitError> {
+    let mut emitter = Emitter {
+        pretty,
+        ..Emitter::default()
+    };
     value.emit(&mut emitter, Place::Root)?;
     emitter.write_indent();
     Ok(emitter.out)
@@ -73,10 +89,12 @@ impl Emit for Value {
                 return Err(EmitError::Unsupported(self.type_name().to_owned()));
             }
             Value::List(list) => match list.borrow() {
+                None if emitter.pretty => emitter.literal("[]"),
                 None => emitter.literal("null"),
                 Some(items) => emitter.sequence(items.iter(), place)?,
             },
             Value::Map(map) => match map.borrow() {
+                None if emitter.pretty => emitter.literal("{}"),
                 None => emitter.literal("null"),
                 Some(entries) => {
                     let entries = entries
@@ -125,6 +143,8 @@ pub(super) struct Emitter {
     pub(super) indention: bool,
     depth: usize,
     started: bool,
+    /// Whether to write as go-yaml v3 does.
+    pub(super) pretty: bool,
 }
 
 impl Emitter {
@@ -137,7 +157,7 @@ impl Emitter {
             self.literal("[]");
             return Ok(());
         }
-        let indentless = place == Place::MapValue && !self.indention;
+        let indentless = place == Place::MapValue && !self.indention && !self.pretty;
         let outer = self.enter(indentless)?;
         for item in items {
             self.write_indent();
@@ -157,7 +177,7 @@ impl Emitter {
             self.literal("{}");
             return Ok(());
         }
-        key_order::sort(&mut entries);
+        key_order::sort(&mut entries, self.pretty);
         let outer = self.enter(false)?;
         for (key, value) in entries {
             let simple = self.key(&key)?;
@@ -175,12 +195,12 @@ impl Emitter {
 
     /// Writes a key; true if it is a simple one, which its `:` may follow on the line.
     fn key(&mut self, key: &str) -> Result<bool, EmitError> {
-        let key = through_json(key)?;
-        if key.contains('\u{85}') || json_length(key) > 1024 {
+        let key = if self.pretty { key } else { through_json(key)? };
+        if !self.pretty && (key.contains('\u{85}') || json_length(key) > 1024) {
             return Err(EmitError::Refused("did not find expected ',' or '}'"));
         }
         self.write_indent();
-        let analysis = Analysis::of(key);
+        let analysis = Analysis::of(key, self.pretty);
         let simple = !analysis.multiline && key.len() <= 128;
         if !simple {
             self.indicator("?", true, false, true);
@@ -190,23 +210,28 @@ impl Emitter {
     }
 
     fn text(&mut self, text: &str, place: Place) -> Result<(), EmitError> {
+        if self.pretty {
+            self.scalar(text, Analysis::of(text, true), place);
+            return Ok(());
+        }
         let text = through_json(text)?;
         let text = fold_next_lines(text).ok_or(EmitError::Refused("found unexpected document indicator"))?;
-        let analysis = Analysis::of(&text);
+        let analysis = Analysis::of(&text, self.pretty);
         self.scalar(&text, analysis, place);
         Ok(())
     }
 
     fn scalar(&mut self, text: &str, analysis: Analysis, place: Place) {
         let simple_key = place == Place::Key { simple: true };
+        let may_fold = !simple_key && !self.pretty;
         let style = Style::choose(text, analysis, simple_key);
         let outer = self.indent;
         self.indent = Some(outer.map_or(2, |indent| indent + 2));
         self.start();
         match style {
-            Style::Plain => self.write_plain(text, !simple_key),
-            Style::SingleQuoted => self.write_single_quoted(text, !simple_key),
-            Style::DoubleQuoted => self.write_double_quoted(text, !simple_key),
+            Style::Plain => self.write_plain(text, may_fold),
+            Style::SingleQuoted => self.write_single_quoted(text, may_fold),
+            Style::DoubleQuoted => self.write_double_quoted(text, may_fold),
             Style::Literal => self.write_literal(text),
         }
         self.indent = outer;
@@ -226,6 +251,16 @@ impl Emitter {
 
     /// Go writes the JSON number and reads it again: what looks like an integer of 64 bits stays one.
     fn float(&mut self, value: f64) -> Result<(), EmitError> {
+        if self.pretty {
+            let text = match number::non_finite(value) {
+                Some("NaN") => ".nan".to_owned(),
+                Some("+Inf") => ".inf".to_owned(),
+                Some(_) => "-.inf".to_owned(),
+                None => number::general(value),
+            };
+            self.literal(&text);
+            return Ok(());
+        }
         if let Some(name) = number::non_finite(value) {
             return Err(EmitError::Unsupported(name.to_owned()));
         }

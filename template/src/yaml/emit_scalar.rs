@@ -28,7 +28,7 @@ pub(super) enum Style {
 }
 
 impl Analysis {
-    pub(super) fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str, tabs_in_blocks: bool) -> Self {
         if text.is_empty() {
             return Self {
                 multiline: false,
@@ -38,7 +38,7 @@ impl Analysis {
             };
         }
         let mut indicators = text.starts_with("---") || text.starts_with("...");
-        let (mut breaks, mut special) = (false, false);
+        let (mut breaks, mut special, mut tabs) = (false, false, false);
         let (mut break_space, mut space_break) = (false, false);
         let (mut after_space, mut after_break, mut after_white) = (false, false, true);
         let mut characters = text.char_indices().peekable();
@@ -58,7 +58,11 @@ impl Analysis {
                 '#' => after_white,
                 _ => false,
             };
-            special |= !is_printable(character);
+            if tabs_in_blocks && character == '\t' {
+                tabs = true;
+            } else {
+                special |= !is_printable(character);
+            }
             if character == ' ' {
                 break_space |= after_break;
                 (after_space, after_break) = (true, false);
@@ -73,12 +77,12 @@ impl Analysis {
         }
         let leads = text.starts_with(|first| first == ' ' || is_break(first));
         let trails = text.ends_with(|last| last == ' ' || is_break(last));
-        let refused = space_break || special;
+        let refused = space_break || special || tabs;
         Self {
             multiline: breaks,
             plain: !(leads || trails || break_space || refused || breaks || indicators),
             single_quoted: !(break_space || refused),
-            block: !(text.ends_with(' ') || refused),
+            block: !(text.ends_with(' ') || space_break || special),
         }
     }
 }

@@ -10,18 +10,22 @@ static DIGIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\p{Nd}").expect("
 
 /// Sorts entries by key. The relation is not a strict order for all sets of keys, so the sort is one that no
 /// relation can upset.
-pub(super) fn sort<T>(entries: &mut Vec<(Cow<'_, str>, T)>) {
+pub(super) fn sort<T>(entries: &mut Vec<(Cow<'_, str>, T)>, version_3: bool) {
     if entries.len() < 2 {
         return;
     }
     let mut right = entries.split_off(entries.len() / 2);
-    sort(entries);
-    sort(&mut right);
+    sort(entries, version_3);
+    sort(&mut right, version_3);
     let left = std::mem::take(entries);
     entries.reserve(left.len() + right.len());
     let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
     while let (Some((a, _)), Some((b, _))) = (left.peek(), right.peek()) {
-        entries.extend(if less(b, a) { right.next() } else { left.next() });
+        entries.extend(if less(b, a, version_3) {
+            right.next()
+        } else {
+            left.next()
+        });
     }
     entries.extend(left);
     entries.extend(right);
@@ -29,25 +33,33 @@ pub(super) fn sort<T>(entries: &mut Vec<(Cow<'_, str>, T)>) {
 
 /// Whether `a` comes before `b`: decided at the first character that differs. A letter comes after anything
 /// else, runs of digits compare as numbers, the rest by code point.
-fn less(a: &str, b: &str) -> bool {
+fn less(a: &str, b: &str, version_3: bool) -> bool {
     if a.is_ascii() && b.is_ascii() {
         let (a, b): (Vec<char>, Vec<char>) = (
             a.bytes().map(char::from).collect(),
             b.bytes().map(char::from).collect(),
         );
-        return characters_less(&a, &b);
+        return characters_less(&a, &b, version_3);
     }
-    characters_less(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>())
+    characters_less(
+        &a.chars().collect::<Vec<_>>(),
+        &b.chars().collect::<Vec<_>>(),
+        version_3,
+    )
 }
 
-fn characters_less(a: &[char], b: &[char]) -> bool {
+fn characters_less(a: &[char], b: &[char], version_3: bool) -> bool {
     let Some(at) = a.iter().zip(b).position(|(a, b)| a != b) else {
         return a.len() < b.len();
     };
     match (is_letter(a[at]), is_letter(b[at])) {
         (true, true) => return a[at] < b[at],
         (false, false) => {}
-        (_, b_is_letter) => return b_is_letter,
+        // Version 3: behind a digit it is the letter that comes first.
+        (_, b_is_letter) => {
+            let behind_digit = version_3 && at > 0 && is_digit(a[at - 1]);
+            return b_is_letter != behind_digit;
+        }
     }
     let mut start = 0;
     if a[at] == '0' || b[at] == '0' {
