@@ -1,5 +1,7 @@
 //! The registry client against a real registry, and against a fake one for faults.
 
+#![allow(clippy::print_stderr, reason = "this program as a client answers there")]
+
 #[path = "support/fake.rs"]
 mod fake;
 #[path = "support/registry.rs"]

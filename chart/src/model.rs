@@ -85,7 +85,11 @@ impl Chart {
     }
 }
 
+/// Go: no files are null.
 fn files_json(files: &[File]) -> Value {
+    if files.is_empty() {
+        return Value::Null;
+    }
     files
         .iter()
         .map(|file| json!({"name": file.name, "data": encode(&file.data)}))

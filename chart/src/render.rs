@@ -335,3 +335,6 @@ fn add_crds(tree: &Tree<'_>, manifests: &mut Manifests) -> Result<(), ManifestEr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

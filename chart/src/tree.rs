@@ -41,6 +41,20 @@ struct Requirement {
     imports_done: bool,
 }
 
+impl Requirement {
+    /// Go: leaves the paths of the imports in the metadata, in a form that it takes for none next time.
+    fn rewrite_imports(&mut self) {
+        let imports = std::mem::take(&mut self.dependency.import_values);
+        if !self.imports_done {
+            let paths = imports.iter().filter_map(import_paths);
+            self.dependency.import_values = paths
+                .map(|(child, parent)| serde_json::json!({"child": child, "parent": parent}))
+                .collect();
+        }
+        self.imports_done = true;
+    }
+}
+
 /// All charts of a release; the first one is its root.
 #[derive(Debug)]
 pub(crate) struct Tree<'c> {
@@ -329,7 +343,7 @@ impl<'c> Tree<'c> {
         coalescer.tables(&values, &imported, "", Nulls::Keep);
         warnings.extend(coalescer.into_warnings());
         for requirement in requirements {
-            self.requirements[requirement.0].imports_done = true;
+            self.requirements[requirement.0].rewrite_imports();
         }
         self.warnings.extend(warnings);
         self.nodes[id.0].values = Value::Map(values).to_json();

@@ -32,9 +32,8 @@ pub(crate) fn command(cache: &Cache, arguments: &[&str]) -> Result<Command> {
 
 /// The folder that cargo puts programs in.
 pub(crate) fn programs() -> PathBuf {
-    variable("CARGO_TARGET_DIR")
-        .map_or_else(|| checkout().join("target"), PathBuf::from)
-        .join("debug")
+    let folder = variable("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    checkout().join(folder).join("debug")
 }
 
 /// This checkout's folder of intermediates, seeded from another one's where it is new.
@@ -47,10 +46,10 @@ fn intermediates(cache: &Cache) -> Result<PathBuf> {
         return Ok(folder);
     }
     let started = Instant::now();
-    match other(&all) {
+    match other(&all)? {
         Some((donor, true)) => {
+            forget_own(&donor)?;
             fs_err::rename(&donor, &folder)?;
-            forget_own(&folder)?;
             say::step(
                 "compiled dependencies",
                 "taken over from a checkout that is gone",
@@ -71,24 +70,28 @@ fn intermediates(cache: &Cache) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Another checkout's folder, and whether that checkout is gone; the latest one where there are several.
-fn other(all: &Path) -> Option<(PathBuf, bool)> {
-    let mut folders: Vec<_> = fs_err::read_dir(all)
-        .ok()?
-        .filter_map(Result::ok)
-        .filter_map(|entry| {
-            let owner = fs_err::read_to_string(entry.path().join(OWNER)).ok()?;
-            let time = entry
-                .path()
-                .join("debug")
-                .metadata()
-                .and_then(|data| data.modified())
-                .ok()?;
-            Some((!Path::new(&owner).exists(), time, entry.path()))
-        })
-        .collect();
+/// Another checkout's folder, and whether that checkout is gone. The latest one where there are several; the
+/// others whose checkouts are gone are deleted, each is gigabytes.
+fn other(all: &Path) -> Result<Option<(PathBuf, bool)>> {
+    let mut folders = Vec::new();
+    for entry in fs_err::read_dir(all)? {
+        let path = entry?.path();
+        let Ok(owner) = fs_err::read_to_string(path.join(OWNER)) else {
+            continue;
+        };
+        let time = path
+            .join("debug")
+            .metadata()
+            .and_then(|data| data.modified())
+            .ok();
+        folders.push((!Path::new(&owner).exists(), time, path));
+    }
     folders.sort();
-    folders.pop().map(|(gone, _, path)| (path, gone))
+    let chosen = folders.pop().map(|(gone, _, path)| (path, gone));
+    for (_, _, path) in folders.into_iter().filter(|(gone, ..)| *gone) {
+        fs_err::remove_dir_all(path)?;
+    }
+    Ok(chosen)
 }
 
 /// Copies fingerprints before what they vouch for, while no build of the other checkout runs.

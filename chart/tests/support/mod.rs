@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use kiel_chart::{
-    Capabilities, HookOutput, KubeVersion, Profile, Release, RenderInput, ValuesFile, ValuesInput, load,
-    render_on_own_stack,
+    Capabilities, HookOutput, KubeVersion, Manifests, Profile, Release, RenderInput, ValuesFile, ValuesInput,
+    load, render_on_own_stack,
 };
 use kiel_template::files::{FileError, FileTree};
 use kiel_template::functions::Environment;
@@ -140,22 +140,28 @@ impl Arguments {
     }
 
     /// What `helm template` prints for the chart in `dir`, or its error without `Error: `.
-    pub(crate) fn template(self, root: &Path, dir: &str) -> Result<String, String> {
+    pub(crate) fn template(&self, root: &Path, dir: &str) -> Result<String, String> {
+        Ok(self
+            .render(root, dir)?
+            .to_template_output(self.include_crds, self.hooks))
+    }
+
+    /// The manifests of the chart in `dir`, or the error.
+    pub(crate) fn render(&self, root: &Path, dir: &str) -> Result<Manifests, String> {
         let chart = load(&Folder(root.to_owned()), dir, &Profile::Helm).map_err(|error| error.to_string())?;
-        let manifests = render_on_own_stack(RenderInput {
+        render_on_own_stack(RenderInput {
             chart: &chart,
             values: &self.values,
             secret_values: &[],
             service_values: &serde_json::Value::Null,
-            release: self.release,
-            capabilities: self.capabilities,
+            release: self.release.clone(),
+            capabilities: self.capabilities.clone(),
             environment: Arc::new(Fixed),
             lookup: None,
             check_schemas: true,
             extra_functions: None,
             stack_size: 0,
         })
-        .map_err(|error| error.to_string())?;
-        Ok(manifests.to_template_output(self.include_crds, self.hooks))
+        .map_err(|error| error.to_string())
     }
 }

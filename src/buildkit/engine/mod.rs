@@ -23,6 +23,7 @@ use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -261,8 +262,10 @@ async fn start(options: &EngineOptions, folder: &Path, config: &str) -> Result<(
         .mode(0o600)
         .open(&log_path);
     let log = log.map_err(|error| state(&log_path, error))?;
-    let kiel = options.kiel.clone().map_or_else(std::env::current_exe, Ok);
-    let kiel = kiel.map_err(|error| state(Path::new("/proc/self/exe"), error))?;
+    let kiel = options
+        .kiel
+        .clone()
+        .unwrap_or_else(|| supervise::OWN_PROGRAM.into());
     let start = Start {
         folder: folder.to_owned(),
         buildkitd: options.buildkitd.clone(),
@@ -289,6 +292,7 @@ async fn start(options: &EngineOptions, folder: &Path, config: &str) -> Result<(
 fn launch(kiel: &Path, options: &EngineOptions, start: &Start, log: File) -> std::io::Result<OwnedFd> {
     let (told, report) = std::io::pipe()?;
     let mut child = Command::new(kiel)
+        .arg0("kiel")
         .arg(supervise::NAMESPACES)
         .env_clear()
         .envs(&options.environment)

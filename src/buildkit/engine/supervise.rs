@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixDatagram;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 
@@ -26,6 +26,8 @@ use serde::{Deserialize, Serialize};
 
 use super::requirements;
 
+/// This program, also when its file was replaced since it was started.
+pub(super) const OWN_PROGRAM: &str = "/proc/self/exe";
 pub(super) const NAMESPACES: &str = "__ns";
 const MAPS: &str = "__map";
 const INIT: &str = "__init";
@@ -122,8 +124,8 @@ fn read_start() -> Result<Start, Message> {
 /// This program again, in another mode, with `start` on its standard input.
 fn again(mode: &str, start: &Start) -> Result<Child, Message> {
     let own = |error: std::io::Error| format!("cannot start this program again: {error}");
-    let program = std::env::current_exe().map_err(own)?;
-    let mut child = Command::new(program)
+    let mut child = Command::new(OWN_PROGRAM)
+        .arg0("kiel")
         .arg(mode)
         .stdin(Stdio::piped())
         .spawn()

@@ -541,6 +541,28 @@ fn release_changes(plan: &DeployPlan) -> Vec<String> {
     changes
 }
 
+/// A refusal without the server's own vocabulary: it names its types, and the namespace of the trial.
+fn plain(message: &str) -> String {
+    let mut text = message.to_owned();
+    if let Some(rest) = text.strip_prefix("failed to create typed patch object (")
+        && let Some((_, rest)) = rest.split_once("): ")
+    {
+        text = rest.to_owned();
+    }
+    let wrapper = "&value.valueUnstructured{Value:";
+    if let Some((before, value)) = text.split_once(wrapper)
+        && let Some(value) = value.strip_suffix('}')
+    {
+        let hint = if before.contains("expected string") {
+            "; put it in quotes"
+        } else {
+            ""
+        };
+        text = format!("{before}{value}{hint}");
+    }
+    text
+}
+
 impl Problem {
     pub(crate) fn new(resource: &Resource, why: String) -> Self {
         Self {
@@ -551,6 +573,34 @@ impl Problem {
     }
 
     pub(crate) fn rejected(resource: &Resource, error: &crate::release::ApiError) -> Self {
-        Self::new(resource, format!("the server refuses it: {error}"))
+        Self::new(
+            resource,
+            format!("the server refuses it: {}", plain(&error.to_string())),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn refusals_are_told_in_a_users_words() {
+        let message = "failed to create typed patch object (default/c; /v1, Kind=ConfigMap): .data.x: expected \
+                       string, got &value.valueUnstructured{Value:1}";
+        assert_eq!(
+            plain(message),
+            ".data.x: expected string, got 1; put it in quotes"
+        );
+        assert_eq!(
+            plain(
+                "failed to create typed patch object (a/b; /v1, Kind=C): .spec: field not declared in schema"
+            ),
+            ".spec: field not declared in schema"
+        );
+        assert_eq!(
+            plain("metadata.name: Required value"),
+            "metadata.name: Required value"
+        );
     }
 }

@@ -86,6 +86,10 @@ fn list(version: &str, items: &[Value]) -> (u16, Value) {
     )
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "scripts read better without references"
+)]
 fn event(kind: &str, object: Value) -> Value {
     json!({"type": kind, "object": object})
 }
