@@ -10,6 +10,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use harness::{Project, Run, root, variable};
@@ -48,9 +49,7 @@ const TIMEOUT: [&str; 2] = ["--timeout", "3m"];
 
 fn converge(project: &Project) -> Run {
     let arguments = [&["converge"][..], &BUILD_REPORT, &TIMEOUT].concat();
-    let run = project.kiel_in_repo(&arguments).expect_code(0);
-    eprintln!("{}", run.stderr);
-    run
+    project.kiel_in_repo(&arguments).expect_code(0)
 }
 
 fn report(project: &Project) -> Result<Value> {
@@ -342,10 +341,24 @@ fn interrupted() -> Result<Option<&'static str>> {
     ensure!(statuses(&project)? == ["failed"]);
     let leases = stdout(project.kubectl(&["get", "leases", "-o", "name"]));
     ensure!(leases.trim().is_empty(), "{leases}");
+    // Who waits for a run that is killed takes over at once, without waiting for the lock to run out.
+    let (mut killed, _unread) = begin(&project, "0 of 1 replicas available")?;
     project.commit(&[(".helm/templates/slow.yaml", &slow(0))]);
-    let again = project.kiel(&["converge", "--namespace", &project.namespace]);
-    again.expect_code(0).expect_stderr(&["is up, revision 2"]);
-    ensure!(statuses(&project)? == ["failed", "deployed"]);
+    let (mut heir, mut lines) = begin(&project, "is deploying it")?;
+    killed.kill()?;
+    killed.wait()?;
+    let since = Instant::now();
+    let mut rest = String::new();
+    while !rest.contains("updated") {
+        ensure!(lines.read_line(&mut rest)? > 0, "{rest}");
+    }
+    ensure!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+    lines.read_to_string(&mut rest)?;
+    ensure!(
+        heir.wait()?.success() && rest.contains("is up, revision 3"),
+        "{rest}"
+    );
+    ensure!(statuses(&project)? == ["failed", "failed", "deployed"]);
     Ok(None)
 }
 
