@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         test("another_machine_goes_on_from_published_stages", other_machine),
         test("equal_commits_give_equal_digests_on_any_engine", reproducible),
         test("a_failed_step_keeps_what_succeeded", failed_step),
+        test("an_engine_that_is_lost_is_replaced_once", lost_engine),
         test("two_builders_report_the_same_digest", race),
         test("imports_go_through_links_of_the_image", linked_import),
         test("names_and_configs_of_images_are_passed_on", dependencies),
@@ -455,6 +456,49 @@ async fn failed_step(bench: Bench) -> Result<()> {
         .map(|stage| stage.name.as_str())
         .collect();
     ensure!(rebuilt == ["setup"], "{rebuilt:?}");
+    Ok(())
+}
+
+async fn lost_engine(bench: Bench) -> Result<()> {
+    let marker = bench.marker(1);
+    let mut spec = StapelSpec {
+        from: busybox(),
+        ..StapelSpec::default()
+    };
+    spec.mounts = vec![Mount {
+        kind: MountKind::BuildDir,
+        to: "/cache".into(),
+    }];
+    spec.shell.before_install = vec!["echo first > /first".into()];
+    spec.shell.setup = vec![format!(
+        "test -e /cache/again || {{ touch /cache/again; sleep {marker}; }}"
+    )];
+    let mut project = Project::new(bench, vec![stapel("app", spec)])?;
+    project.commit(&[("x", Some("x"))])?;
+    let (state, folder) = (
+        project.bench.state.clone(),
+        project.bench.folder.path().to_owned(),
+    );
+    let killer = tokio::task::spawn_blocking(move || -> Result<()> {
+        while engine::processes(&format!("sleep\0{marker}"))? == 0 {
+            ensure!(folder.exists(), "the test has ended");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        project::kill_engine(&state)
+    });
+    let report = project.build().await?;
+    killer.await??;
+    ensure!(project.engines() == 2);
+    let stages: Vec<(&str, bool)> = report
+        .image("app")
+        .context("app")?
+        .stages
+        .iter()
+        .map(|stage| (stage.name.as_str(), stage.rebuilt))
+        .collect();
+    ensure!(stages.last() == Some(&("setup", true)), "{stages:?}");
+    let found = project.image(&report, "app").await?;
+    ensure!(file(&found, "first")? == "first\n");
     Ok(())
 }
 

@@ -25,6 +25,23 @@ pub(crate) fn archive(mapping: &GitMapping, files: &Listing, tree: &SourceTree) 
     write(entries, tree)
 }
 
+/// What is a link to a folder in many images.
+const LINKS: [&str; 7] = ["bin", "sbin", "lib", "lib32", "lib64", "var/run", "var/lock"];
+
+/// The first file of a mapping that lies below a folder which is a link in many images, and that folder: where it is
+/// one, the layer puts a folder in its place.
+pub(crate) fn below_link(mapping: &GitMapping, files: &Listing) -> Option<(String, &'static str)> {
+    files.entries().iter().find_map(|file| {
+        let path = target(mapping, file);
+        let below = |link: &&&str| {
+            path.strip_prefix(**link)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        let link = LINKS.iter().find(below)?;
+        Some((path, *link))
+    })
+}
+
 /// The files of a folder as an image's root.
 pub(crate) fn context(files: &Listing, tree: &SourceTree) -> Result<Blob, LayerError> {
     write(mapping_entries(files, "", &Owner::default()), tree)
@@ -143,6 +160,34 @@ fn write(entries: Vec<LayerEntry>, tree: &SourceTree) -> Result<Blob, LayerError
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_below_links_of_many_images_are_found() {
+        let mapping = |to: &str| GitMapping {
+            to: to.into(),
+            ..GitMapping::default()
+        };
+        let files = |paths: &[&str]| {
+            let entry = |path: &&str| FileEntry {
+                path: (*path).to_owned(),
+                mode: kiel_stapel::listing::FileMode::Regular,
+                id: "0".repeat(40),
+            };
+            Listing::new(paths.iter().map(entry).collect())
+        };
+        let found = below_link(&mapping("/"), &files(&["a", "bin/x"]));
+        assert_eq!(found, Some(("bin/x".to_owned(), "bin")));
+        let found = below_link(&mapping("/lib/x.so"), &files(&[""]));
+        assert_eq!(found, Some(("lib/x.so".to_owned(), "lib")));
+        for (to, path) in [
+            ("/", "binary/x"),
+            ("/bin", ""),
+            ("/usr/bin", "x"),
+            ("/app", "lib/x"),
+        ] {
+            assert_eq!(below_link(&mapping(to), &files(&[path])), None, "{to} {path}");
+        }
+    }
 
     #[test]
     fn only_what_nothing_replaces_is_removed() {

@@ -307,9 +307,15 @@ async fn build_image(
         needs,
         started: Instant::now(),
     };
-    let built = match &planned.kind {
-        PlannedKind::Dockerfile(plan) => dockerfile::build(&ctx, plan).await?,
-        PlannedKind::Stapel(plan) => stapel::build(&ctx, plan).await?,
+    let built = match build_kind(&ctx).await {
+        Err(BuildError::Solve { failure, .. }) if failure.engine_lost => {
+            ctx.events.warn(format!(
+                "image `{}`: the engine was lost, it is built again with another one",
+                ctx.name
+            ));
+            build_kind(&ctx).await?
+        }
+        built => built?,
     };
     let state = if built.report.used_engine {
         BuildState::Built
@@ -318,6 +324,13 @@ async fn build_image(
     };
     ctx.image_event(state, Some(ctx.started.elapsed()), &built.tag.to_string());
     Ok(built)
+}
+
+async fn build_kind(ctx: &ImageBuild<'_>) -> Result<Built, BuildError> {
+    match &ctx.planned.kind {
+        PlannedKind::Dockerfile(plan) => dockerfile::build(ctx, plan).await,
+        PlannedKind::Stapel(plan) => stapel::build(ctx, plan).await,
+    }
 }
 
 /// An image that was found by HEAD alone has no known config: read it where its digest is asked for.

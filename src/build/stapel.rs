@@ -221,6 +221,14 @@ impl Builder<'_> {
     async fn archive(&mut self, composition: &mut Composition) -> Result<(), BuildError> {
         for (index, mapping) in self.plan.spec.git.iter().enumerate() {
             let (mapping_here, files) = (mapping.clone(), self.plan.content[index].clone());
+            if let Some((path, link)) = git_layers::below_link(mapping, &files) {
+                self.ctx.events.warn(format!(
+                    "image `{}`: the git mapping to `{}` writes `/{path}`; where `/{link}` is a link in the image, as \
+                     in Debian and Fedora, a folder takes its place and what was behind it is gone: write to the \
+                     folder that it leads to, such as `/usr/bin`",
+                    self.ctx.name, mapping.to
+                ));
+            }
             let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, tree);
             let blob = self.ctx.blocking(archive).await?;
             composition.add_blob(blob, &format!("git archive: {} → {}", mapping.add, mapping.to));

@@ -1,5 +1,9 @@
 //! What end-to-end tests share: the environment that `cargo xtask env up` left, projects in temporary Git repositories,
 //! and runs of the kiel binary.
+#![allow(
+    clippy::print_stderr,
+    reason = "a clean-up that fails is told and fails no test"
+)]
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::print_stderr, reason = "a test tells what it could not clean up")]
 #![allow(
