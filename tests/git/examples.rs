@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kiel::config::{LoadOptions, load};
-use kiel_template::files::FileTree;
 use kiel::git::patterns::Glob;
 use kiel::images::{PlannedImage, PlannedKind, plan_images};
 use kiel_stapel::stage::Part;
+use kiel_template::files::FileTree;
 use kiel_template::functions::Environment;
 
 use super::sandbox::Sandbox;
