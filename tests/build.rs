@@ -34,9 +34,11 @@ fn main() -> ExitCode {
         ),
         test("a_change_in_git_alone_needs_no_engine", patch_only),
         test("a_stage_runs_again_when_its_files_change", stage_dependencies),
+        test("a_patch_leaves_folders_as_commands_made_them", folders),
         test("another_machine_goes_on_from_published_stages", other_machine),
         test("equal_commits_give_equal_digests_on_any_engine", reproducible),
         test("a_failed_step_keeps_what_succeeded", failed_step),
+        test("an_engine_that_is_lost_is_replaced_once", lost_engine),
         test("two_builders_report_the_same_digest", race),
         test("imports_go_through_links_of_the_image", linked_import),
         test("names_and_configs_of_images_are_passed_on", dependencies),
@@ -270,6 +272,67 @@ async fn stage_dependencies(bench: Bench) -> Result<()> {
     Ok(())
 }
 
+async fn folders(bench: Bench) -> Result<()> {
+    let mut project = project(bench).await?;
+    let ImageKind::Stapel(spec) = &mut project.images[0].kind else {
+        unreachable!("a Stapel image")
+    };
+    spec.git[0].owner = Some("7".into());
+    spec.git.push(mapping("/src", "/home/app/src"));
+    spec.shell.before_install =
+        vec!["mkdir -p /home/app/src; chown -R 5:5 /home/app; chmod 711 /home/app /home/app/src".into()];
+    spec.shell
+        .install
+        .push("chown 1000:1000 /app && chmod 700 /app /app/old".into());
+    project.build().await?;
+    let check = |image: &kiel::registry::validate::Validated| {
+        let of = |path: &str| image.files.get(path).map(|file| (file.uid, file.mode & 0o777));
+        let found = [
+            "app",
+            "app/old",
+            "app/new",
+            "app/main",
+            "home/app",
+            "home/app/src",
+        ]
+        .map(of);
+        let want = [
+            Some((1000, 0o700)),
+            Some((7, 0o700)),
+            Some((7, 0o755)),
+            Some((7, 0o644)),
+            Some((5, 0o711)),
+            Some((5, 0o711)),
+        ];
+        ensure!(found == want, "{found:?}");
+        Ok(())
+    };
+    project.commit(&[
+        ("src/main", Some("main 2\n")),
+        ("src/old/gone", None),
+        ("src/new/file", Some("new\n")),
+    ])?;
+    let patched = project.build().await?;
+    ensure!(project.engines() == 1);
+    check(&project.image(&patched, "app").await?)?;
+    let ImageKind::Stapel(spec) = &mut project.images[0].kind else {
+        unreachable!("a Stapel image")
+    };
+    spec.shell.setup = vec![
+        "stat -c '%n %u %a' /app /app/old /app/new /app/main /home/app/src > /stat; touch /home/app/src/x"
+            .into(),
+    ];
+    let solved = project.build().await?;
+    let image = project.image(&solved, "app").await?;
+    check(&image)?;
+    let stat = file(&image, "stat")?;
+    ensure!(
+        stat == "/app 1000 700\n/app/old 7 700\n/app/new 7 755\n/app/main 7 644\n/home/app/src 5 711\n",
+        "{stat}"
+    );
+    Ok(())
+}
+
 async fn other_machine(bench: Bench) -> Result<()> {
     let mut project = project(bench).await?;
     let first = project.build().await?;
@@ -393,6 +456,49 @@ async fn failed_step(bench: Bench) -> Result<()> {
         .map(|stage| stage.name.as_str())
         .collect();
     ensure!(rebuilt == ["setup"], "{rebuilt:?}");
+    Ok(())
+}
+
+async fn lost_engine(bench: Bench) -> Result<()> {
+    let marker = bench.marker(1);
+    let mut spec = StapelSpec {
+        from: busybox(),
+        ..StapelSpec::default()
+    };
+    spec.mounts = vec![Mount {
+        kind: MountKind::BuildDir,
+        to: "/cache".into(),
+    }];
+    spec.shell.before_install = vec!["echo first > /first".into()];
+    spec.shell.setup = vec![format!(
+        "test -e /cache/again || {{ touch /cache/again; sleep {marker}; }}"
+    )];
+    let mut project = Project::new(bench, vec![stapel("app", spec)])?;
+    project.commit(&[("x", Some("x"))])?;
+    let (state, folder) = (
+        project.bench.state.clone(),
+        project.bench.folder.path().to_owned(),
+    );
+    let killer = tokio::task::spawn_blocking(move || -> Result<()> {
+        while engine::processes(&format!("sleep\0{marker}"))? == 0 {
+            ensure!(folder.exists(), "the test has ended");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        project::kill_engine(&state)
+    });
+    let report = project.build().await?;
+    killer.await??;
+    ensure!(project.engines() == 2);
+    let stages: Vec<(&str, bool)> = report
+        .image("app")
+        .context("app")?
+        .stages
+        .iter()
+        .map(|stage| (stage.name.as_str(), stage.rebuilt))
+        .collect();
+    ensure!(stages.last() == Some(&("setup", true)), "{stages:?}");
+    let found = project.image(&report, "app").await?;
+    ensure!(file(&found, "first")? == "first\n");
     Ok(())
 }
 

@@ -6,16 +6,19 @@
 mod engine;
 mod harness;
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use harness::{Project, Run, root, variable};
 use libtest_mimic::{Arguments, Completion, Trial};
 use serde_json::Value;
 
-const REPORT: &str = ".werf-build-report.json";
+/// Where git does not see it.
+const REPORT: &str = ".git/build-report.json";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -23,6 +26,8 @@ fn main() -> ExitCode {
         test("the_example_comes_up_changes_goes_back_and_is_removed", whole_way),
         test("the_example_is_rendered_as_helm_does", rendered),
         test("an_ordinary_user_gets_the_same_digests", ordinary_user),
+        test("an_interrupted_run_ends_in_order", interrupted),
+        test("a_plan_tells_what_converge_does", planned),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -39,12 +44,12 @@ fn example(stem: &str) -> Project {
     Project::copy_of(stem, &root().join("examples/guestbook"))
 }
 
-const CONVERGE: [&str; 4] = ["converge", "--save-build-report", "--timeout", "3m"];
+const BUILD_REPORT: [&str; 3] = ["--save-build-report", "--build-report-path", REPORT];
+const TIMEOUT: [&str; 2] = ["--timeout", "3m"];
 
 fn converge(project: &Project) -> Run {
-    let run = project.kiel_in_repo(&CONVERGE).expect_code(0);
-    eprintln!("{}", run.stderr);
-    run
+    let arguments = [&["converge"][..], &BUILD_REPORT, &TIMEOUT].concat();
+    project.kiel_in_repo(&arguments).expect_code(0)
 }
 
 fn report(project: &Project) -> Result<Value> {
@@ -259,13 +264,205 @@ fn rendered() -> Result<Option<&'static str>> {
     Ok(None)
 }
 
+const WERF_YAML: &str = "project: small\nconfigVersion: 1\n";
+
+/// A Deployment that is ready after some seconds.
+fn slow(seconds: u32) -> String {
+    format!(
+        r#"apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: slow}}
+spec:
+  selector: {{matchLabels: {{app: slow}}}}
+  template:
+    metadata: {{labels: {{app: slow}}}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+        - name: main
+          image: busybox:1.36
+          command: [sh, -c, "sleep {seconds}; touch /tmp/up; sleep 10000"]
+          readinessProbe: {{exec: {{command: [cat, /tmp/up]}}, periodSeconds: 1}}
+"#
+    )
+}
+
+/// Converge in the background; standard error is read up to the first line with a text.
+fn begin(project: &Project, until: &str) -> Result<(Child, BufReader<ChildStderr>)> {
+    let mut child = project
+        .command(&["converge", "--namespace", &project.namespace])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut lines = BufReader::new(child.stderr.take().context("it is piped")?);
+    let mut seen = String::new();
+    while !seen.contains(until) {
+        ensure!(lines.read_line(&mut seen)? > 0, "no `{until}` in:\n{seen}");
+    }
+    Ok((child, lines))
+}
+
+/// Ctrl-C, then the exit code and the rest of standard error.
+fn interrupt((mut child, mut lines): (Child, BufReader<ChildStderr>)) -> Result<(Option<i32>, String)> {
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into()?);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT)?;
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest)?;
+    Ok((child.wait()?.code(), rest))
+}
+
+fn statuses(project: &Project) -> Result<Vec<String>> {
+    let text = stdout(project.helm(&["history", "small", "-o", "json"]));
+    let history: Vec<Value> = serde_json::from_str(&text)?;
+    Ok(history
+        .iter()
+        .map(|revision| revision["status"].as_str().unwrap_or_default().to_owned())
+        .collect())
+}
+
+fn interrupted() -> Result<Option<&'static str>> {
+    let chart = slow(600);
+    let project = Project::with(
+        "interrupted",
+        &[("werf.yaml", WERF_YAML), (".helm/templates/slow.yaml", &chart)],
+    );
+    let first = begin(&project, "0 of 1 replicas available")?;
+    // A second run waits for the first, says so, and can be given up without a trace.
+    let (code, rest) = interrupt(begin(&project, "is deploying it")?)?;
+    ensure!(
+        code == Some(130) && rest.contains("was cancelled"),
+        "{code:?} {rest}"
+    );
+    let (code, rest) = interrupt(first)?;
+    ensure!(
+        code == Some(130) && rest.contains("was cancelled"),
+        "{code:?} {rest}"
+    );
+    ensure!(statuses(&project)? == ["failed"]);
+    let leases = stdout(project.kubectl(&["get", "leases", "-o", "name"]));
+    ensure!(leases.trim().is_empty(), "{leases}");
+    // Who waits for a run that is killed takes over at once, without waiting for the lock to run out.
+    let (mut killed, _unread) = begin(&project, "0 of 1 replicas available")?;
+    project.commit(&[(".helm/templates/slow.yaml", &slow(0))]);
+    let (mut heir, mut lines) = begin(&project, "is deploying it")?;
+    killed.kill()?;
+    killed.wait()?;
+    let since = Instant::now();
+    let mut rest = String::new();
+    while !rest.contains("updated") {
+        ensure!(lines.read_line(&mut rest)? > 0, "{rest}");
+    }
+    ensure!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+    lines.read_to_string(&mut rest)?;
+    ensure!(
+        heir.wait()?.success() && rest.contains("is up, revision 3"),
+        "{rest}"
+    );
+    ensure!(statuses(&project)? == ["failed", "failed", "deployed"]);
+    Ok(None)
+}
+
+fn planned() -> Result<Option<&'static str>> {
+    let secret = |value: &str| {
+        format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{password: {value}}}\n")
+    };
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: '1', b: '2'}\n";
+    let project = Project::with(
+        "planned",
+        &[
+            ("werf.yaml", WERF_YAML),
+            (".helm/templates/s.yaml", &secret("hunter-two")),
+            (".helm/templates/c.yaml", map),
+        ],
+    );
+    let kiel = |arguments: &[&str]| project.kiel(&[arguments, &["--namespace", &project.namespace]].concat());
+    let hidden = |run: &Run, text: &str| {
+        use base64::Engine as _;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+        [&run.stdout, &run.stderr]
+            .iter()
+            .all(|out| !out.contains(text) && !out.contains(&encoded))
+    };
+    let plan = kiel(&["plan", "--exit-code"]).expect_code(2);
+    ensure!(plan.stdout.contains("install, revision 1: 3 to create") && hidden(&plan, "hunter-two"));
+    let run = kiel(&["converge"]).expect_code(0);
+    ensure!(hidden(&run, "hunter-two"), "{run:?}");
+    kiel(&["plan", "--exit-code"]).expect_code(0);
+
+    // Changed by hand: planned, and put back.
+    project
+        .kubectl(&[
+            "patch",
+            "configmap",
+            "c",
+            "--type=merge",
+            "-p",
+            r#"{"data":{"a":"by hand"}}"#,
+        ])
+        .expect_code(0);
+    project.commit(&[(".helm/templates/s.yaml", &secret("hunter-three"))]);
+    let plan = kiel(&["plan", "--exit-code"]).expect_code(2);
+    ensure!(
+        plan.stdout.contains("-  a: by hand") && plan.stdout.contains("+  a: \"1\""),
+        "{plan:?}"
+    );
+    ensure!(
+        plan.stdout.contains("<hidden, changed>") && hidden(&plan, "hunter-three"),
+        "{plan:?}"
+    );
+    let json = kiel(&["plan", "--output", "json"]).expect_code(0);
+    let value: Value = serde_json::from_str(&json.stdout)?;
+    ensure!(
+        value["revision"] == 2 && hidden(&json, "hunter-three") && hidden(&json, "hunter-two"),
+        "{json:?}"
+    );
+    kiel(&["converge"]).expect_code(0).expect_stderr(&["revision 2"]);
+    ensure!(stdout(project.kubectl(&["get", "configmap", "c", "-o", "jsonpath={.data.a}"])) == "1");
+
+    // Another program owns a field now: nothing is overwritten without being told to.
+    let theirs = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {b: robot}\n";
+    project.write("theirs.yaml", theirs);
+    let file = project.path().join("theirs.yaml");
+    let apply = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=robot",
+        "-f",
+    ];
+    project
+        .kubectl(&[&apply[..], &[&file.to_string_lossy()]].concat())
+        .expect_code(0);
+    let refused = kiel(&["converge"]).expect_code(1);
+    refused.expect_stderr(&["ConfigMap/c", ".data.b", "robot", "--force-conflicts"]);
+    kiel(&["converge", "--force-conflicts"]).expect_code(0);
+    ensure!(stdout(project.kubectl(&["get", "configmap", "c", "-o", "jsonpath={.data.b}"])) == "2");
+    kiel(&["converge"])
+        .expect_code(0)
+        .expect_stderr(&["nothing to do"]);
+    for (flag, name) in [("--release", "Bad_Name"), ("--namespace", "Bad_Name")] {
+        for command in ["render", "plan", "converge", "dismiss"] {
+            project
+                .kiel(&[command, flag, name])
+                .expect_code(1)
+                .expect_stderr(&["`Bad_Name`"]);
+        }
+    }
+    Ok(None)
+}
+
 fn ordinary_user() -> Result<Option<&'static str>> {
     let Some(account) = engine::ordinary_user()? else {
         return Ok(Some("only root can make a user to test with"));
     };
     let ours = example("as-root");
-    ours.kiel_in_repo(&["build", "--save-build-report"])
-        .expect_code(0);
+    // With an engine of its own: nothing of another build is reused.
+    let arguments = [&["build", "--repo", &ours.repo][..], &BUILD_REPORT].concat();
+    let built = ours
+        .command(&arguments)
+        .env("KIEL_HOME", ours.path().join(".git/kiel"))
+        .output()?;
+    Run::of(built).expect_code(0);
     let project = example("as-user");
     let home = tempfile::tempdir()?;
     let copy = |from: &Path, name: &str| fs_err::copy(from, home.path().join(name));
@@ -285,8 +482,8 @@ fn ordinary_user() -> Result<Option<&'static str>> {
         .args([home.path(), project.path()])
         .status()?;
     ensure!(status.success(), "chown: {status}");
-    let mut arguments = CONVERGE.to_vec();
-    arguments.extend(["--repo", &project.repo, "--namespace", &project.namespace]);
+    let place = ["--repo", &project.repo, "--namespace", &project.namespace];
+    let arguments = [&["converge"][..], &BUILD_REPORT, &TIMEOUT, &place].concat();
     let mut command = Command::new(home.path().join("bin/kiel"));
     let system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let output = command
@@ -307,7 +504,8 @@ fn ordinary_user() -> Result<Option<&'static str>> {
     run.expect_stderr(&["is up, revision 1"]);
     let theirs = report(&project)?;
     ensure!(rebuilt(&theirs).len() == 3, "{theirs}");
-    ensure!(digests(&theirs) == digests(&report(&ours)?), "{theirs}");
+    let (theirs, ours) = (digests(&theirs), digests(&report(&ours)?));
+    ensure!(theirs == ours, "as the user: {theirs:?}\nas root: {ours:?}");
     let status: Value = serde_json::from_str(&answer(&project, "/status"))?;
     ensure!(status["backend"] == "1.0", "{status}");
     Ok(None)

@@ -597,11 +597,26 @@ async fn killed_client(bench: Bench) -> Result<()> {
         client.kill()?;
         bench.wait_for_end()?;
         bench.assert_nothing_left(Some(&marker))?;
+        ensure!(
+            engine_log(&bench)?.contains("stopping server"),
+            "the engine ended in order: killed, it may leave a state on which every build fails"
+        );
     }
     // The state is sound.
     let connected = Connected::new(&bench, SessionServices::default()).await?;
     connected.solve(graph(&sh(&busybox(), "true", "fine"))).await?;
     Ok(())
+}
+
+/// What the one engine of a bench has logged.
+fn engine_log(bench: &Bench) -> Result<String> {
+    for entry in fs_err::read_dir(&bench.state)? {
+        let log = entry?.path().join("log");
+        if log.is_file() {
+            return Ok(fs_err::read_to_string(log)?);
+        }
+    }
+    anyhow::bail!("no engine has a log in `{}`", bench.state.display())
 }
 
 async fn second_client(bench: Bench) -> Result<()> {

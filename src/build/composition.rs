@@ -1,15 +1,15 @@
-//! An image that is being put together: its layers so far, and how an engine gets at its filesystem.
+//! An image that is being put together: its layers so far, and the image that an engine begins with.
+//!
+//! An engine never joins layers itself: its merge takes the owner and mode of every folder from the upper layer,
+//! which an image's layers don't do, and a step would then carry that into its result. So what was put on top is
+//! made an image of the repository first (without a tag), and a step runs on exactly the layers that are published.
 
-use kiel_llb::{Output, Platform as LlbPlatform, docker_image, merge, oci_layout};
-use kiel_stapel::lower::lower_patch;
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::image_config::{self, LayerHistory};
 use super::publish::LayerSource;
 use crate::registry::{Blob, Descriptor, Digest, Image, MEDIA_OCI_LAYER, Reference, Repository};
-
-/// The name of the session's content store.
-pub(crate) const STORE: &str = "kiel";
 
 /// A layer of an image.
 #[derive(Debug, Clone)]
@@ -19,17 +19,6 @@ pub(crate) struct Layer {
     pub(crate) source: LayerSource,
 }
 
-/// How a layer is put on top of what is below it, in an engine.
-#[derive(Debug, Clone)]
-enum Top {
-    /// An image of one layer that the session serves.
-    Served(Digest),
-    /// An image of one layer in a registry.
-    Pulled(Reference),
-    /// A layer with removals: images without and with it.
-    Patch { shadow: Digest, shadowed: Digest },
-}
-
 /// An image so far.
 #[derive(Debug, Clone)]
 pub(crate) struct Composition {
@@ -37,10 +26,9 @@ pub(crate) struct Composition {
     base: Value,
     layers: Vec<Layer>,
     history: Vec<Value>,
-    /// What an engine begins with; nothing for scratch.
-    bottom: Option<Reference>,
-    /// What was put on it since.
-    tops: Vec<Top>,
+    /// The image of a registry that has exactly these layers; nothing for scratch, and as long as layers were put
+    /// on top of it.
+    image: Option<Reference>,
 }
 
 impl Composition {
@@ -50,8 +38,7 @@ impl Composition {
             base: config,
             layers: Vec::new(),
             history: Vec::new(),
-            bottom: None,
-            tops: Vec::new(),
+            image: None,
         }
     }
 
@@ -83,24 +70,12 @@ impl Composition {
             base,
             layers,
             history,
-            bottom: Some(image.reference.clone()),
-            tops: Vec::new(),
+            image: Some(image.reference.clone()),
         })
     }
 
-    /// Puts a layer of Git content on top, which the session serves as the image `served`.
-    pub(crate) fn add_archive(&mut self, blob: Blob, served: Digest, created_by: &str) {
-        self.tops.push(Top::Served(served));
-        self.add_blob(blob, created_by);
-    }
-
-    /// Puts a layer with removals on top.
-    pub(crate) fn add_patch(&mut self, blob: Blob, shadow: Digest, shadowed: Digest, created_by: &str) {
-        self.tops.push(Top::Patch { shadow, shadowed });
-        self.add_blob(blob, created_by);
-    }
-
-    fn add_blob(&mut self, blob: Blob, created_by: &str) {
+    /// Puts a layer of Git content on top.
+    pub(crate) fn add_blob(&mut self, blob: Blob, created_by: &str) {
         let descriptor = Descriptor::new(MEDIA_OCI_LAYER, blob.digest, blob.size);
         // A plain tar: its digest is its diff id.
         self.layers.push(Layer {
@@ -109,6 +84,7 @@ impl Composition {
             source: LayerSource::Blob(blob),
         });
         self.history.push(image_config::history_entry(created_by));
+        self.image = None;
     }
 
     /// Puts the one layer of a published import on top.
@@ -124,7 +100,7 @@ impl Composition {
                 import.manifest.layers.len()
             ));
         };
-        self.tops.push(Top::Pulled(import.reference.clone()));
+        self.image = None;
         self.layers.push(Layer {
             descriptor: descriptor.clone(),
             diff_id: *diff_id,
@@ -134,33 +110,22 @@ impl Composition {
         Ok(())
     }
 
-    /// The filesystem in an engine whose session serves the Git layers.
-    pub(crate) fn root(&self, session: &str, platform: &LlbPlatform) -> Option<Output> {
-        let serve =
-            |digest: &Digest, name: &str| oci_layout(&digest.to_string(), STORE, session, platform, name);
-        let mut root = self
-            .bottom
-            .as_ref()
-            .map(|image| docker_image(&image.to_string(), platform, &format!("from {image}")));
-        for top in &self.tops {
-            let layer = match top {
-                Top::Served(digest) => serve(digest, "git archive"),
-                Top::Pulled(reference) => docker_image(&reference.to_string(), platform, "import"),
-                Top::Patch { shadow, shadowed } => {
-                    let (shadow, shadowed) = (serve(shadow, "git patch"), serve(shadowed, "git patch"));
-                    root = Some(match &root {
-                        Some(root) => lower_patch(root, &shadow, &shadowed),
-                        None => shadowed,
-                    });
-                    continue;
-                }
-            };
-            root = match root {
-                Some(below) => merge(&[below, layer], "image so far"),
-                None => Some(layer),
-            };
-        }
-        root
+    /// The image that an engine begins with, if a registry has it.
+    pub(crate) fn image(&self) -> Option<&Reference> {
+        self.image.as_ref()
+    }
+
+    /// The repository that is built for has this image now.
+    pub(crate) fn is_published(&mut self, image: Reference) {
+        self.layers
+            .iter_mut()
+            .for_each(|layer| layer.source = LayerSource::Here);
+        self.image = Some(image);
+    }
+
+    /// The bytes of the config of this image.
+    pub(crate) fn config_bytes(&self) -> Bytes {
+        image_config::to_bytes(&self.config()).into()
     }
 
     /// The layers, base first.

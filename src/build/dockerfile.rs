@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use kiel_llb::{FileChain, Output, oci_layout};
 use serde_json::Value;
 
-use super::composition::STORE;
 use super::error::BuildError;
 use super::git_layers;
 use super::image_config::{self, Directives, EPOCH};
@@ -16,6 +15,8 @@ use crate::event::BuildState;
 use crate::images::{BuildArg, DockerfilePlan, context_triggers};
 use crate::registry::Reference;
 
+/// The name of the session's content store.
+const STORE: &str = "kiel";
 const FRONTEND: &str = "dockerfile.v0";
 
 /// Builds an image and publishes it.

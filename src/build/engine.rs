@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use super::error::{BuildError, EngineError};
 use crate::buildkit::{
@@ -14,8 +14,10 @@ use crate::buildkit::{
 use crate::event::Events;
 use crate::registry::{Layout, Registry, Repository};
 
-/// Brings an engine: starts one, or connects to one that runs. Called at most once in a run that succeeds.
+/// Brings an engine: starts one, or connects to one that runs. Called once, and again where an engine is lost.
 pub type Connect = Arc<dyn Fn() -> BoxFuture<'static, Result<Client, EngineError>> + Send + Sync>;
+
+type Opened = (Client, Session);
 
 /// The engine and its session.
 pub(crate) struct Engine {
@@ -24,7 +26,7 @@ pub(crate) struct Engine {
     hosts: BTreeSet<String>,
     secrets: BTreeMap<String, Bytes>,
     layout: Layout,
-    opened: OnceCell<(Client, Session)>,
+    opened: Mutex<Option<Arc<Opened>>>,
 }
 
 impl Engine {
@@ -41,7 +43,7 @@ impl Engine {
             hosts,
             secrets,
             layout: Layout::new(),
-            opened: OnceCell::new(),
+            opened: Mutex::new(None),
         }
     }
 
@@ -50,7 +52,11 @@ impl Engine {
         &self.layout
     }
 
-    async fn opened(&self, image: &str) -> Result<&(Client, Session), BuildError> {
+    async fn opened(&self, image: &str) -> Result<Arc<Opened>, BuildError> {
+        let mut opened = self.opened.lock().await;
+        if let Some(opened) = &*opened {
+            return Ok(opened.clone());
+        }
         let open = async {
             let client = (self.connect)().await?;
             let authority = NamedHosts {
@@ -63,13 +69,15 @@ impl Engine {
                 secrets: self.secrets.clone(),
             };
             let session = Session::open(&client, services).await?;
-            Ok((client, session))
+            Ok(Arc::new((client, session)))
         };
         let error = |source| BuildError::Engine {
             image: image.to_owned(),
             source,
         };
-        self.opened.get_or_try_init(|| open).await.map_err(error)
+        let new = open.await.map_err(error)?;
+        *opened = Some(new.clone());
+        Ok(new)
     }
 
     /// The session's name, for sources that it serves.
@@ -87,7 +95,8 @@ impl Engine {
         attrs: BTreeMap<String, String>,
         events: &Events,
     ) -> Result<SolveResponse, BuildError> {
-        let (client, session) = self.opened(image).await?;
+        let opened = self.opened(image).await?;
+        let (client, session) = &*opened;
         let mut all = exporter_attrs(
             repository,
             self.registry.options().insecure.allows(repository.registry()),
@@ -108,12 +117,23 @@ impl Engine {
             stage: stage.map(str::to_owned),
             failure,
         };
-        client.solve(session, request, events).await.map_err(error)
+        let result = client.solve(session, request, events).await;
+        if result.as_ref().is_err_and(|failure| failure.engine_lost) {
+            // The next solve gets another engine; one that was brought in the meantime stays.
+            let mut current = self.opened.lock().await;
+            if current
+                .as_ref()
+                .is_some_and(|current| Arc::ptr_eq(current, &opened))
+            {
+                *current = None;
+            }
+        }
+        result.map_err(error)
     }
 
     /// Ends the session.
     pub(crate) async fn close(self) {
-        if let Some((_, session)) = self.opened.into_inner() {
+        if let Some((_, session)) = self.opened.into_inner().and_then(Arc::into_inner) {
             session.close().await;
         }
     }

@@ -58,6 +58,21 @@ pub(super) fn step_failed(image: &str, stage: Option<&str>, error: &SolveError) 
     text
 }
 
+/// The reason in a line, for the moment of the failure: the whole message stands at the end of the run.
+pub(super) fn short(image: &str, error: &BuildError) -> String {
+    let text = match error {
+        BuildError::Registry { source, .. } => source.to_string(),
+        BuildError::Engine { source, .. } => source.to_string(),
+        BuildError::Layer { source, .. } => source.to_string(),
+        error => error.to_string(),
+    };
+    let line = text.lines().next().unwrap_or_default();
+    let reason = line
+        .strip_prefix(&format!("cannot build image `{image}`"))
+        .map_or(line, |rest| rest.trim_start_matches(": "));
+    format!("({reason})")
+}
+
 /// The messages of several images that failed, each with its causes.
 pub(super) fn several(errors: &[BuildError]) -> String {
     let mut text = format!("cannot build {} images", errors.len());
@@ -103,6 +118,22 @@ mod tests {
             told,
             "cannot build image `app`: stage `setup` failed with exit code 7\n  --> make all\n  it wrote last:\n     | no rule"
         );
+    }
+
+    #[test]
+    fn the_short_reason_names_no_image_and_is_one_line() {
+        let failed = BuildError::Solve {
+            image: "app".into(),
+            stage: Some("setup".into()),
+            failure: Box::new(error(&["$ make all", "no rule"])),
+        };
+        assert_eq!(short("app", &failed), "(stage `setup` failed with exit code 7)");
+        let missing = BuildError::NoBase {
+            image: "app".into(),
+            base: "b:1".into(),
+            platform: "linux/amd64".into(),
+        };
+        assert!(short("app", &missing).starts_with("(there is no image `b:1` for linux/amd64"));
     }
 
     #[test]

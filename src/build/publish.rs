@@ -54,7 +54,11 @@ impl Publisher {
         }
     }
 
-    async fn push_bytes(&self, media_type: &str, bytes: Vec<u8>) -> Result<Descriptor, RegistryError> {
+    async fn push_bytes(
+        &self,
+        media_type: &str,
+        bytes: impl Into<Bytes>,
+    ) -> Result<Descriptor, RegistryError> {
         let blob = Blob::from_bytes(bytes);
         let descriptor = Descriptor::new(media_type, blob.digest, blob.size);
         self.registry
@@ -93,6 +97,21 @@ impl Publisher {
             config: (digest == ours).then_some(config_digest),
             size,
         })
+    }
+
+    /// Publishes an image whose layers are there without a tag, for an engine to begin with.
+    pub(crate) async fn untagged(
+        &self,
+        config: Bytes,
+        layers: Vec<Descriptor>,
+    ) -> Result<Reference, RegistryError> {
+        let config = self.push_bytes(MEDIA_OCI_CONFIG, config).await?;
+        let manifest = Manifest::new(config, layers.iter().map(plain).collect()).to_bytes();
+        let reference = self.repository.digest(Digest::of(&manifest));
+        self.registry
+            .push_manifest(&reference, MEDIA_OCI_MANIFEST, manifest)
+            .await?;
+        Ok(reference)
     }
 
     /// Publishes content under a tag, as an artifact of this type.

@@ -71,6 +71,9 @@ pub struct StageReport {
     pub size: u64,
     /// Whether it was made now.
     pub rebuilt: bool,
+    /// How long that took.
+    #[serde(skip)]
+    pub elapsed: Duration,
 }
 
 impl BuildReport {
@@ -103,7 +106,7 @@ impl BuildReport {
                 "SourceType": "repo",
                 "BaseImagePulled": false,
                 "Rebuilt": stage.rebuilt,
-                "BuildTime": "0.00",
+                "BuildTime": format!("{:.2}", stage.elapsed.as_secs_f64()),
             })
         };
         let image = |image: &ImageReport| {

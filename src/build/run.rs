@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kiel_llb::Platform;
+use kiel_llb::{Output, Platform, docker_image};
 use kiel_stapel::key::Key;
 use kiel_stapel::spec::{From, ImageSpec, NamePart};
 use tokio::task::JoinSet;
 
+use super::composition::Composition;
 use super::engine::{Connect, Engine};
 use super::error::BuildError;
 use super::plan::BuildPlan;
 use super::publish::{Published, Publisher, of_image};
 use super::report::{BuildReport, ImageReport, StageReport};
-use super::{dockerfile, record, stapel};
+use super::{dockerfile, failure, record, stapel};
 use crate::buildkit::SolveResponse;
 use crate::config::model::Config;
 use crate::event::{BuildState, Event, Events};
@@ -237,7 +238,7 @@ impl Run {
                         stage: None,
                         state: BuildState::Failed,
                         elapsed: None,
-                        detail: error.to_string(),
+                        detail: failure::short(&name, &error),
                     });
                     self.failed.insert(name);
                     self.errors.push(error);
@@ -306,9 +307,15 @@ async fn build_image(
         needs,
         started: Instant::now(),
     };
-    let built = match &planned.kind {
-        PlannedKind::Dockerfile(plan) => dockerfile::build(&ctx, plan).await?,
-        PlannedKind::Stapel(plan) => stapel::build(&ctx, plan).await?,
+    let built = match build_kind(&ctx).await {
+        Err(BuildError::Solve { failure, .. }) if failure.engine_lost => {
+            ctx.events.warn(format!(
+                "image `{}`: the engine was lost, it is built again with another one",
+                ctx.name
+            ));
+            build_kind(&ctx).await?
+        }
+        built => built?,
     };
     let state = if built.report.used_engine {
         BuildState::Built
@@ -317,6 +324,13 @@ async fn build_image(
     };
     ctx.image_event(state, Some(ctx.started.elapsed()), &built.tag.to_string());
     Ok(built)
+}
+
+async fn build_kind(ctx: &ImageBuild<'_>) -> Result<Built, BuildError> {
+    match &ctx.planned.kind {
+        PlannedKind::Dockerfile(plan) => dockerfile::build(ctx, plan).await,
+        PlannedKind::Stapel(plan) => stapel::build(ctx, plan).await,
+    }
 }
 
 /// An image that was found by HEAD alone has no known config: read it where its digest is asked for.
@@ -419,6 +433,35 @@ impl ImageBuild<'_> {
         self.read(&reference)
             .await?
             .ok_or_else(|| bad("it is not in the registry, although the engine has pushed it"))
+    }
+
+    /// The filesystem of an image so far, for an engine: an image of the repository with exactly its layers.
+    pub(crate) async fn root(&self, composition: &mut Composition) -> Result<Option<Output>, BuildError> {
+        if composition.image().is_none() && !composition.layers().is_empty() {
+            self.push_layers(composition).await?;
+            let (config, layers) = (composition.config_bytes(), composition.descriptors());
+            let published = self
+                .publisher
+                .untagged(config, layers)
+                .await
+                .map_err(of_image(self.name))?;
+            composition.is_published(published);
+        }
+        let source =
+            |image: &Reference| docker_image(&image.to_string(), self.platform, &format!("from {image}"));
+        Ok(composition.image().map(source))
+    }
+
+    /// Makes sure that the repository has all layers.
+    pub(crate) async fn push_layers(&self, composition: &Composition) -> Result<(), BuildError> {
+        let pushes = composition
+            .layers()
+            .iter()
+            .map(|layer| self.publisher.push_layer(layer.descriptor.digest, &layer.source));
+        futures::future::try_join_all(pushes)
+            .await
+            .map(drop)
+            .map_err(of_image(self.name))
     }
 
     /// Serves an image of these layers (plain tars) to the engine, and tells its digest.

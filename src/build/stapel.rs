@@ -4,6 +4,7 @@
 //! published is put together here, without an engine.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use kiel_llb::docker_image;
 use kiel_stapel::listing::Listing;
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 use super::composition::Composition;
 use super::error::BuildError;
-use super::git_layers::{self, Patch};
+use super::git_layers;
 use super::image_config::{self, Directives};
 use super::publish::of_image;
 use super::report::StageReport;
@@ -22,6 +23,7 @@ use super::run::{Built, ImageBuild};
 use super::saw;
 use crate::buildkit::Build;
 use crate::event::BuildState;
+use crate::git::SourceTree;
 use crate::images::StapelImagePlan;
 use crate::registry::{Image, Reference};
 
@@ -80,7 +82,7 @@ impl Builder<'_> {
         for (index, part) in stages.filter(|(_, part)| part.stage_key().is_some()) {
             if let Some(image) = self.find_stage(part).await? {
                 let composition = self.take_stage(&image).await?;
-                self.note(part, &image, false);
+                self.note(part, &image, None);
                 return Ok((composition, index + 1));
             }
         }
@@ -146,13 +148,12 @@ impl Builder<'_> {
                 self.patch(&mut composition).await?;
                 let import = &self.plan.spec.imports[*import];
                 let source = self.image(&import.from).await?;
-                let session = self.ctx.engine.session(self.ctx.name).await?;
                 let source = docker_image(
                     &source.reference.to_string(),
                     self.ctx.platform,
                     &format!("from {}", source.reference),
                 );
-                let root = composition.root(&session, self.ctx.platform);
+                let root = self.ctx.root(&mut composition).await?;
                 let name = describe_import(import);
                 let output = lower_import(import, &source, root.as_ref(), self.ctx.platform, &name);
                 composition = self
@@ -161,8 +162,7 @@ impl Builder<'_> {
             }
             Part::Stage { stage, .. } => {
                 self.patch(&mut composition).await?;
-                let session = self.ctx.engine.session(self.ctx.name).await?;
-                let root = composition.root(&session, self.ctx.platform);
+                let root = self.ctx.root(&mut composition).await?;
                 let env = self.env(&composition, *stage);
                 let around = Surroundings {
                     env: &env,
@@ -221,16 +221,17 @@ impl Builder<'_> {
     async fn archive(&mut self, composition: &mut Composition) -> Result<(), BuildError> {
         for (index, mapping) in self.plan.spec.git.iter().enumerate() {
             let (mapping_here, files) = (mapping.clone(), self.plan.content[index].clone());
-            let blob = self
-                .ctx
-                .blocking(move |tree| git_layers::archive(&mapping_here, &files, tree))
-                .await?;
-            let served = self.ctx.serve(std::slice::from_ref(&blob));
-            composition.add_archive(
-                blob,
-                served,
-                &format!("git archive: {} → {}", mapping.add, mapping.to),
-            );
+            if let Some((path, link)) = git_layers::below_link(mapping, &files) {
+                self.ctx.events.warn(format!(
+                    "image `{}`: the git mapping to `{}` writes `/{path}`; where `/{link}` is a link in the image, as \
+                     in Debian and Fedora, a folder takes its place and what was behind it is gone: write to the \
+                     folder that it leads to, such as `/usr/bin`",
+                    self.ctx.name, mapping.to
+                ));
+            }
+            let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, tree);
+            let blob = self.ctx.blocking(archive).await?;
+            composition.add_blob(blob, &format!("git archive: {} → {}", mapping.add, mapping.to));
         }
         self.saw = Some(self.plan.content.clone());
         Ok(())
@@ -247,10 +248,8 @@ impl Builder<'_> {
             .blocking(move |tree| git_layers::patch(&mappings, &before, &after, tree))
             .await?;
         self.saw = Some(self.plan.content.clone());
-        if let Some(Patch { layer, shadow }) = made {
-            let without = self.ctx.serve(std::slice::from_ref(&shadow));
-            let with = self.ctx.serve(&[shadow, layer.clone()]);
-            composition.add_patch(layer, without, with, "git patch");
+        if let Some(layer) = made {
+            composition.add_blob(layer, "git patch");
         }
         Ok(())
     }
@@ -260,9 +259,10 @@ impl Builder<'_> {
         let tag = format!("import-{}", keyed.key);
         let name = describe_import(import);
         if let Some(image) = self.ctx.find(&tag).await? {
-            self.report(&name, &tag, &image, false);
+            self.report(&name, &tag, &image, None);
             return Ok(image);
         }
+        let started = Instant::now();
         let source = self.image(&import.from).await?;
         let source = docker_image(
             &source.reference.to_string(),
@@ -274,7 +274,7 @@ impl Builder<'_> {
         let image = self
             .solve(&tag, &name, empty, Build::Graph(output.definition()), &name, None)
             .await?;
-        self.report(&name, &tag, &image, true);
+        self.report(&name, &tag, &image, Some(started.elapsed()));
         Ok(image)
     }
 
@@ -288,6 +288,7 @@ impl Builder<'_> {
         let Some(key) = part.stage_key() else {
             return Ok(below);
         };
+        let started = Instant::now();
         let name = self.stage_name(part);
         let image = self
             .solve(
@@ -299,7 +300,7 @@ impl Builder<'_> {
                 self.saw_now(),
             )
             .await?;
-        self.note(part, &image, true);
+        self.note(part, &image, Some(started.elapsed()));
         self.take_stage(&image).await
     }
 
@@ -420,12 +421,7 @@ impl Builder<'_> {
             image: ctx.name.to_owned(),
             source,
         })?;
-        for layer in composition.layers() {
-            ctx.publisher
-                .push_layer(layer.descriptor.digest, &layer.source)
-                .await
-                .map_err(of_image(ctx.name))?;
-        }
+        ctx.push_layers(&composition).await?;
         let published = ctx
             .publisher
             .image(&ctx.key.to_string(), &config, composition.descriptors())
@@ -434,14 +430,15 @@ impl Builder<'_> {
         Ok(ctx.finish(published, self.used_engine, self.stages))
     }
 
-    fn note(&mut self, part: &Part, image: &Image, rebuilt: bool) {
+    fn note(&mut self, part: &Part, image: &Image, made: Option<Duration>) {
         if let Some(key) = part.stage_key() {
-            self.report(&self.stage_name(part), &format!("stage-{key}"), image, rebuilt);
+            self.report(&self.stage_name(part), &format!("stage-{key}"), image, made);
         }
     }
 
-    fn report(&mut self, name: &str, tag: &str, image: &Image, rebuilt: bool) {
-        if !rebuilt {
+    /// `made` is how long it took, where it was made now.
+    fn report(&mut self, name: &str, tag: &str, image: &Image, made: Option<Duration>) {
+        if made.is_none() {
             self.ctx.stage_event(
                 name,
                 BuildState::Reused,
@@ -455,7 +452,8 @@ impl Builder<'_> {
             digest: image.descriptor.digest,
             image_id: image.manifest.config.digest,
             size: image.manifest.layers.iter().map(|layer| layer.size).sum(),
-            rebuilt,
+            rebuilt: made.is_some(),
+            elapsed: made.unwrap_or_default(),
         });
     }
 }

@@ -90,7 +90,7 @@ impl SolveError {
     /// Reads what an engine sends with a failed call.
     pub(super) fn from_status(status: &Status) -> (Self, Details) {
         let details = Details::read(status);
-        let mut error = Self::new(clean(status.message()));
+        let mut error = Self::new(told(&clean(status.message())));
         error.exit_code = details.exit_code;
         error.source_lines = details.source.clone();
         error.engine_lost = matches!(status.code(), Code::Unavailable)
@@ -249,6 +249,33 @@ fn exit_code_in(message: &str) -> Option<i32> {
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
+/// The engine's words as a user can use them: without the queries of addresses, which are long and may hold
+/// signatures, and without the names that an engine has for its own things.
+fn told(message: &str) -> String {
+    const CHECKSUM: &str = "failed to calculate checksum of ref ";
+    if let Some((_, rest)) = message.split_once(CHECKSUM)
+        && let Some((_, rest)) = rest.split_once(": ")
+        && let Some(path) = rest.strip_suffix(": not found")
+    {
+        return format!(
+            "{path} is not there to be copied: look whether it is committed, below the context, and not left out by \
+             .dockerignore"
+        );
+    }
+    let mut parts = message.split("://");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part
+            .find(|c: char| c.is_whitespace() || c == '"')
+            .unwrap_or(part.len());
+        let address = &part[..end];
+        text.push_str("://");
+        text.push_str(address.split('?').next().unwrap_or_default());
+        text.push_str(&part[end..]);
+    }
+    text
+}
+
 /// A message without control characters, of bounded length.
 pub(super) fn clean(text: &str) -> String {
     const LIMIT: usize = 4000;
@@ -265,6 +292,23 @@ pub(super) fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_hold_no_queries_and_no_inner_names() {
+        assert_eq!(
+            told("failed: Put \"https://r/v2/uploads/1?_state=abc%3D&digest=sha256%3A00\": refused"),
+            "failed: Put \"https://r/v2/uploads/1\": refused"
+        );
+        assert_eq!(told("get http://a/b?c=d http://e/f"), "get http://a/b http://e/f");
+        let missing = told(
+            "failed to compute cache key: failed to calculate checksum of ref a1::b2: \"/nofile\": not found",
+        );
+        assert!(
+            missing.starts_with("\"/nofile\" is not there to be copied"),
+            "{missing}"
+        );
+        assert_eq!(told("dockerfile parse error on line 2"), "dockerfile parse error on line 2");
+    }
 
     #[test]
     fn exit_codes_are_found_in_messages() {

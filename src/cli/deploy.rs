@@ -13,8 +13,8 @@ use super::env::Environment;
 use super::error::CommandError;
 use super::project::Project;
 use super::service_values::ImageName;
-use crate::deploy::{self, Cluster, DeployPlan, KubeOptions, PlanOptions};
-use crate::release::{self, ReleaseTarget};
+use crate::deploy::{self, Cluster, DeployKind, DeployPlan, KubeOptions, PlanOptions};
+use crate::release::{self, ReleaseTarget, Revision};
 
 /// Connects to the cluster that the flags, `KUBECONFIG` or the home folder name.
 pub(crate) async fn connect(args: &KubeArgs, context: &Context) -> Result<Cluster, CommandError> {
@@ -55,15 +55,14 @@ pub(crate) async fn capabilities(cluster: &Cluster) -> Result<Capabilities, Comm
 }
 
 /// `.Release`: the next revision, and whether there is one to upgrade.
-pub(crate) async fn next_release(cluster: &Cluster, target: &ReleaseTarget) -> Result<Release, CommandError> {
-    let history = release::history(cluster.client(), target).await?;
+fn next_release(target: &ReleaseTarget, history: &[Revision]) -> Release {
     let last = history.last().map_or(0, |revision| revision.number);
-    Ok(Release {
+    Release {
         name: target.name.as_str().to_owned(),
         namespace: target.namespace.as_str().to_owned(),
         revision: i64::try_from(last + 1).unwrap_or(i64::MAX),
-        is_upgrade: last > 0,
-    })
+        is_upgrade: deploy::deploy_kind(history) == DeployKind::Upgrade,
+    }
 }
 
 /// Answers `lookup` from the cluster; called on the thread that renders.
@@ -112,10 +111,11 @@ pub(crate) async fn plan(
     deploy_args: &DeployArgs,
     context: &Context,
 ) -> Result<DeployPlan, CommandError> {
-    let (release, capabilities) = tokio::try_join!(next_release(cluster, target), capabilities(cluster))?;
+    let history = async { Ok(release::history(cluster.client(), target).await?) };
+    let (history, capabilities) = tokio::try_join!(history, capabilities(cluster))?;
     let input = ChartInput {
         values: chart.values,
-        release,
+        release: next_release(target, &history),
         repo: chart.repo,
         images: chart.names,
         capabilities,
@@ -129,6 +129,7 @@ pub(crate) async fn plan(
     let options = PlanOptions {
         force_adoption: deploy_args.force_adoption,
         force_conflicts: deploy_args.force_conflicts,
+        history: Some(history),
         ..PlanOptions::default()
     };
     let plan = tokio::select! {

@@ -13,7 +13,7 @@ use super::args::{BuildArgs, RegistryArgs};
 use super::error::CommandError;
 use super::project::Project;
 use super::service_values::ImageName;
-use crate::build::{self, BuildDeps, BuildPlan, BuildReport, Connect, EngineError};
+use crate::build::{self, BuildDeps, BuildError, BuildPlan, BuildReport, Connect, EngineError};
 use crate::buildkit::engine::{self, Engine, EngineOptions};
 use crate::buildkit::{Address, Client, PruneBudget};
 use crate::config;
@@ -166,7 +166,19 @@ pub(crate) async fn build(
         () = context.cancel.cancelled() => return Err(CommandError::interrupted()),
     };
     prune(&running, context).await;
-    let report = result?;
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => {
+            let options = engine_options(args, &registry, &repository, context);
+            let unknown = args.buildkit_host.as_ref().filter(|_| is_of_engine(&error));
+            let unknown = unknown.and_then(|host| unknown_to_engine(host, &options));
+            let error = CommandError::from(error);
+            return Err(match unknown {
+                Some(unknown) => error.hint(unknown),
+                None => error,
+            });
+        }
+    };
     if args.save_build_report {
         save_report(&report, args)?;
     }
@@ -209,6 +221,36 @@ fn connect(
             Ok(client)
         };
         start.boxed()
+    })
+}
+
+/// Whether an engine failed with something else than a command of the user's.
+fn is_of_engine(error: &BuildError) -> bool {
+    match error {
+        BuildError::Solve { failure, .. } => failure.exit_code.is_none(),
+        BuildError::Several(errors) => errors.iter().any(is_of_engine),
+        _ => false,
+    }
+}
+
+/// What only the configuration of somebody else's engine can tell it about registries.
+fn unknown_to_engine(host: &str, options: &EngineOptions) -> Option<String> {
+    let registries = options.registries();
+    let asked = &options.registry;
+    let flags: Vec<&str> = [
+        (!asked.mirrors.is_empty(), "--container-registry-mirror"),
+        (asked.insecure == Insecure::All, "--insecure-registry"),
+        (asked.skip_tls_verify, "--skip-tls-verify-registry"),
+    ]
+    .into_iter()
+    .filter_map(|(given, flag)| given.then_some(flag))
+    .collect();
+    (!flags.is_empty()).then(|| {
+        format!(
+            "the engine at `{host}` pulls by its own configuration; {} cannot change that, its buildkitd.toml can:\n  {}",
+            flags.join(", "),
+            registries.trim_end().replace('\n', "\n  ")
+        )
     })
 }
 
@@ -263,8 +305,8 @@ fn save_report(report: &BuildReport, args: &BuildArgs) -> Result<(), CommandErro
     } else {
         format!("{}\n", serde_json::to_string_pretty(&report.to_werf_json())?)
     };
-    fs_err::write(path, text)?;
-    Ok(())
+    fs_err::write(path, text)
+        .map_err(|error| CommandError::new(format!("cannot write the build report: {error}")))
 }
 
 /// The last line of a build.

@@ -11,7 +11,7 @@ use super::chart::{ChartInput, read_values, render_chart};
 use super::error::CommandResult;
 use super::images::{names_by_key, plan_images};
 use super::project::Project;
-use super::{Context, chart, print};
+use super::{Context, chart, deploy, print};
 
 /// Print the chart's manifests
 ///
@@ -45,7 +45,7 @@ impl RenderCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let project = Project::open(&self.project, context)?;
         project.warn_uncommitted(context)?;
-        let (release, namespace) = project.release_names(&self.release)?;
+        let target = deploy::target(&project, &self.release)?;
         let values = read_values(&self.values, &project, &context.env)?;
         let images = plan_images(&project, &[])?;
         let manifests = render_chart(
@@ -53,8 +53,8 @@ impl RenderCommand {
             ChartInput {
                 values: &values,
                 release: Release {
-                    name: release,
-                    namespace,
+                    name: target.name.to_string(),
+                    namespace: target.namespace.to_string(),
                     revision: 1,
                     is_upgrade: false,
                 },

@@ -57,9 +57,11 @@ pub async fn dismiss(
         refuse_shared(cluster, target).await?;
     }
     let exists = !release::history(cluster.client(), target).await?.is_empty();
-    if !exists && !options.with_namespace {
+    if !exists {
         events.info(format!("there is no release {target}"));
-        return Ok(outcome);
+        if !options.with_namespace {
+            return Ok(outcome);
+        }
     }
     let times = Times {
         settle: Duration::ZERO,

@@ -21,6 +21,8 @@ use crate::release::{ApiError, ReleaseTarget};
 
 /// A lease that nobody has renewed for this long is free.
 const EXPIRY: Duration = Duration::from_secs(15);
+/// How often a holder on this host is looked at.
+const LOOK: Duration = Duration::from_millis(500);
 const RENEWAL: Duration = Duration::from_secs(5);
 /// Where the process lives and what it is: two runs in different containers of one host are told apart.
 const PROCESS: &str = "kiel.dev/process";
@@ -87,7 +89,7 @@ pub(crate) async fn acquire(
                         waiter.said_for
                     ));
                 }
-                waiter.wait(&found).await;
+                waiter.wait(&found, &me).await;
                 continue;
             }
             Err(error) => Err(error),
@@ -229,7 +231,7 @@ fn holder(lease: &Value) -> String {
         .to_owned()
 }
 
-/// Waits for a change of the lease, or for its expiry.
+/// Waits for a change of the lease, its expiry, or the end of a holder on this host.
 struct Waiter {
     watches: Watches,
     kind: ApiKind,
@@ -271,7 +273,7 @@ impl Waiter {
         }
     }
 
-    async fn wait(&self, lease: &Value) {
+    async fn wait(&self, lease: &Value, me: &Process) {
         let mut changes = self.watches.subscribe();
         let shelf = self
             .watches
@@ -291,6 +293,8 @@ impl Waiter {
             tokio::select! {
                 changed = changes.changed(), if !blind => if changed.is_err() { return },
                 () = tokio::time::sleep_until(due) => return,
+                // Nothing tells that a process of this host was killed.
+                () = tokio::time::sleep(LOOK) => if !me.blocks(lease) { return },
             }
         }
     }

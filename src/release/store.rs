@@ -234,7 +234,7 @@ mod tests {
         };
         let message = secret(&target, &release).expect_err("too large").to_string();
         assert!(
-            message.contains("`app (namespace x)`") && message.contains("1048576"),
+            message.contains("release `app` in namespace `x`") && message.contains("1048576"),
             "{message}"
         );
     }

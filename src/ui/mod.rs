@@ -37,10 +37,10 @@ pub fn show(mut events: UnboundedReceiver<Event>, verbosity: Verbosity, mask: Ma
     })
 }
 
-/// One line on standard error.
-#[allow(clippy::print_stderr, reason = "this is where lines are printed")]
+/// One line on standard error. A reader that went away must not end the run.
 pub fn print(line: &str) {
-    anstream::eprintln!("{line}");
+    use std::io::Write as _;
+    drop(writeln!(anstream::stderr().lock(), "{line}"));
 }
 
 /// Text on standard output: data, not messages. A reader that went away is no error.

@@ -3,7 +3,7 @@
 //! The filesystems it works on come from outside; commands get the variables that they are given and nothing of
 //! the machine that builds. Names given to steps are what a user sees while they run.
 
-use kiel_llb::{CopyOptions, Exec, FileChain, Output, Owner, Platform, Sharing, diff, merge};
+use kiel_llb::{CopyOptions, Exec, FileChain, Output, Owner, Platform, Sharing};
 
 use crate::spec::{Import, Mount, MountKind, Shell, StapelSpec};
 use crate::stage::UserStage;
@@ -107,15 +107,4 @@ pub fn lower_import(
     FileChain::new(onto)
         .copy(source, &import.add, &import.to, &options)
         .root(platform, name)
-}
-
-/// A layer on top of the image.
-///
-/// A layer that removes files cannot be merged alone: the engine would forget the removals while it builds. `shadow`
-/// is an image that holds (empty) the files that are to go, `shadowed` the same with the layer on top; what turns one
-/// into the other is the layer with its removals.
-#[must_use]
-pub fn lower_patch(root: &Output, shadow: &Output, shadowed: &Output) -> Output {
-    let patch = diff(Some(shadow), Some(shadowed), "git patch");
-    merge(&[root.clone(), patch.clone()], "image so far").unwrap_or(patch)
 }

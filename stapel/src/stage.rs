@@ -191,24 +191,35 @@ pub fn plan(input: PlanInput<'_>, image_key: &dyn Fn(&str) -> Option<Key>) -> Re
     maker.finish(from)
 }
 
-/// Whether an import is copied onto the image instead of being a layer of its own: where a folder of the layer could
-/// replace a link of the image, or names of users must be looked up there.
+/// Folders that are links in no image and belong to root with mode 0755 in all of them.
+const PLAIN_FOLDERS: [&str; 12] = [
+    "",
+    "/etc",
+    "/opt",
+    "/srv",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local",
+    "/usr/local/bin",
+    "/usr/local/lib",
+    "/usr/local/share",
+    "/usr/share",
+];
+/// What is a link in many images.
+const LINKS: [&str; 6] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// Whether an import is copied onto the image instead of being a layer of its own. A layer holds the folders above its
+/// files: one could replace a link of the image, or change the owner of a folder. Names of users are looked up in
+/// the image as well.
 #[must_use]
 pub fn is_copied(import: &Import) -> bool {
-    const LINKED: [&str; 5] = ["/bin", "/sbin", "/var/run", "/var/lock", "/var/mail"];
-    let below = |folder: &str| {
-        import.to == folder
-            || import
-                .to
-                .strip_prefix(folder)
-                .is_some_and(|rest| rest.starts_with('/'))
-    };
     let named = |owner: &Option<String>| owner.as_ref().is_some_and(|name| name.parse::<u32>().is_err());
-    import.to == "/"
-        || LINKED.iter().any(|folder| below(folder))
-        || import.to.starts_with("/lib")
-        || named(&import.owner)
-        || named(&import.group)
+    let plain = import
+        .to
+        .rsplit_once('/')
+        .is_some_and(|(folder, name)| PLAIN_FOLDERS.contains(&folder) && !name.is_empty());
+    !plain || LINKS.contains(&import.to.as_str()) || named(&import.owner) || named(&import.group)
 }
 
 struct Maker<'a> {

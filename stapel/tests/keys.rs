@@ -259,10 +259,19 @@ fn imports_over_linked_folders_are_copied_onto_the_image() {
         "/lib/x",
         "/sbin/x",
         "/var/run/x",
+        "/home/app/x",
+        "/app/dist",
     ] {
         assert!(kind(to, None), "{to}");
     }
-    for to in ["/app", "/binary", "/usr/bin/tool", "/usr/lib", "/var/runner"] {
+    for to in [
+        "/app",
+        "/binary",
+        "/usr/bin/tool",
+        "/usr/lib",
+        "/usr/local/share/x",
+        "/opt/tool",
+    ] {
         assert!(!kind(to, None), "{to}");
     }
     assert!(kind("/app", Some("app")) && !kind("/app", Some("1000")));

@@ -19,6 +19,13 @@ pub(super) fn render(options: &EngineOptions) -> String {
     let mut text = String::from(
         "# Written by kiel.\n[worker.oci]\nenabled = true\nsnapshotter = \"overlayfs\"\n[worker.containerd]\nenabled = false\n",
     );
+    text.push_str(&registries(options));
+    text
+}
+
+/// The part of it about registries: what another engine's configuration needs for them.
+pub(super) fn registries(options: &EngineOptions) -> String {
+    let mut text = String::new();
     for (name, host) in hosts(options) {
         write_host(&mut text, &name, &host);
     }

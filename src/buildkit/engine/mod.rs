@@ -74,6 +74,15 @@ pub struct EngineOptions {
     pub kiel: Option<PathBuf>,
 }
 
+impl EngineOptions {
+    /// The part about registries of the configuration that an engine with these options has. One that others have
+    /// started needs the same in its own `buildkitd.toml`.
+    #[must_use]
+    pub fn registries(&self) -> String {
+        config::registries(self)
+    }
+}
+
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {

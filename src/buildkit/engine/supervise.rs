@@ -32,6 +32,9 @@ pub(super) const NAMESPACES: &str = "__ns";
 const MAPS: &str = "__map";
 const INIT: &str = "__init";
 
+/// How long buildkitd has for an orderly end.
+const ORDERLY_END: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What is to be started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Start {
@@ -235,9 +238,10 @@ fn init() -> Result<(), Message> {
     let notify =
         UnixDatagram::bind(&notify_path).map_err(|error| format!("cannot listen for readiness: {error}"))?;
     let buildkitd = spawn_buildkitd(&start, &notify_path)?;
+    let buildkitd = Pid::from_raw(buildkitd.id().cast_signed());
     std::thread::spawn(move || wait_for_readiness(&notify));
-    std::thread::spawn(move || end_with_last_client(&lock));
-    reap(Pid::from_raw(buildkitd.id().cast_signed()));
+    std::thread::spawn(move || end_with_last_client(&lock, buildkitd));
+    reap(buildkitd);
     Ok(())
 }
 
@@ -294,8 +298,15 @@ fn close_report() {
 
 /// Takes the use lock alone: granted when the last client is gone. Then everything in the namespace ends but pid 1,
 /// which ends itself when nothing is left; until then the lock keeps new clients waiting.
-fn end_with_last_client(lock: &File) {
+///
+/// buildkitd may end in order first: killed between two writes it leaves a snapshot's folder that its database does
+/// not know, and every later build fails on that folder.
+fn end_with_last_client(lock: &File, buildkitd: Pid) {
     let granted = lock.lock();
+    if kill(buildkitd, Signal::SIGTERM).is_ok() {
+        // Its end is seen by who reaps, and ends pid 1 before this time is over.
+        std::thread::sleep(ORDERLY_END);
+    }
     kill_all();
     if granted.is_ok() {
         loop {

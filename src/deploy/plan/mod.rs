@@ -41,6 +41,8 @@ pub struct PlanOptions {
     pub force_conflicts: bool,
     /// Apply the documents of `crds/`.
     pub install_crds: bool,
+    /// The release's revisions, where the caller has just listed them.
+    pub history: Option<Vec<Revision>>,
 }
 
 impl Default for PlanOptions {
@@ -49,6 +51,7 @@ impl Default for PlanOptions {
             force_adoption: false,
             force_conflicts: false,
             install_crds: true,
+            history: None,
         }
     }
 }
@@ -200,7 +203,7 @@ pub async fn plan(
 ) -> Result<DeployPlan, DeployError> {
     let (known, past, namespace_exists) = tokio::try_join!(
         read_kinds(cluster),
-        read_past(cluster, target),
+        read_past(cluster, target, options.history.clone()),
         has_namespace(cluster, target)
     )?;
     let mut kinds = (*known).clone();
@@ -249,7 +252,11 @@ pub async fn plan(
         base: past.base,
         rendered: rendered.clone(),
         resources,
-        options: options.clone(),
+        // Whoever plans again looks again.
+        options: PlanOptions {
+            history: None,
+            ..options.clone()
+        },
     };
     plan.release_changes = release_changes(&plan);
     build::build(
@@ -267,7 +274,8 @@ pub async fn plan(
 }
 
 /// An upgrade needs a revision that has succeeded, and was not deleted with its record kept.
-fn deploy_kind(history: &[Revision]) -> DeployKind {
+#[must_use]
+pub fn deploy_kind(history: &[Revision]) -> DeployKind {
     let deleted = history
         .last()
         .is_some_and(|last| last.status == Status::Uninstalled);
@@ -307,8 +315,15 @@ struct Past {
     warnings: Vec<String>,
 }
 
-async fn read_past(cluster: &Cluster, target: &ReleaseTarget) -> Result<Past, DeployError> {
-    let history = release::history(cluster.client(), target).await?;
+async fn read_past(
+    cluster: &Cluster,
+    target: &ReleaseTarget,
+    history: Option<Vec<Revision>>,
+) -> Result<Past, DeployError> {
+    let history = match history {
+        Some(history) => history,
+        None => release::history(cluster.client(), target).await?,
+    };
     let last_good = history
         .iter()
         .rev()
@@ -541,6 +556,28 @@ fn release_changes(plan: &DeployPlan) -> Vec<String> {
     changes
 }
 
+/// A refusal without the server's own vocabulary: it names its types, and the namespace of the trial.
+fn plain(message: &str) -> String {
+    let mut text = message.to_owned();
+    if let Some(rest) = text.strip_prefix("failed to create typed patch object (")
+        && let Some((_, rest)) = rest.split_once("): ")
+    {
+        text = rest.to_owned();
+    }
+    let wrapper = "&value.valueUnstructured{Value:";
+    if let Some((before, value)) = text.split_once(wrapper)
+        && let Some(value) = value.strip_suffix('}')
+    {
+        let hint = if before.contains("expected string") {
+            "; put it in quotes"
+        } else {
+            ""
+        };
+        text = format!("{before}{value}{hint}");
+    }
+    text
+}
+
 impl Problem {
     pub(crate) fn new(resource: &Resource, why: String) -> Self {
         Self {
@@ -551,6 +588,34 @@ impl Problem {
     }
 
     pub(crate) fn rejected(resource: &Resource, error: &crate::release::ApiError) -> Self {
-        Self::new(resource, format!("the server refuses it: {error}"))
+        Self::new(
+            resource,
+            format!("the server refuses it: {}", plain(&error.to_string())),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn refusals_are_told_in_a_users_words() {
+        let message = "failed to create typed patch object (default/c; /v1, Kind=ConfigMap): .data.x: expected \
+                       string, got &value.valueUnstructured{Value:1}";
+        assert_eq!(
+            plain(message),
+            ".data.x: expected string, got 1; put it in quotes"
+        );
+        assert_eq!(
+            plain(
+                "failed to create typed patch object (a/b; /v1, Kind=C): .spec: field not declared in schema"
+            ),
+            ".spec: field not declared in schema"
+        );
+        assert_eq!(
+            plain("metadata.name: Required value"),
+            "metadata.name: Required value"
+        );
     }
 }

@@ -1,55 +1,16 @@
 //! The order of operations: Helm's order of kinds, weights, and the edges between operations.
 
+use kiel_chart::install_rank;
+
 use super::{Action, Operation};
 
-/// Helm's install order; kinds that are not in it come last, by name.
-const KINDS: [&str; 36] = [
-    "PriorityClass",
-    "Namespace",
-    "NetworkPolicy",
-    "ResourceQuota",
-    "LimitRange",
-    "PodSecurityPolicy",
-    "PodDisruptionBudget",
-    "ServiceAccount",
-    "Secret",
-    "SecretList",
-    "ConfigMap",
-    "StorageClass",
-    "PersistentVolume",
-    "PersistentVolumeClaim",
-    "CustomResourceDefinition",
-    "ClusterRole",
-    "ClusterRoleList",
-    "ClusterRoleBinding",
-    "ClusterRoleBindingList",
-    "Role",
-    "RoleList",
-    "RoleBinding",
-    "RoleBindingList",
-    "Service",
-    "DaemonSet",
-    "Pod",
-    "ReplicationController",
-    "ReplicaSet",
-    "Deployment",
-    "HorizontalPodAutoscaler",
-    "StatefulSet",
-    "Job",
-    "CronJob",
-    "IngressClass",
-    "Ingress",
-    "APIService",
-];
-
-/// A kind's place; lower is earlier.
+/// A kind's place in Helm's install order; lower is earlier, kinds that are not in it come last and webhooks after all:
+/// they would judge what is still to come.
 pub(crate) fn kind_rank(kind: &str) -> usize {
-    match kind {
-        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => KINDS.len() + 1,
-        _ => KINDS
-            .iter()
-            .position(|known| *known == kind)
-            .unwrap_or(KINDS.len()),
+    let (rank, unknown) = install_rank(kind);
+    match unknown {
+        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => rank + 1,
+        _ => rank,
     }
 }
 

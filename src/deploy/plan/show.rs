@@ -78,7 +78,10 @@ fn write_summary(f: &mut fmt::Formatter<'_>, plan: &DeployPlan) -> fmt::Result {
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{count} {what}"))
+    .map(|(count, what)| match (count, what) {
+        (1, "hooks to run") => "1 hook to run".to_owned(),
+        _ => format!("{count} {what}"),
+    })
     .collect();
     write!(f, "Release {}: {what}, revision {}: ", plan.target, plan.revision)?;
     write!(f, "{}", parts.join(", "))?;

@@ -154,13 +154,7 @@ impl<'a> Follower<'a> {
             return Some(Err(failure));
         }
         if let Status::Ready(detail) = &view.status {
-            if self.settled(&view, &object, wake) {
-                return Some(Ok(detail.clone()));
-            }
-            let seconds = self.tracker.times.settle.as_secs_f64();
-            let why = format!("{detail}; without a readiness probe it must stay up for {seconds} s");
-            self.tracker.say_waiting(&self.subject.id, "waiting", &why);
-            return None;
+            return self.settled(&view, &object, wake).then(|| Ok(detail.clone()));
         }
         self.up_since = None;
         self.check_troubles(&view, wake).await.map(Err)
@@ -295,8 +289,13 @@ impl<'a> Follower<'a> {
             }
             let message = event["message"].as_str().unwrap_or_default();
             let reason = event["reason"].as_str().unwrap_or_default();
-            // Restarts and waits repeat their events; the words are shown once.
-            if self.shown_events.insert(format!("{reason} {message}")) {
+            // Restarts and waits repeat their events; the words are shown once. A probe's begin with its kind, and go
+            // on with what differs from pod to pod.
+            let words = match reason {
+                "Unhealthy" => message.split_once(':').map_or(message, |(kind, _)| kind),
+                _ => message,
+            };
+            if self.shown_events.insert(format!("{reason} {words}")) {
                 let id = &self.subject.id;
                 self.tracker
                     .events

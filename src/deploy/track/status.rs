@@ -105,7 +105,7 @@ fn deployment(object: &Value) -> Status {
     } else if available < want {
         Status::Progressing(format!("{available} of {want} replicas available"))
     } else if total > updated {
-        Status::Progressing(format!("{} old replicas are still there", total - updated))
+        Status::Progressing(format!("{} of the old replicas still there", total - updated))
     } else {
         Status::Ready(format!("{want} of {want} replicas available"))
     }

@@ -79,6 +79,8 @@ pub enum Content {
     Blob(FileMode, String),
     /// A folder, with this owner instead of root.
     Folder,
+    /// A folder that the layers below have: it stays as it is there, and the layer does not hold it.
+    Kept,
     /// What a layer below has at the path is gone.
     Whiteout,
 }
@@ -228,7 +230,7 @@ fn with_parents(entries: impl IntoIterator<Item = LayerEntry>) -> Result<Entries
                 None => {
                     parents.insert(path[..end].to_owned(), (Content::Folder, Owner::default()));
                 }
-                Some((Content::Folder, _)) => {}
+                Some((Content::Folder | Content::Kept, _)) => {}
                 Some(_) => {
                     let reason = "a path above it is no folder in the same layer";
                     return Err(LayerError::Path {
@@ -271,6 +273,7 @@ fn write_entry<W: Write>(
     tree: &SourceTree,
 ) -> Result<(), LayerError> {
     let (mode, bytes) = match content {
+        Content::Kept => return Ok(()),
         Content::Folder => (FileMode::Commit, Vec::new()),
         Content::Whiteout => {
             let (folder, name) = path

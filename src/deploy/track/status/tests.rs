@@ -38,7 +38,7 @@ fn deployments() {
     check(json!({"observedGeneration": 2}), ".0 of 2 replicas updated");
     check(
         json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 2, "availableReplicas": 2}),
-        ".1 old",
+        ".1 of the old replicas",
     );
     check(
         json!({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 1}),
