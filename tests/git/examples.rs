@@ -63,8 +63,8 @@ fn plan(sandbox: &Sandbox) -> (Vec<PlannedImage>, u64) {
         },
         environment: Arc::new(NoClock),
     };
-    let tree: Arc<dyn FileTree + Send + Sync> = Arc::new(files.clone());
-    let loaded = load(&tree, &options).expect("a configuration");
+    let readable: Arc<dyn FileTree + Send + Sync> = Arc::new(files.clone());
+    let loaded = load(&readable, &options).expect("a configuration");
     let platform = "linux/amd64".parse().expect("a platform");
     let images = plan_images(&loaded.config, &[], &files, &platform).expect("keys");
     (images, tree.reads().blobs)
