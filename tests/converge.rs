@@ -197,11 +197,7 @@ fn agrees_with_helm(project: &Project) -> Result<()> {
         .context("a release has revisions")?;
     ensure!(
         last["status"] == "deployed"
-            && last["revision"]
-                .as_u64()
-                .map(|number| number.to_string())
-                .as_deref()
-                == release["revision"].as_str(),
+            && Some(last["revision"].to_string().as_str()) == release["revision"].as_str(),
         "{history}"
     );
     let rendered = stdout(project.kiel_in_repo(&["render"]));

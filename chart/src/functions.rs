@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use kiel_template::Value;
-use kiel_template::functions::{self, Environment, MESSAGE_END, MESSAGE_START};
+use kiel_template::functions::{self, Certificates, Environment, MESSAGE_END, MESSAGE_START};
 use kiel_template::value::{Functions, Type};
 
 use crate::function_names::HELM_FUNCTIONS;
@@ -56,6 +56,10 @@ impl Environment for WithLookup {
 
     fn host_address(&self, name: &str) -> String {
         self.environment.host_address(name)
+    }
+
+    fn certificates(&self) -> Option<&dyn Certificates> {
+        self.environment.certificates()
     }
 }
 

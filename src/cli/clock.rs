@@ -1,6 +1,8 @@
-//! The clock and the entropy that templates may see.
+//! The clock, the entropy and the maker of certificates that templates may see.
 
-use kiel_template::functions::Environment;
+use kiel_template::functions::{Certificates, Environment};
+
+use super::certificates::Issuer;
 
 /// The machine's.
 pub(crate) struct Clock;
@@ -12,5 +14,9 @@ impl Environment for Clock {
 
     fn fill_random(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("a running system has entropy");
+    }
+
+    fn certificates(&self) -> Option<&dyn Certificates> {
+        Some(&Issuer)
     }
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod certificates;
 mod chart;
 mod clock;
 mod config;

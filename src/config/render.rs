@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use kiel_template::files::FileTree;
-use kiel_template::functions::{self, Environment};
+use kiel_template::functions::{self, Certificates, Environment};
 use kiel_template::value::{CallError, Function, Functions, Object, Type};
 use kiel_template::{Error, MissingKey, Options, TemplateSet, Value};
 
@@ -123,6 +123,9 @@ pub(super) fn shared(environment: &SharedEnvironment) -> Rc<dyn Environment> {
         }
         fn fill_random(&self, bytes: &mut [u8]) {
             self.0.fill_random(bytes);
+        }
+        fn certificates(&self) -> Option<&dyn Certificates> {
+            self.0.certificates()
         }
     }
     Rc::new(Shared(Arc::clone(environment)))

@@ -5,7 +5,6 @@
     reason = "a clean-up that fails is told and fails no test"
 )]
 #![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(clippy::print_stderr, reason = "a test tells what it could not clean up")]
 #![allow(
     clippy::disallowed_methods,
     reason = "tests read the variables of the test environment"

@@ -8,6 +8,7 @@
 
 mod args;
 mod cast;
+mod certificates;
 mod decimal;
 mod dicts;
 mod encoding;
@@ -32,6 +33,7 @@ mod tests;
 
 use std::rc::Rc;
 
+pub use certificates::{Certificate, CertificateRequest, Certificates, KeyKind};
 pub use helm::{MESSAGE_END, MESSAGE_START};
 
 use crate::value::{Functions, Value};
@@ -64,6 +66,11 @@ pub trait Environment {
         let _ = name;
         String::new()
     }
+
+    /// Who makes keys and certificates for `genCA` and its kin; without it those functions fail.
+    fn certificates(&self) -> Option<&dyn Certificates> {
+        None
+    }
 }
 
 /// All functions of this module.
@@ -76,6 +83,7 @@ pub fn all(environment: &Rc<dyn Environment>) -> Functions {
 /// Sprig's own functions.
 pub fn sprig(environment: &Rc<dyn Environment>) -> Functions {
     let mut functions = Functions::new();
+    certificates::register(&mut functions, environment);
     dicts::register(&mut functions);
     encoding::register(&mut functions);
     lists::register(&mut functions);

@@ -1,5 +1,7 @@
 //! Every function against what Go's Sprig printed: see `sprig.golden` for the oracle.
 
+mod certificates;
+
 use std::rc::Rc;
 
 use super::*;
