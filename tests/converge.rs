@@ -197,7 +197,7 @@ fn agrees_with_helm(project: &Project) -> Result<()> {
         .context("a release has revisions")?;
     ensure!(
         last["status"] == "deployed"
-            && last["revision"].to_string() == release["revision"].as_str().unwrap_or(""),
+            && Some(last["revision"].to_string().as_str()) == release["revision"].as_str(),
         "{history}"
     );
     let rendered = stdout(project.kiel_in_repo(&["render"]));
@@ -462,7 +462,7 @@ fn ordinary_user() -> Result<Option<&'static str>> {
         .command(&arguments)
         .env("KIEL_HOME", ours.path().join(".git/kiel"))
         .output()?;
-    Run::of(built).expect_code(0);
+    Run::of(&built).expect_code(0);
     let project = example("as-user");
     let home = tempfile::tempdir()?;
     let copy = |from: &Path, name: &str| fs_err::copy(from, home.path().join(name));
@@ -500,7 +500,7 @@ fn ordinary_user() -> Result<Option<&'static str>> {
         .uid(user.uid.as_raw())
         .gid(user.gid.as_raw())
         .output()?;
-    let run = Run::of(output).expect_code(0);
+    let run = Run::of(&output).expect_code(0);
     run.expect_stderr(&["is up, revision 1"]);
     let theirs = report(&project)?;
     ensure!(rebuilt(&theirs).len() == 3, "{theirs}");

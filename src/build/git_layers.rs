@@ -179,7 +179,12 @@ mod tests {
         assert_eq!(found, Some(("bin/x".to_owned(), "bin")));
         let found = below_link(&mapping("/lib/x.so"), &files(&[""]));
         assert_eq!(found, Some(("lib/x.so".to_owned(), "lib")));
-        for (to, path) in [("/", "binary/x"), ("/bin", ""), ("/usr/bin", "x"), ("/app", "lib/x")] {
+        for (to, path) in [
+            ("/", "binary/x"),
+            ("/bin", ""),
+            ("/usr/bin", "x"),
+            ("/app", "lib/x"),
+        ] {
             assert_eq!(below_link(&mapping(to), &files(&[path])), None, "{to} {path}");
         }
     }

@@ -307,7 +307,10 @@ mod tests {
             missing.starts_with("\"/nofile\" is not there to be copied"),
             "{missing}"
         );
-        assert_eq!(told("dockerfile parse error on line 2"), "dockerfile parse error on line 2");
+        assert_eq!(
+            told("dockerfile parse error on line 2"),
+            "dockerfile parse error on line 2"
+        );
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
         check_schemas: true,
         environment: Arc::new(Clock),
         extra_functions: Some(Arc::new(move |functions| {
-            add_werf_image(functions, image_names.clone())
+            add_werf_image(functions, image_names.clone());
         })),
         stack_size: 0,
     })?;

@@ -73,7 +73,7 @@ pub(crate) struct ClusterLookup {
 
 impl ClusterLookup {
     /// A lookup for a render that this task starts.
-    pub(crate) fn new(cluster: &Cluster) -> Arc<dyn Lookup + Send + Sync> {
+    pub(crate) fn shared(cluster: &Cluster) -> Arc<dyn Lookup + Send + Sync> {
         Arc::new(Self {
             cluster: cluster.clone(),
             runtime: Handle::current(),
@@ -119,7 +119,7 @@ pub(crate) async fn plan(
         repo: chart.repo,
         images: chart.names,
         capabilities,
-        lookup: Some(ClusterLookup::new(cluster)),
+        lookup: Some(ClusterLookup::shared(cluster)),
     };
     let manifests = tokio::task::block_in_place(|| render_chart(chart.project, input))?;
     for warning in &manifests.warnings {

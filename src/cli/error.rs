@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 
 use crate::build::BuildError;
-use crate::buildkit::SolveError;
 
 /// Done.
 pub const EXIT_OK: u8 = 0;
@@ -101,34 +100,7 @@ fn write_chain(f: &mut fmt::Formatter<'_>, error: &(dyn Error + 'static)) -> fmt
             write!(f, "\n  caused by: {text}")?;
             last = text;
         }
-        if let Some(solve) = cause.downcast_ref::<SolveError>() {
-            write_step(f, solve)?;
-        }
         source = cause.source();
-    }
-    Ok(())
-}
-
-/// The line that failed, and what it printed last.
-fn write_step(f: &mut fmt::Formatter<'_>, error: &SolveError) -> fmt::Result {
-    match &error.source_lines {
-        Some(lines) => {
-            write!(f, "\n --> {}:{}", lines.file, lines.first)?;
-            for (number, line) in (lines.first..).zip(lines.text.lines()) {
-                write!(f, "\n{number:>4} | {line}")?;
-            }
-        }
-        None => {
-            for line in error.step.iter().flat_map(|step| step.lines()) {
-                write!(f, "\n     | {line}")?;
-            }
-        }
-    }
-    if !error.last_lines.is_empty() {
-        write!(f, "\n  it printed last:")?;
-        for line in &error.last_lines {
-            write!(f, "\n    {line}")?;
-        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::tz::{Offset, TimeZone};
+use kiel_template::files::FileTree;
 
 use super::Context;
 use super::args::{ProjectArgs, ReleaseArgs};
@@ -40,6 +41,7 @@ impl Project {
         let tree = repository.source_tree(&commit);
         let files = tree.files_at(repository.prefix());
         let commit_date = go_time(commit.time, commit.offset);
+        let tree_files: Arc<dyn FileTree + Send + Sync> = Arc::new(files.clone());
         let variables = context.env.clone();
         let options = LoadOptions {
             file: args.config.as_deref(),
@@ -59,7 +61,7 @@ impl Project {
             },
             environment: Arc::new(Clock),
         };
-        let loaded = config::load(Arc::new(files.clone()), &options)
+        let loaded = config::load(&tree_files, &options)
             .map_err(|error| with_uncommitted_hint(error, args, &repository))?;
         Ok(Self {
             repository,

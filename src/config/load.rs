@@ -64,7 +64,7 @@ pub enum ConfigError {
 
 /// Finds werf.yaml in the project's files, renders it and validates it.
 pub fn load(
-    files: Arc<dyn FileTree + Send + Sync>,
+    files: &Arc<dyn FileTree + Send + Sync>,
     options: &LoadOptions<'_>,
 ) -> Result<Loaded, ConfigError> {
     let names: Vec<String> = match options.file {
@@ -87,7 +87,7 @@ pub fn load(
     };
     let text = std::str::from_utf8(&content).map_err(|_| ConfigError::NotText(file.clone()))?;
     let rendered =
-        render(&files, &file, text, options).map_err(|error| template_error(&file, text, &error))?;
+        render(files, &file, text, options).map_err(|error| template_error(&file, text, &error))?;
     let shown = if rendered == text {
         file.clone()
     } else {

@@ -8,6 +8,7 @@ use kiel::config::{LoadOptions, load};
 use kiel::git::patterns::Glob;
 use kiel::images::{PlannedImage, PlannedKind, plan_images};
 use kiel_stapel::stage::Part;
+use kiel_template::files::FileTree;
 use kiel_template::functions::Environment;
 
 use super::sandbox::Sandbox;
@@ -62,7 +63,8 @@ fn plan(sandbox: &Sandbox) -> (Vec<PlannedImage>, u64) {
         },
         environment: Arc::new(NoClock),
     };
-    let loaded = load(Arc::new(files.clone()), &options).expect("a configuration");
+    let readable: Arc<dyn FileTree + Send + Sync> = Arc::new(files.clone());
+    let loaded = load(&readable, &options).expect("a configuration");
     let platform = "linux/amd64".parse().expect("a platform");
     let images = plan_images(&loaded.config, &[], &files, &platform).expect("keys");
     (images, tree.reads().blobs)

@@ -1,5 +1,9 @@
 //! What end-to-end tests share: the environment that `cargo xtask env up` left, projects in temporary Git repositories,
 //! and runs of the kiel binary.
+#![allow(
+    clippy::print_stderr,
+    reason = "a clean-up that fails is told and fails no test"
+)]
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(
     clippy::disallowed_methods,
@@ -37,7 +41,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn of(output: Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -179,7 +183,7 @@ impl Project {
 
     /// Runs kiel and waits for it.
     pub(crate) fn kiel(&self, args: &[&str]) -> Run {
-        Run::of(self.command(args).output().expect("kiel runs"))
+        Run::of(&self.command(args).output().expect("kiel runs"))
     }
 
     /// Runs kiel with `--repo`, and `--namespace` where the command has one.
@@ -203,7 +207,7 @@ impl Project {
                 &self.namespace,
             ])
             .args(args);
-        Run::of(command.output().expect("kubectl runs"))
+        Run::of(&command.output().expect("kubectl runs"))
     }
 
     /// Runs the real Helm in the project's namespace.
@@ -217,7 +221,7 @@ impl Project {
                 &self.namespace,
             ])
             .args(args);
-        Run::of(command.current_dir(self.path()).output().expect("helm runs"))
+        Run::of(&command.current_dir(self.path()).output().expect("helm runs"))
     }
 }
 
