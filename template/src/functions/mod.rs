@@ -18,6 +18,7 @@ mod lists;
 mod logic;
 mod merge;
 mod numbers;
+mod passwords;
 mod paths;
 mod random;
 mod regex;
@@ -89,6 +90,7 @@ pub fn sprig(environment: &Rc<dyn Environment>) -> Functions {
     lists::register(&mut functions);
     logic::register(&mut functions);
     numbers::register(&mut functions);
+    passwords::register(&mut functions, environment);
     paths::register(&mut functions);
     random::register(&mut functions, environment);
     regex::register(&mut functions);

@@ -1,6 +1,7 @@
 //! Every function against what Go's Sprig printed: see `sprig.golden` for the oracle.
 
 mod certificates;
+mod passwords;
 
 use std::rc::Rc;
 
