@@ -1,11 +1,14 @@
 //! Which images are there: one HEAD per image, all at once.
 
+use std::collections::BTreeSet;
+
 use futures::future::try_join_all;
+use kiel_stapel::spec::From;
 use serde::Serialize;
 
 use super::error::BuildError;
-use crate::images::PlannedImage;
-use crate::registry::{Digest, Registry, Repository};
+use crate::images::{PlannedImage, PlannedKind};
+use crate::registry::{DOCKER_HUB, Digest, Reference, Registry, Repository};
 
 /// Every image with its key, and whether the repository has it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +34,35 @@ pub struct PlannedState {
 }
 
 impl BuildPlan {
+    /// The registries that the build reads from or writes to.
+    #[must_use]
+    pub fn hosts(&self) -> BTreeSet<String> {
+        let mut names: Vec<&str> = Vec::new();
+        for state in &self.images {
+            match &state.image.kind {
+                PlannedKind::Dockerfile(plan) => {
+                    let read = plan.bases.iter().chain(&plan.images).chain(&plan.syntax);
+                    names.extend(read.map(String::as_str));
+                }
+                PlannedKind::Stapel(plan) => {
+                    let from = std::iter::once(&plan.spec.from)
+                        .chain(plan.spec.imports.iter().map(|import| &import.from));
+                    names.extend(from.filter_map(|from| match from {
+                        From::External(name) => Some(name.as_str()),
+                        From::Image(_) | From::Scratch => None,
+                    }));
+                }
+            }
+        }
+        let parsed = names
+            .into_iter()
+            .filter_map(|name| name.parse::<Reference>().ok());
+        let mut hosts: BTreeSet<String> = parsed.map(|reference| reference.registry().to_owned()).collect();
+        hosts.insert(self.repository.registry().to_owned());
+        hosts.insert(DOCKER_HUB.to_owned());
+        hosts
+    }
+
     /// The images that have to be built: those that are missing and final, or needed by one that has to be built.
     #[must_use]
     pub fn missing(&self) -> Vec<&PlannedImage> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kiel_llb::{Output, Platform, docker_image};
 use kiel_stapel::key::Key;
-use kiel_stapel::spec::{From, ImageSpec, NamePart};
+use kiel_stapel::spec::{ImageSpec, NamePart};
 use tokio::task::JoinSet;
 
 use super::composition::Composition;
@@ -25,7 +25,7 @@ use crate::event::{BuildState, Event, Events};
 use crate::git::SourceTree;
 use crate::git::layer::LayerError;
 use crate::images::{PlannedImage, PlannedKind};
-use crate::registry::{Blob, DOCKER_HUB, Descriptor, Digest, Image, MEDIA_OCI_LAYER, Reference, Registry};
+use crate::registry::{Blob, Descriptor, Digest, Image, MEDIA_OCI_LAYER, Reference, Registry};
 
 /// How many images are built at the same time.
 const PARALLEL: usize = 8;
@@ -84,7 +84,7 @@ pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildE
         registry: deps.registry.clone(),
         repository: plan.repository.clone(),
     };
-    let hosts = hosts(&plan);
+    let hosts = plan.hosts();
     let engine = Arc::new(Engine::new(
         deps.connect.clone(),
         deps.registry.clone(),
@@ -146,39 +146,6 @@ fn one_error(mut errors: Vec<BuildError>) -> Option<BuildError> {
         1 => errors.pop(),
         _ => Some(BuildError::Several(errors)),
     }
-}
-
-/// The registries that an engine may be given credentials for.
-fn hosts(plan: &BuildPlan) -> BTreeSet<String> {
-    let mut names: Vec<&str> = Vec::new();
-    for state in &plan.images {
-        match &state.image.kind {
-            PlannedKind::Dockerfile(plan) => {
-                names.extend(
-                    plan.bases
-                        .iter()
-                        .chain(&plan.images)
-                        .chain(&plan.syntax)
-                        .map(String::as_str),
-                );
-            }
-            PlannedKind::Stapel(plan) => {
-                let from = std::iter::once(&plan.spec.from)
-                    .chain(plan.spec.imports.iter().map(|import| &import.from));
-                names.extend(from.filter_map(|from| match from {
-                    From::External(name) => Some(name.as_str()),
-                    From::Image(_) | From::Scratch => None,
-                }));
-            }
-        }
-    }
-    let parsed = names
-        .into_iter()
-        .filter_map(|name| name.parse::<Reference>().ok());
-    let mut hosts: BTreeSet<String> = parsed.map(|reference| reference.registry().to_owned()).collect();
-    hosts.insert(plan.repository.registry().to_owned());
-    hosts.insert(DOCKER_HUB.to_owned());
-    hosts
 }
 
 struct Run {

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+/// Where a build report goes: kiel's own file, not one of the project.
+pub(crate) const DEFAULT_REPORT: &str = ".werf-build-report.json";
+
 /// Where the project is and how its werf.yaml is rendered.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Project")]
@@ -62,7 +65,7 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     pub(crate) save_build_report: bool,
     /// The report's file; one that ends with .env gets variables, any other JSON
-    #[arg(long, default_value = ".werf-build-report.json", value_name = "PATH")]
+    #[arg(long, default_value = DEFAULT_REPORT, value_name = "PATH")]
     pub(crate) build_report_path: PathBuf,
 }
 

@@ -18,7 +18,7 @@ use crate::buildkit::engine::{self, Engine, EngineOptions};
 use crate::buildkit::{Address, Client, PruneBudget};
 use crate::config;
 use crate::images::{self, PlannedImage};
-use crate::registry::{self, Insecure, Registry, RegistryOptions, Repository, Url};
+use crate::registry::{self, DOCKER_HUB, Insecure, Registry, RegistryOptions, Repository, Url};
 
 /// What the engine's cache may take: a quarter of it is never pruned.
 const CACHE_BUDGET: PruneBudget = PruneBudget {
@@ -152,9 +152,10 @@ pub(crate) async fn build(
         .hint("build them with `kiel build`, or leave out --require-built-images"));
     }
     let running = Arc::new(Mutex::new(Running::default()));
+    let options = engine_options(args, &registry, plan.hosts(), context);
     let deps = BuildDeps {
         registry: registry.clone(),
-        connect: connect(args, &registry, &repository, context, Arc::clone(&running)),
+        connect: connect(args, options.clone(), Arc::clone(&running)),
         tree: project.tree.clone(),
         config: Arc::new(project.config.clone()),
         platform: host_platform(),
@@ -169,7 +170,6 @@ pub(crate) async fn build(
     let report = match result {
         Ok(report) => report,
         Err(error) => {
-            let options = engine_options(args, &registry, &repository, context);
             let unknown = args.buildkit_host.as_ref().filter(|_| is_of_engine(&error));
             let unknown = unknown.and_then(|host| unknown_to_engine(host, &options));
             let error = CommandError::from(error);
@@ -192,20 +192,13 @@ struct Running {
     client: Option<Client>,
 }
 
-fn connect(
-    args: &BuildArgs,
-    registry: &Registry,
-    repository: &Repository,
-    context: &Context,
-    running: Arc<Mutex<Running>>,
-) -> Connect {
+fn connect(args: &BuildArgs, options: EngineOptions, running: Arc<Mutex<Running>>) -> Connect {
     if let Some(host) = args.buildkit_host.clone() {
         return Arc::new(move || {
             let host = host.clone();
             async move { Ok(Client::connect(&host.parse::<Address>()?).await?) }.boxed()
         });
     }
-    let options = engine_options(args, registry, repository, context);
     Arc::new(move || {
         let (options, running) = (options.clone(), Arc::clone(&running));
         let start = async move {
@@ -257,9 +250,11 @@ fn unknown_to_engine(host: &str, options: &EngineOptions) -> Option<String> {
 fn engine_options(
     args: &BuildArgs,
     registry: &Registry,
-    repository: &Repository,
+    mut hosts: BTreeSet<String>,
     context: &Context,
 ) -> EngineOptions {
+    // Docker Hub never wants plain HTTP, whatever --insecure-registry says of others.
+    hosts.remove(DOCKER_HUB);
     let search = context.env.get("PATH").unwrap_or_default();
     let program = |name: &str| engine::find_program(name, search.as_ref());
     let named = |name: &str| PathBuf::from(name);
@@ -274,7 +269,7 @@ fn engine_options(
             .or_else(|| program("runc"))
             .unwrap_or_else(|| named("runc")),
         registry: registry.options().clone(),
-        registry_hosts: BTreeSet::from([repository.registry().to_owned()]),
+        registry_hosts: hosts,
         ca_files: Vec::new(),
         environment: engine::ENVIRONMENT
             .into_iter()

@@ -1,6 +1,7 @@
 //! The one warning about files that matter and are not committed: kiel works on the commit, and says so.
 
 use super::Context;
+use super::args::DEFAULT_REPORT;
 use super::error::CommandError;
 use super::project::Project;
 use crate::config::model::ImageKind;
@@ -13,7 +14,9 @@ const SHOWN: usize = 10;
 impl Project {
     /// Warns once about files of the work tree that differ from the commit and would change its result.
     pub(crate) fn warn_uncommitted(&self, context: &Context) -> Result<(), CommandError> {
-        let files = self.uncommitted()?;
+        let mut files = self.uncommitted()?;
+        let own = self.in_repository(DEFAULT_REPORT);
+        files.retain(|file| *file != own);
         if files.is_empty() {
             return Ok(());
         }

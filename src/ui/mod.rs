@@ -150,13 +150,14 @@ fn paint(text: &str, color: AnsiColor) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// What a program printed, without control characters (tabs stay) and of bounded length.
+/// What a program printed, without escape sequences and control characters (tabs stay), and of bounded length.
 fn printable(line: &str) -> String {
     let mut end = line.len().min(LINE_LIMIT);
     while !line.is_char_boundary(end) {
         end -= 1;
     }
-    let mut text: String = line[..end]
+    let mut text: String = anstream::adapter::strip_str(&line[..end])
+        .to_string()
         .chars()
         .filter(|c| *c == '\t' || !c.is_control())
         .collect();
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn program_output_is_not_interpreted() {
-        assert_eq!(printable("a\u{1b}[31mred\u{7}\tb"), "a[31mred\tb");
+        assert_eq!(printable("a\u{1b}[31mred\u{7}\tb"), "ared\tb");
         let long = "x".repeat(LINE_LIMIT + 5);
         assert!(printable(&long).ends_with(" … (5 bytes more)"));
     }
