@@ -3,7 +3,7 @@
 //! Arguments are checked here, in Sprig's order and with its texts. Keys and certificates come from
 //! [`Certificates`], so that this crate needs neither entropy nor cryptography of its own.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::rc::Rc;
 
 use crate::format::display;
