@@ -1,9 +1,11 @@
 //! The engine of our own and solves on it, on a real buildkitd and a real registry, as root and as an ordinary user.
 //!
-//! Clients that are to be killed are this program again, started with [`CLIENT`].
+//! Clients that are to be killed are this program again, started with [`engine::CLIENT`].
 
 #[path = "support/engine.rs"]
 mod engine;
+#[path = "engine/rootless.rs"]
+mod rootless;
 #[path = "support/registry.rs"]
 mod support;
 
@@ -12,8 +14,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use engine::{Account, Bench, CLIENT, ClientProcess, busybox, copied_tools, options, sh};
+use anyhow::{Context, Result, ensure};
+use engine::{Account, Bench, ClientProcess, busybox, options, sh};
 use kiel::buildkit::engine::{Engine, EngineError, EngineOptions};
 use kiel::buildkit::{
     Build, Client, Exporter, NamedHosts, PruneBudget, Session, SessionServices, SolveError, SolveRequest,
@@ -23,7 +25,7 @@ use kiel::event::{Event, Events};
 use kiel::registry::{
     Blob, Descriptor, Layout, MEDIA_OCI_LAYER, Platform, Registry, RegistryOptions, Repository, validate,
 };
-use kiel_llb::{FileChain, Output, diff, merge, oci_layout};
+use kiel_llb::{Output, diff, merge, oci_layout};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use support::Server;
 
@@ -60,10 +62,10 @@ fn main() -> ExitCode {
         test("the_cache_is_pruned_to_its_budget", prune),
         test("what_is_missing_is_named", missing_programs),
         Trial::ignorable_test("an_ordinary_user_builds_and_leaves_nothing", || {
-            finished(rootless())
+            finished(rootless::builds())
         }),
         Trial::ignorable_test("lacks_of_a_rootless_engine_are_named_with_their_remedy", || {
-            finished(lacks())
+            finished(rootless::lacks())
         }),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -737,69 +739,4 @@ async fn missing_programs(bench: Bench) -> Result<()> {
         .to_string();
     ensure!(error.contains("longer than 107 bytes"), "{error}");
     Ok(())
-}
-
-/// Everything again as a user that is not root.
-fn rootless() -> Result<Option<String>> {
-    let Some(account) = engine::ordinary_user()? else {
-        return Ok(Some("only root can make a user to test with".to_owned()));
-    };
-    let mut bench = Bench::new()?;
-    bench.tools = copied_tools(&bench)?;
-    account.own(bench.folder.path())?;
-    let mut client = ClientProcess::start(
-        &bench,
-        Account::User(&account),
-        "id -u; echo hello > /f; chown 33:33 /f",
-    )?;
-    client.wait_for("0")?;
-    client.wait_for("solved")?;
-    client.finish()?;
-    bench.wait_for_end()?;
-    for round in 0..3 {
-        let marker = bench.marker(round);
-        let script = format!("echo running; sleep {marker}");
-        let mut client = ClientProcess::start(&bench, Account::User(&account), &script)?;
-        client.wait_for("running")?;
-        ensure!(client.started);
-        ensure!(engine::processes(&marker)? > 1, "the step runs");
-        client.kill()?;
-        bench.wait_for_end()?;
-        bench.assert_nothing_left(Some(&marker))?;
-    }
-    Ok(None)
-}
-
-fn lacks() -> Result<Option<String>> {
-    let Some(account) = engine::ordinary_user()? else {
-        return Ok(Some("only root can make a user to test with".to_owned()));
-    };
-    let mut bench = Bench::new()?;
-    bench.tools = copied_tools(&bench)?;
-    account.own(bench.folder.path())?;
-    account.without_subordinate_ids(|| {
-        let Err(error) = ClientProcess::start(&bench, Account::User(&account), "true") else {
-            bail!("it started without subordinate ids");
-        };
-        let text = error.to_string();
-        ensure!(text.contains("subordinate ids in `/etc/subuid`"), "{text}");
-        ensure!(
-            text.contains(&format!("usermod --add-subuids 100000-165535 {}", account.name)),
-            "{text}"
-        );
-        Ok(())
-    })?;
-    bench.search_path = Some(bench.folder.path().join("bin"));
-    let Err(error) = ClientProcess::start(&bench, Account::User(&account), "true") else {
-        bail!("it started without newuidmap");
-    };
-    ensure!(error.to_string().contains("apt-get install uidmap"), "{error}");
-    ensure!(CLIENT.starts_with("__"));
-    Ok(None)
-}
-
-// Used by the graph of the builder; named here so that a change of its shape is seen.
-#[allow(dead_code, reason = "a compile-time check")]
-fn shapes(output: &Output) -> Output {
-    FileChain::new(Some(output)).root(&platform(), "files")
 }

@@ -5,6 +5,7 @@
 )]
 
 mod failures;
+mod kinds;
 mod lifecycle;
 mod rights;
 mod support;
