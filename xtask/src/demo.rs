@@ -141,7 +141,7 @@ impl Demo {
         self.call("1.0")?;
 
         self.change()?;
-        self.converge("Only the frontend's last stage is built, only its Deployment rolls")?;
+        self.converge("Only the frontend is built, from its stage setup on; only its Deployment rolls")?;
         let second = self.state()?;
         self.call("1.1")?;
         ensure!(
