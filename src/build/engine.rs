@@ -95,8 +95,6 @@ impl Engine {
         attrs: BTreeMap<String, String>,
         events: &Events,
     ) -> Result<SolveResponse, BuildError> {
-        let opened = self.opened(image).await?;
-        let (client, session) = &*opened;
         let mut all = exporter_attrs(
             repository,
             self.registry.options().insecure.allows(repository.registry()),
@@ -111,9 +109,41 @@ impl Engine {
             build,
             exporter,
             read_files: Vec::new(),
+            links_in: None,
         };
-        let error = |failure| BuildError::Solve {
+        self.request(stage, request, events).await
+    }
+
+    /// The links to folders in an image, among what lies in `folders` and above them.
+    pub(crate) async fn links(
+        &self,
+        image: &str,
+        stage: &str,
+        build: Build,
+        folders: BTreeSet<String>,
+        events: &Events,
+    ) -> Result<BTreeMap<String, String>, BuildError> {
+        let request = SolveRequest {
             image: image.to_owned(),
+            build,
+            exporter: None,
+            read_files: Vec::new(),
+            links_in: Some(folders),
+        };
+        Ok(self.request(Some(stage), request, events).await?.links)
+    }
+
+    async fn request(
+        &self,
+        stage: Option<&str>,
+        request: SolveRequest,
+        events: &Events,
+    ) -> Result<SolveResponse, BuildError> {
+        let image = request.image.clone();
+        let opened = self.opened(&image).await?;
+        let (client, session) = &*opened;
+        let error = |failure| BuildError::Solve {
+            image,
             stage: stage.map(str::to_owned),
             failure,
         };

@@ -7,12 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use kiel_stapel::listing::{FileEntry, Listing};
 use kiel_stapel::spec::GitMapping;
 
+use super::links::Links;
 use crate::git::SourceTree;
 use crate::git::layer::{Content, LayerEntry, LayerError, Owner, mapping_entries, write_layer};
 use crate::registry::Blob;
 
 /// The files of one mapping; the folders above it are the image's own. Reads blobs: not for async code.
-pub(crate) fn archive(mapping: &GitMapping, files: &Listing, tree: &SourceTree) -> Result<Blob, LayerError> {
+pub(crate) fn archive(
+    mapping: &GitMapping,
+    files: &Listing,
+    links: &Links,
+    tree: &SourceTree,
+) -> Result<Blob, LayerError> {
     let mut entries = mapping_entries(files, &mapping.to, &owner(mapping));
     let to = mapping.to.trim_matches('/');
     let mut kept = parents(to);
@@ -22,24 +28,8 @@ pub(crate) fn archive(mapping: &GitMapping, files: &Listing, tree: &SourceTree) 
         kept.push(to.to_owned());
     }
     entries.extend(kept.iter().map(|path| entry(path, Content::Kept)));
+    links.follow(&mut entries);
     write(entries, tree)
-}
-
-/// What is a link to a folder in many images.
-const LINKS: [&str; 7] = ["bin", "sbin", "lib", "lib32", "lib64", "var/run", "var/lock"];
-
-/// The first file of a mapping that lies below a folder which is a link in many images, and that folder: where it is
-/// one, the layer puts a folder in its place.
-pub(crate) fn below_link(mapping: &GitMapping, files: &Listing) -> Option<(String, &'static str)> {
-    files.entries().iter().find_map(|file| {
-        let path = target(mapping, file);
-        let below = |link: &&&str| {
-            path.strip_prefix(**link)
-                .is_some_and(|rest| rest.starts_with('/'))
-        };
-        let link = LINKS.iter().find(below)?;
-        Some((path, *link))
-    })
 }
 
 /// The files of a folder as an image's root.
@@ -54,6 +44,7 @@ pub(crate) fn patch(
     mappings: &[GitMapping],
     before: &[Listing],
     after: &[Listing],
+    links: &Links,
     tree: &SourceTree,
 ) -> Result<Option<Blob>, LayerError> {
     if before == after {
@@ -95,6 +86,7 @@ pub(crate) fn patch(
         .filter(|folder| !there.contains(*folder))
         .collect();
     entries.extend(kept.iter().map(|path| entry(path, Content::Kept)));
+    links.follow(&mut entries);
     write(entries, tree).map(Some)
 }
 
@@ -104,7 +96,7 @@ fn targets<'a>(mappings: &'a [GitMapping], listings: &'a [Listing]) -> impl Iter
 }
 
 /// The folders above a path.
-fn parents(path: &str) -> Vec<String> {
+pub(super) fn parents(path: &str) -> Vec<String> {
     path.match_indices('/')
         .map(|(end, _)| path[..end].to_owned())
         .collect()
@@ -124,7 +116,8 @@ fn is_gone(path: &str, there: &BTreeSet<String>) -> bool {
     !there.contains(path) && !replaced && !above
 }
 
-fn target(mapping: &GitMapping, entry: &FileEntry) -> String {
+/// Where a file of a mapping lies in the image.
+pub(super) fn target(mapping: &GitMapping, entry: &FileEntry) -> String {
     format!("{}/{}", mapping.to.trim_matches('/'), entry.path)
         .trim_matches('/')
         .to_owned()
@@ -160,34 +153,6 @@ fn write(entries: Vec<LayerEntry>, tree: &SourceTree) -> Result<Blob, LayerError
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn files_below_links_of_many_images_are_found() {
-        let mapping = |to: &str| GitMapping {
-            to: to.into(),
-            ..GitMapping::default()
-        };
-        let files = |paths: &[&str]| {
-            let entry = |path: &&str| FileEntry {
-                path: (*path).to_owned(),
-                mode: kiel_stapel::listing::FileMode::Regular,
-                id: "0".repeat(40),
-            };
-            Listing::new(paths.iter().map(entry).collect())
-        };
-        let found = below_link(&mapping("/"), &files(&["a", "bin/x"]));
-        assert_eq!(found, Some(("bin/x".to_owned(), "bin")));
-        let found = below_link(&mapping("/lib/x.so"), &files(&[""]));
-        assert_eq!(found, Some(("lib/x.so".to_owned(), "lib")));
-        for (to, path) in [
-            ("/", "binary/x"),
-            ("/bin", ""),
-            ("/usr/bin", "x"),
-            ("/app", "lib/x"),
-        ] {
-            assert_eq!(below_link(&mapping(to), &files(&[path])), None, "{to} {path}");
-        }
-    }
 
     #[test]
     fn only_what_nothing_replaces_is_removed() {

@@ -3,7 +3,7 @@
 //! Each stage that an engine makes is published before the next one begins. An image whose stages and imports are
 //! published is put together here, without an engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use kiel_llb::docker_image;
@@ -17,6 +17,7 @@ use super::composition::Composition;
 use super::error::BuildError;
 use super::git_layers;
 use super::image_config::{self, Directives};
+use super::links::{self, Links};
 use super::publish::of_image;
 use super::report::StageReport;
 use super::run::{Built, ImageBuild};
@@ -36,6 +37,7 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &StapelImagePlan) -> Resul
         ctx,
         plan,
         saw: None,
+        links: Links::default(),
         stages: Vec::new(),
         used_engine: false,
     };
@@ -54,6 +56,8 @@ struct Builder<'a> {
     plan: &'a StapelImagePlan,
     /// What the image so far has of the mappings; nothing before the archive.
     saw: Option<Vec<Listing>>,
+    /// Links of the image that lead the mappings elsewhere.
+    links: Links,
     stages: Vec<StageReport>,
     used_engine: bool,
 }
@@ -108,6 +112,7 @@ impl Builder<'_> {
     async fn take_stage(&mut self, image: &Image) -> Result<Composition, BuildError> {
         let config: Value = serde_json::from_slice(&image.config).unwrap_or_default();
         if let Some(key) = saw::read_label(&config) {
+            self.links = Links::read_label(&config);
             self.saw = Some(if Some(key) == self.plan.plan.saw {
                 self.plan.content.clone()
             } else {
@@ -135,7 +140,7 @@ impl Builder<'_> {
     async fn part(&mut self, mut composition: Composition, index: usize) -> Result<Composition, BuildError> {
         let part = &self.plan.plan.parts[index];
         match part {
-            Part::Archive => self.archive(&mut composition).await?,
+            Part::Archive => self.archive(&mut composition, index).await?,
             Part::Import { import, keyed } => {
                 let import = &self.plan.spec.imports[*import];
                 let image = self.import(import, keyed).await?;
@@ -218,23 +223,46 @@ impl Builder<'_> {
             .collect()
     }
 
-    async fn archive(&mut self, composition: &mut Composition) -> Result<(), BuildError> {
+    async fn archive(&mut self, composition: &mut Composition, index: usize) -> Result<(), BuildError> {
+        self.links = self.find_links(composition, index).await?;
         for (index, mapping) in self.plan.spec.git.iter().enumerate() {
             let (mapping_here, files) = (mapping.clone(), self.plan.content[index].clone());
-            if let Some((path, link)) = git_layers::below_link(mapping, &files) {
-                self.ctx.events.warn(format!(
-                    "image `{}`: the git mapping to `{}` writes `/{path}`; where `/{link}` is a link in the image, as \
-                     in Debian and Fedora, a folder takes its place and what was behind it is gone: write to the \
-                     folder that it leads to, such as `/usr/bin`",
-                    self.ctx.name, mapping.to
-                ));
-            }
-            let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, tree);
+            let links = self.links.clone();
+            let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, &links, tree);
             let blob = self.ctx.blocking(archive).await?;
             composition.add_blob(blob, &format!("git archive: {} → {}", mapping.add, mapping.to));
         }
         self.saw = Some(self.plan.content.clone());
         Ok(())
+    }
+
+    /// Looks for links in the image below the mappings. Where no stage follows, an image would need an engine for
+    /// nothing else: then only for folders that are links in many images.
+    async fn find_links(
+        &mut self,
+        composition: &mut Composition,
+        archive: usize,
+    ) -> Result<Links, BuildError> {
+        let mappings = self.plan.spec.git.iter().zip(&self.plan.content);
+        let folders: BTreeSet<String> = mappings
+            .flat_map(|(mapping, files)| links::folders(mapping, files))
+            .collect();
+        let stage_follows = self.plan.plan.parts[archive..]
+            .iter()
+            .any(|part| part.stage_key().is_some());
+        if folders.is_empty() || !(stage_follows || links::are_suspect(&folders)) {
+            return Ok(Links::default());
+        }
+        let Some(root) = self.ctx.root(composition).await? else {
+            return Ok(Links::default());
+        };
+        self.used_engine = true;
+        let engine = self.ctx.engine;
+        let build = Build::Graph(root.definition());
+        let found = engine
+            .links(self.ctx.name, "gitArchive", build, folders, self.ctx.events)
+            .await?;
+        Ok(Links::new(found))
     }
 
     /// Brings the mappings to the commit at hand.
@@ -243,9 +271,10 @@ impl Builder<'_> {
             return Ok(());
         };
         let (mappings, after) = (self.plan.spec.git.clone(), self.plan.content.clone());
+        let links = self.links.clone();
         let made = self
             .ctx
-            .blocking(move |tree| git_layers::patch(&mappings, &before, &after, tree))
+            .blocking(move |tree| git_layers::patch(&mappings, &before, &after, &links, tree))
             .await?;
         self.saw = Some(self.plan.content.clone());
         if let Some(layer) = made {
@@ -359,9 +388,10 @@ impl Builder<'_> {
             .cloned()
             .unwrap_or_default();
         let mut config = image_config::with_layers(below.base(), &diff_ids, &history);
-        saw::remove_label(&mut config);
+        saw::write_label(&mut config, saw);
+        let links = saw.map_or_else(Links::default, |_| self.links.clone());
+        links.write_label(&mut config);
         if let Some(saw) = saw {
-            saw::write_label(&mut config, saw);
             saw::publish(&self.ctx.publisher, saw, &self.plan.content)
                 .await
                 .map_err(of_image(self.ctx.name))?;
@@ -410,7 +440,8 @@ impl Builder<'_> {
     async fn publish(self, composition: Composition) -> Result<Built, BuildError> {
         let ctx = self.ctx;
         let mut config = composition.config();
-        saw::remove_label(&mut config);
+        saw::write_label(&mut config, None);
+        Links::default().write_label(&mut config);
         let env = self.dependency_env(|_| true);
         let directives = Directives {
             env: &env,
