@@ -64,7 +64,7 @@ impl ConvergeCommand {
         let options = RunOptions {
             timeout: self.deploy.timeout,
             history_max: self.deploy.releases_history_max,
-            pipeline: deploy::pipeline(&context.env),
+            runner: deploy::runner(&context.env),
             ..RunOptions::default()
         };
         let outcome = run(&cluster, plan, &options, &context.events, &context.cancel).await?;

@@ -13,7 +13,7 @@ use super::env::Environment;
 use super::error::CommandError;
 use super::project::Project;
 use super::service_values::ImageName;
-use crate::deploy::{self, Cluster, DeployKind, DeployPlan, KubeOptions, PlanOptions};
+use crate::deploy::{self, Cluster, DeployKind, DeployPlan, KubeOptions, PlanOptions, Runner};
 use crate::release::{self, ReleaseTarget, Revision};
 
 /// Connects to the cluster that the flags, `KUBECONFIG` or the home folder name.
@@ -145,8 +145,16 @@ pub(crate) fn target(project: &Project, args: &ReleaseArgs) -> Result<ReleaseTar
     Ok(ReleaseTarget::parse(&release, &namespace)?)
 }
 
-/// The pipeline that runs kiel, for whoever waits for its lock.
-pub(crate) fn pipeline(env: &Environment) -> Option<String> {
+/// Who runs kiel, for whoever waits for its lock.
+pub(crate) fn runner(env: &Environment) -> Runner {
+    let names = ["GITLAB_USER_LOGIN", "GITHUB_ACTOR", "USER", "LOGNAME"];
+    Runner {
+        user: names.iter().find_map(|name| env.get(name)).map(str::to_owned),
+        pipeline: pipeline(env),
+    }
+}
+
+fn pipeline(env: &Environment) -> Option<String> {
     if let Some(url) = env.get("CI_JOB_URL") {
         return Some(url.to_owned());
     }

@@ -73,14 +73,6 @@ pub enum DeployError {
         /// What was waited for: object and why it was not ready.
         waiting: Vec<(String, String)>,
     },
-    /// Somebody else has the release's lock for the whole time given.
-    #[error("cannot lock release {release}: {holder} has it")]
-    Locked {
-        /// The release.
-        release: ReleaseTarget,
-        /// Who has it.
-        holder: String,
-    },
     /// The lock was taken by somebody else while the run went on.
     #[error("cannot go on with release {release}: its lock was lost ({why})")]
     LockLost {

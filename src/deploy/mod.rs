@@ -23,6 +23,7 @@ pub use cluster::{Cluster, ClusterError, KubeOptions};
 pub use dismiss::{DismissOptions, dismiss};
 pub use error::{DeployError, Failure, Problem};
 pub use input::{Rendered, Source};
+pub use lock::Runner;
 pub use plan::{Action, DeployKind, DeployPlan, Operation, PlanOptions, deploy_kind, plan};
 pub use resources::{Hook, HookEvent, Resource, ResourceError, ResourceId, Resources};
 pub use run::{OperationOutcome, Outcome, RunOptions, run};

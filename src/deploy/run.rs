@@ -9,7 +9,7 @@ use super::cluster::Cluster;
 use super::error::{DeployError, Failure};
 use super::graph::carry_out;
 use super::journal::Journal;
-use super::lock::{self, Lock};
+use super::lock::{self, Lock, Runner};
 use super::operate::Operator;
 use super::plan::{self, Action, DeployPlan, Operation};
 use super::resources::ResourceId;
@@ -31,8 +31,8 @@ pub struct RunOptions {
     pub settle: Duration,
     /// Revisions that are kept; 0 keeps all.
     pub history_max: usize,
-    /// The pipeline that runs kiel, named to whoever waits for the lock.
-    pub pipeline: Option<String>,
+    /// Who runs kiel, named to whoever waits for the lock.
+    pub runner: Runner,
 }
 
 impl Default for RunOptions {
@@ -41,7 +41,7 @@ impl Default for RunOptions {
             timeout: None,
             settle: Duration::from_secs(5),
             history_max: 5,
-            pipeline: None,
+            runner: Runner::default(),
         }
     }
 }
@@ -170,9 +170,8 @@ impl Run<'_> {
             return self.only_track(&plan, stop, limit).await;
         }
         self.make_namespace(&plan).await?;
-        let pipeline = self.options.pipeline.as_deref();
         let lock = tokio::select! {
-            lock = lock::acquire(self.cluster, stop.target, pipeline, self.events) => lock?,
+            lock = lock::acquire(self.cluster, stop.target, &self.options.runner, self.events) => lock?,
             () = &mut limit => return Err(stop.timed_out(vec![(format!("release {}", stop.target), "somebody else deploys it".to_owned())])),
             () = stop.cancel.cancelled() => return Err(stop.cancelled()),
         };
@@ -232,10 +231,7 @@ impl Run<'_> {
             }
             () = &mut limit => Err(stop.timed_out(self.tracker.waiting())),
             () = stop.cancel.cancelled() => Err(stop.cancelled()),
-            () = lock.lost.cancelled() => Err(DeployError::LockLost {
-                release: stop.target.clone(),
-                why: "it was deleted, or not renewed in time and taken by another run".to_owned(),
-            }),
+            why = lock.lost() => Err(DeployError::LockLost { release: stop.target.clone(), why }),
         };
         journal.note_hooks(&operator.hook_runs());
         match end {

@@ -3,9 +3,11 @@
 //! Making a plan changes nothing. Everything that the server would refuse is found here: objects that are to be
 //! created or changed are tried by dry runs.
 
+mod autoscale;
 mod build;
 mod decide;
 mod diff;
+mod immutable;
 mod live;
 mod order;
 mod show;
@@ -21,9 +23,12 @@ use super::cluster::Cluster;
 use super::error::{DeployError, Problem};
 use super::input::{Rendered, Source};
 use super::kinds::{ApiKind, Kinds};
-use super::resources::{HookEvent, ObjectKey, Resource, ResourceId, Resources, identify, read_objects};
+use super::resources::{
+    HookEvent, ObjectKey, Resource, ResourceId, Resources, as_applied, identify, read_objects,
+};
 use crate::release::{self, Release, ReleaseError, ReleaseTarget, Revision, Status};
 
+use self::autoscale::Autoscaled;
 pub(crate) use build::{hook_operation, namespace_kind};
 pub(crate) use decide::{Decision, Verdict};
 pub(crate) use live::Live;
@@ -232,7 +237,9 @@ pub async fn plan(
         options,
         new_namespaces: new_namespaces(&resources, &live, target, namespace_exists),
         new_names: new_names(&resources, &live),
-        recorded: recorded.iter().map(|(id, _)| id.key()).collect(),
+        recorded: recorded.iter().map(|(id, object)| (id.key(), object)).collect(),
+        settled: past.base.history.last().is_some_and(|last| last.status == Status::Deployed),
+        autoscaled: Autoscaled::read(cluster, &kinds, &resources, &live, &gone).await?,
     };
     let crds = if options.install_crds {
         &resources.crds[..]
@@ -398,6 +405,12 @@ pub(crate) fn recorded_objects(
         }
     }
     found
+}
+
+/// A recorded object as a chart's document would be applied.
+fn as_deployed(recorded: &Value, target: &ReleaseTarget, kinds: &Kinds) -> Option<Value> {
+    let id = identify(recorded, target, kinds).ok()?;
+    Some(as_applied(recorded.clone(), &id))
 }
 
 /// A recorded apiVersion may be gone from the cluster; the object is then found under another one.
