@@ -14,7 +14,7 @@ use super::error::CommandError;
 use super::project::Project;
 use super::service_values::ImageName;
 use crate::deploy::{self, Cluster, DeployKind, DeployPlan, KubeOptions, PlanOptions, Runner};
-use crate::release::{self, ReleaseTarget, Revision};
+use crate::release::{self, ReleaseError, ReleaseTarget, Revision};
 
 /// Connects to the cluster that the flags, `KUBECONFIG` or the home folder name.
 pub(crate) async fn connect(args: &KubeArgs, context: &Context) -> Result<Cluster, CommandError> {
@@ -111,11 +111,18 @@ pub(crate) async fn plan(
     deploy_args: &DeployArgs,
     context: &Context,
 ) -> Result<DeployPlan, CommandError> {
-    let history = async { Ok(release::history(cluster.client(), target).await?) };
+    let history = async {
+        match release::history(cluster.client(), target).await {
+            Ok(history) => Ok(Some(history)),
+            // The plan is refused the same, and then names every right that the release needs.
+            Err(ReleaseError::Api { source, .. }) if source.is_forbidden() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    };
     let (history, capabilities) = tokio::try_join!(history, capabilities(cluster))?;
     let input = ChartInput {
         values: chart.values,
-        release: next_release(target, &history),
+        release: next_release(target, history.as_deref().unwrap_or_default()),
         repo: chart.repo,
         images: chart.names,
         capabilities,
@@ -129,7 +136,7 @@ pub(crate) async fn plan(
     let options = PlanOptions {
         force_adoption: deploy_args.force_adoption,
         force_conflicts: deploy_args.force_conflicts,
-        history: Some(history),
+        history,
         ..PlanOptions::default()
     };
     let plan = tokio::select! {

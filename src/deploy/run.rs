@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::cluster::Cluster;
 use super::error::{DeployError, Failure};
 use super::graph::carry_out;
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::lock::{self, Lock, Runner};
 use super::operate::Operator;
 use super::plan::{self, Action, DeployPlan, Operation};
@@ -166,7 +166,7 @@ impl Run<'_> {
         limit: impl Future<Output = ()>,
     ) -> Result<Outcome, DeployError> {
         let mut limit = std::pin::pin!(limit);
-        if !plan.has_changes() {
+        if !plan.has_changes() && journal::is_tidy(&plan.base.history, self.options.history_max) {
             return self.only_track(&plan, stop, limit).await;
         }
         self.make_namespace(&plan).await?;
@@ -220,6 +220,7 @@ impl Run<'_> {
             plan::plan(self.cluster, stop.target, &plan.rendered, &plan.options).await?
         };
         if !plan.has_changes() {
+            journal::tidy(self.cluster, stop.target, &plan.base.history, self.options.history_max).await?;
             return self.only_track(&plan, stop, limit).await;
         }
         self.prepare(&plan).await;

@@ -26,7 +26,8 @@ use super::kinds::{ApiKind, Kinds};
 use super::resources::{
     HookEvent, ObjectKey, Resource, ResourceId, Resources, as_applied, identify, read_objects,
 };
-use crate::release::{self, Release, ReleaseError, ReleaseTarget, Revision, Status};
+use super::rights::Needed;
+use crate::release::{self, ApiError, Release, ReleaseError, ReleaseTarget, Revision, Status};
 
 use self::autoscale::Autoscaled;
 pub(crate) use build::{hook_operation, namespace_kind};
@@ -199,8 +200,33 @@ impl DeployPlan {
     }
 }
 
-/// What has to be done to have the cluster as the chart wants it.
+/// What has to be done to have the cluster as the chart wants it. Rights that are missing are found here, all of them.
 pub async fn plan(
+    cluster: &Cluster,
+    target: &ReleaseTarget,
+    rendered: &Rendered,
+    options: &PlanOptions,
+) -> Result<DeployPlan, DeployError> {
+    let (needed, result) = match make_plan(cluster, target, rendered, options).await {
+        Ok(plan) if plan.has_changes() => (Needed::of_operations(&plan.operations, target), Ok(plan)),
+        Ok(plan) => return Ok(plan),
+        Err(error) if error.is_forbidden() => {
+            let mut kinds = (*read_kinds(cluster).await?).clone();
+            let resources = Resources::read(rendered, target, &mut kinds).map_err(DeployError::Documents)?;
+            (Needed::of_resources(&resources, &kinds, target), Err(error))
+        }
+        Err(error) => return Err(error),
+    };
+    match needed.missing(cluster, target).await {
+        Some(missing) => Err(DeployError::MissingRights {
+            release: target.clone(),
+            missing: Box::new(missing),
+        }),
+        None => result,
+    }
+}
+
+async fn make_plan(
     cluster: &Cluster,
     target: &ReleaseTarget,
     rendered: &Rendered,
@@ -597,14 +623,18 @@ impl Problem {
             resource: resource.id.to_string(),
             source: resource.source.clone(),
             why,
+            forbidden: false,
         }
     }
 
-    pub(crate) fn rejected(resource: &Resource, error: &crate::release::ApiError) -> Self {
-        Self::new(
-            resource,
-            format!("the server refuses it: {}", plain(&error.to_string())),
-        )
+    pub(crate) fn rejected(resource: &Resource, error: &ApiError) -> Self {
+        Self {
+            forbidden: error.is_forbidden(),
+            ..Self::new(
+                resource,
+                format!("the server refuses it: {}", plain(&error.to_string())),
+            )
+        }
     }
 }
 
