@@ -88,6 +88,24 @@ pub struct Release {
     pub is_upgrade: bool,
 }
 
+/// Whether a release may have this name.
+///
+/// # Errors
+/// Helm's text.
+pub fn check_release_name(name: &str) -> Result<(), String> {
+    let label = |part: &str| {
+        let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        part.starts_with(edge) && part.ends_with(edge) && part.chars().all(|c| edge(c) || c == '-')
+    };
+    if name.len() <= 53 && name.split('.').all(label) {
+        return Ok(());
+    }
+    Err(format!(
+        "release name {name:?}: invalid release name, must match regex \
+         ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53"
+    ))
+}
+
 /// Everything that a render depends on.
 #[derive(Clone)]
 pub struct RenderInput<'a> {
