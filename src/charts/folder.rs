@@ -1,7 +1,7 @@
 //! A folder of the disk as a tree of files.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use kiel_template::files::{FileError, FileTree};
@@ -17,6 +17,23 @@ impl Folder {
     /// The folder at `path`, which need not exist.
     pub fn new(path: &Path) -> Self {
         Self(path.to_owned())
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the error is told in Helm's words")]
+    fn kind(&self, path: &str) -> io::Result<std::fs::Metadata> {
+        let path = self.0.join(path);
+        // The message names the file that is wanted, Helm's words name what a link leads to.
+        std::fs::metadata(&path).map_err(|error| match std::fs::read_link(&path) {
+            Ok(target) => {
+                let parent = path.parent().unwrap_or(&path);
+                io::Error::other(format!(
+                    "error evaluating symlink {}: lstat {}: no such file or directory",
+                    path.display(),
+                    cleaned(&parent.join(target)).display()
+                ))
+            }
+            Err(_) => io::Error::other(format!("cannot read `{}`: {error}", path.display())),
+        })
     }
 
     fn walk(&self, dir: &str, depth: usize, found: &mut Vec<String>) -> io::Result<()> {
@@ -35,7 +52,7 @@ impl Folder {
             } else {
                 format!("{dir}/{name}")
             };
-            let kind = fs_err::metadata(self.0.join(&path))?;
+            let kind = self.kind(&path)?;
             if kind.is_dir() {
                 self.walk(&path, depth + 1, found)?;
             } else if kind.is_file() {
@@ -48,6 +65,19 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// Go: `filepath.Clean`, as far as parents go.
+fn cleaned(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => _ = out.pop(),
+            Component::CurDir => {}
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 fn failed(error: &io::Error) -> FileError {

@@ -27,9 +27,21 @@ pub enum LoadError {
         /// Why.
         source: std::io::Error,
     },
+    /// A folder can't be read.
+    #[error(transparent)]
+    Folder(kiel_template::files::FileError),
     /// What is there is no chart.
     #[error(transparent)]
-    Chart(#[from] ChartError),
+    Chart(ChartError),
+}
+
+impl From<ChartError> for LoadError {
+    fn from(error: ChartError) -> Self {
+        match error {
+            ChartError::Read { source, .. } => Self::Folder(source),
+            error => Self::Chart(error),
+        }
+    }
 }
 
 /// Loads the chart in a folder or an archive.

@@ -1,10 +1,12 @@
-//! `cargo xtask oracle charts DIR…`: kiel's renderer beside the real Helm, over all charts below folders.
+//! `cargo xtask oracle`: kiel's renderer beside the real Helm.
 //!
+//! `templates` writes Helm's answers into tables that tests read. `charts DIR…` renders all charts below folders with both.
 //! Every chart is rendered with its default values and with each values file in its `ci/`, `examples/` and `tests/`
 //! and each `*values*.yaml` in its root. Dependencies that a chart lacks are taken from the other charts below the
 //! folders. Where Helm's own output changes from run to run, the lines that changed are left out of the comparison.
 
 mod charts;
+mod templates;
 mod verdict;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +26,8 @@ use crate::say;
 pub(crate) enum Action {
     /// Render all charts below the folders with the real Helm and with kiel, and show where they differ
     Charts(ChartArgs),
+    /// Write Helm's answers into the tables of tests/golden/templates
+    Templates,
 }
 
 /// Which charts, which programs.
@@ -41,14 +45,27 @@ pub(crate) struct ChartArgs {
     /// Only cases whose name holds this text
     #[arg(long)]
     filter: Option<String>,
+    /// Flags for both programs, such as -- --include-crds --kube-version 1.30
+    #[arg(last = true)]
+    flags: Vec<String>,
     /// Runs at a time
     #[arg(long, default_value_t = 2)]
     jobs: usize,
 }
 
-/// Runs the comparison; the exit code is a failure if anything differed.
+/// Runs an action; the exit code is a failure if anything differed.
 pub(crate) fn run(action: &Action) -> Result<ExitCode> {
-    let Action::Charts(args) = action;
+    match action {
+        Action::Charts(args) => compare_charts(args),
+        Action::Templates => {
+            let batch = crate::env::helm_batch(&crate::cache::Cache::open()?)?;
+            templates::write(&batch)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn compare_charts(args: &ChartArgs) -> Result<ExitCode> {
     let helm = match &args.helm {
         Some(path) => path.clone(),
         None => crate::cache::Cache::open()?.path("env/bin/helm"),
@@ -59,7 +76,7 @@ pub(crate) fn run(action: &Action) -> Result<ExitCode> {
     };
     let started = Instant::now();
     let stage = tempfile::tempdir()?;
-    let mut cases = find_cases(&args.dirs, &helm, stage.path())?;
+    let mut cases = find_cases(&args.dirs, &args.flags, &helm, stage.path())?;
     if let Some(filter) = &args.filter {
         cases.retain(|case| case.name.contains(filter.as_str()));
     }

@@ -14,13 +14,15 @@ pub(crate) struct Case {
     /// The chart, complete.
     pub(crate) chart: PathBuf,
     pub(crate) values: Option<PathBuf>,
+    /// More of the command line.
+    pub(crate) flags: Vec<String>,
 }
 
 /// Charts by name, for those that others need.
 type Index = BTreeMap<String, PathBuf>;
 
 /// All renders of all charts below the folders; charts that lack dependencies are completed in `stage`.
-pub(crate) fn find_cases(dirs: &[PathBuf], helm: &Path, stage: &Path) -> Result<Vec<Case>> {
+pub(crate) fn find_cases(dirs: &[PathBuf], flags: &[String], helm: &Path, stage: &Path) -> Result<Vec<Case>> {
     let mut charts = Vec::new();
     for dir in dirs {
         find_charts(dir, &mut charts)?;
@@ -40,6 +42,7 @@ pub(crate) fn find_cases(dirs: &[PathBuf], helm: &Path, stage: &Path) -> Result<
             name: name.clone(),
             chart: complete.clone(),
             values: None,
+            flags: flags.to_vec(),
         });
         for values in values_files(chart)? {
             let shown = values.strip_prefix(chart).unwrap_or(&values).display();
@@ -47,6 +50,7 @@ pub(crate) fn find_cases(dirs: &[PathBuf], helm: &Path, stage: &Path) -> Result<
                 name: format!("{name} -f {shown}"),
                 chart: complete.clone(),
                 values: Some(values.clone()),
+                flags: flags.to_vec(),
             });
         }
     }

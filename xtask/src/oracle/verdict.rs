@@ -32,6 +32,7 @@ impl Outcome {
             command.arg("-f").arg(values);
         }
         command
+            .args(&case.flags)
             .env_clear()
             .env("HOME", home.path())
             .env("TZ", "UTC")
@@ -93,12 +94,18 @@ impl Verdict {
                 {
                     Self::EqualButRandom
                 } else {
-                    Self::Different(first_difference(want, got))
+                    let again = match again {
+                        Some(Outcome::Text(again)) => again,
+                        _ => want,
+                    };
+                    Self::Different(first_difference(want, got, again))
                 }
             }
             (Outcome::Error(want) | Outcome::Broken(want), Outcome::Error(got)) => {
                 if want == got {
                     Self::EqualError
+                } else if words(want) == words(got) {
+                    Self::EqualButRandom
                 } else {
                     Self::DifferentError(format!("  helm: {want}\n  kiel: {got}"))
                 }
@@ -139,6 +146,16 @@ impl Verdict {
     }
 }
 
+/// The words of an error, in an order of their own: Helm lists properties as its maps give them.
+fn words(text: &str) -> Vec<&str> {
+    let mut words: Vec<_> = text
+        .split([' ', ',', '\n'])
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.sort_unstable();
+    words
+}
+
 /// Whether every line that differs from Helm's differs between Helm's two runs too.
 fn differ_alike(first: &str, second: &str, ours: &str) -> bool {
     let counts = [first, second, ours].map(|text| text.lines().count());
@@ -151,12 +168,14 @@ fn differ_alike(first: &str, second: &str, ours: &str) -> bool {
             .all(|((first, second), ours)| first == ours || first != second)
 }
 
-fn first_difference(want: &str, got: &str) -> String {
+fn first_difference(want: &str, got: &str, again: &str) -> String {
+    let random: Vec<_> = again.lines().collect();
     let (wanted, found): (Vec<_>, Vec<_>) = (want.lines().collect(), got.lines().collect());
     let at = wanted
         .iter()
         .zip(&found)
-        .position(|(a, b)| a != b)
+        .zip(random.iter().map(Some).chain(std::iter::repeat(None)))
+        .position(|((a, b), again)| a != b && again.is_none_or(|again| a == again))
         .unwrap_or(wanted.len().min(found.len()));
     let source = wanted[..at.min(wanted.len())]
         .iter()
