@@ -90,6 +90,17 @@ pub(crate) fn folders(mapping: &GitMapping, files: &Listing) -> BTreeSet<String>
         .collect()
 }
 
+/// The folders of an image that a mapping may write into, as far as its parameters tell: its own, those above it, and,
+/// below `/`, those that often are links.
+pub(crate) fn often(mapping: &GitMapping) -> BTreeSet<String> {
+    let to = mapping.to.trim_matches('/');
+    let below = |link: &&&str| to.is_empty() || link.starts_with(&format!("{to}/"));
+    let links = OFTEN.iter().filter(below).map(|link| (*link).to_owned());
+    let mut folders: BTreeSet<String> = parents(to).into_iter().chain(links).collect();
+    folders.insert(to.to_owned());
+    folders
+}
+
 /// Whether one of the folders is a link in many images.
 pub(crate) fn are_suspect(folders: &BTreeSet<String>) -> bool {
     OFTEN.iter().any(|link| folders.contains(*link))

@@ -52,6 +52,11 @@ pub(super) fn set_label(config: &mut Value, label: &str, value: Option<String>) 
     }
 }
 
+/// The key of listings.
+pub(crate) fn key_of(listings: &[Listing]) -> Key {
+    saw_key(&listings.iter().map(listing_key).collect::<Vec<_>>())
+}
+
 /// Publishes listings under their key.
 pub(crate) async fn publish(
     publisher: &Publisher,
@@ -69,8 +74,7 @@ pub(crate) async fn fetch(publisher: &Publisher, saw: Key) -> Result<Option<Vec<
     let Some(content) = publisher.read_artifact(&tag(saw)).await? else {
         return Ok(None);
     };
-    Ok(unpack(&content)
-        .filter(|listings| saw_key(&listings.iter().map(listing_key).collect::<Vec<_>>()) == saw))
+    Ok(unpack(&content).filter(|listings| key_of(listings) == saw))
 }
 
 fn tag(saw: Key) -> String {

@@ -45,9 +45,7 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &StapelImagePlan) -> Resul
     for index in next..plan.plan.parts.len() {
         composition = builder.part(composition, index).await?;
     }
-    if !plan.spec.git.is_empty() {
-        builder.patch(&mut composition).await?;
-    }
+    builder.patch(&mut composition, plan.files()).await?;
     builder.publish(composition).await
 }
 
@@ -85,7 +83,7 @@ impl Builder<'_> {
         let stages = self.plan.plan.parts.iter().enumerate().rev();
         for (index, part) in stages.filter(|(_, part)| part.stage_key().is_some()) {
             if let Some(image) = self.find_stage(part).await? {
-                let composition = self.take_stage(&image).await?;
+                let composition = self.take_stage(&image, index).await?;
                 self.note(part, &image, None);
                 return Ok((composition, index + 1));
             }
@@ -108,13 +106,14 @@ impl Builder<'_> {
         self.ctx.find(&format!("stage-{key}")).await
     }
 
-    /// Goes on from a published stage.
-    async fn take_stage(&mut self, image: &Image) -> Result<Composition, BuildError> {
+    /// Goes on from the published stage of the part of this number.
+    async fn take_stage(&mut self, image: &Image, index: usize) -> Result<Composition, BuildError> {
         let config: Value = serde_json::from_slice(&image.config).unwrap_or_default();
         if let Some(key) = saw::read_label(&config) {
             self.links = Links::read_label(&config);
-            self.saw = Some(if Some(key) == self.plan.plan.saw {
-                self.plan.content.clone()
+            let here = self.plan.seen(index);
+            self.saw = Some(if key == saw::key_of(&here) {
+                here
             } else {
                 let found = saw::fetch(&self.ctx.publisher, key)
                     .await
@@ -150,7 +149,7 @@ impl Builder<'_> {
                     .map_err(|reason| self.bad(reason))?;
             }
             Part::CopiedImport { import, .. } => {
-                self.patch(&mut composition).await?;
+                self.patch(&mut composition, self.plan.seen(index)).await?;
                 let import = &self.plan.spec.imports[*import];
                 let source = self.image(&import.from).await?;
                 let source = docker_image(
@@ -162,11 +161,11 @@ impl Builder<'_> {
                 let name = describe_import(import);
                 let output = lower_import(import, &source, root.as_ref(), self.ctx.platform, &name);
                 composition = self
-                    .solve_stage(part, composition, Build::Graph(output.definition()), &name)
+                    .solve_stage(index, composition, Build::Graph(output.definition()), &name)
                     .await?;
             }
             Part::Stage { stage, .. } => {
-                self.patch(&mut composition).await?;
+                self.patch(&mut composition, self.plan.seen(index)).await?;
                 let root = self.ctx.root(&mut composition).await?;
                 let env = self.env(&composition, *stage);
                 let around = Surroundings {
@@ -178,7 +177,7 @@ impl Builder<'_> {
                 let output = lower_stage(&self.plan.spec, *stage, root.as_ref(), around, &name);
                 let created_by = format!("{stage}: {}", self.plan.spec.shell.commands(*stage).join(" && "));
                 composition = self
-                    .solve_stage(part, composition, Build::Graph(output.definition()), &created_by)
+                    .solve_stage(index, composition, Build::Graph(output.definition()), &created_by)
                     .await?;
             }
         }
@@ -223,16 +222,19 @@ impl Builder<'_> {
             .collect()
     }
 
+    /// Lays down the mappings; of hermetic ones nothing yet.
     async fn archive(&mut self, composition: &mut Composition, index: usize) -> Result<(), BuildError> {
         self.links = self.find_links(composition, index).await?;
-        for (index, mapping) in self.plan.spec.git.iter().enumerate() {
-            let (mapping_here, files) = (mapping.clone(), self.plan.content[index].clone());
+        let seen = self.plan.seen(index);
+        let pairs = self.plan.spec.git.iter().zip(seen.clone());
+        for (mapping, files) in pairs.filter(|(mapping, _)| !mapping.hermetic) {
+            let mapping_here = mapping.clone();
             let links = self.links.clone();
             let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, &links, tree);
             let blob = self.ctx.blocking(archive).await?;
             composition.add_blob(blob, &format!("git archive: {} → {}", mapping.add, mapping.to));
         }
-        self.saw = Some(self.plan.content.clone());
+        self.saw = Some(seen);
         Ok(())
     }
 
@@ -244,12 +246,16 @@ impl Builder<'_> {
         archive: usize,
     ) -> Result<Links, BuildError> {
         let mappings = self.plan.spec.git.iter().zip(&self.plan.content);
-        let folders: BTreeSet<String> = mappings
-            .flat_map(|(mapping, files)| links::folders(mapping, files))
-            .collect();
         let stage_follows = self.plan.plan.parts[archive..]
             .iter()
             .any(|part| part.stage_key().is_some());
+        let folders: BTreeSet<String> = mappings
+            .flat_map(|(mapping, content)| match mapping.hermetic && stage_follows {
+                // What a stage carries on must not depend on files that it does not see.
+                true => links::often(mapping),
+                false => links::folders(mapping, &content.all),
+            })
+            .collect();
         if folders.is_empty() || !(stage_follows || links::are_suspect(&folders)) {
             return Ok(Links::default());
         }
@@ -265,18 +271,18 @@ impl Builder<'_> {
         Ok(Links::new(found))
     }
 
-    /// Brings the mappings to the commit at hand.
-    async fn patch(&mut self, composition: &mut Composition) -> Result<(), BuildError> {
-        let Some(before) = self.saw.take() else {
+    /// Brings the mappings to what the image is to hold of them next; nothing before the archive.
+    async fn patch(&mut self, composition: &mut Composition, after: Vec<Listing>) -> Result<(), BuildError> {
+        let Some(saw) = &mut self.saw else {
             return Ok(());
         };
-        let (mappings, after) = (self.plan.spec.git.clone(), self.plan.content.clone());
+        let before = std::mem::replace(saw, after.clone());
+        let mappings = self.plan.spec.git.clone();
         let links = self.links.clone();
         let made = self
             .ctx
             .blocking(move |tree| git_layers::patch(&mappings, &before, &after, &links, tree))
             .await?;
-        self.saw = Some(self.plan.content.clone());
         if let Some(layer) = made {
             composition.add_blob(layer, "git patch");
         }
@@ -309,11 +315,12 @@ impl Builder<'_> {
 
     async fn solve_stage(
         &mut self,
-        part: &Part,
+        index: usize,
         below: Composition,
         build: Build,
         created_by: &str,
     ) -> Result<Composition, BuildError> {
+        let part = &self.plan.plan.parts[index];
         let Some(key) = part.stage_key() else {
             return Ok(below);
         };
@@ -326,16 +333,11 @@ impl Builder<'_> {
                 below,
                 build,
                 created_by,
-                self.saw_now(),
+                self.saw.clone(),
             )
             .await?;
         self.note(part, &image, Some(started.elapsed()));
-        self.take_stage(&image).await
-    }
-
-    /// Key and listings of what the image has now.
-    fn saw_now(&self) -> Option<kiel_stapel::key::Key> {
-        self.saw.as_ref().and(self.plan.plan.saw)
+        self.take_stage(&image, index).await
     }
 
     /// Solves one more layer on `below`, publishes the result under a tag, and tells the image that the tag has then.
@@ -346,7 +348,7 @@ impl Builder<'_> {
         below: Composition,
         build: Build,
         created_by: &str,
-        saw: Option<kiel_stapel::key::Key>,
+        saw: Option<Vec<Listing>>,
     ) -> Result<Image, BuildError> {
         self.used_engine = true;
         let started = self.ctx.stage_event(stage, BuildState::Building, None, "");
@@ -388,11 +390,12 @@ impl Builder<'_> {
             .cloned()
             .unwrap_or_default();
         let mut config = image_config::with_layers(below.base(), &diff_ids, &history);
-        saw::write_label(&mut config, saw);
-        let links = saw.map_or_else(Links::default, |_| self.links.clone());
+        let saw = saw.map(|listings| (saw::key_of(&listings), listings));
+        saw::write_label(&mut config, saw.as_ref().map(|(key, _)| *key));
+        let links = saw.as_ref().map_or_else(Links::default, |_| self.links.clone());
         links.write_label(&mut config);
-        if let Some(saw) = saw {
-            saw::publish(&self.ctx.publisher, saw, &self.plan.content)
+        if let Some((key, listings)) = saw {
+            saw::publish(&self.ctx.publisher, key, &listings)
                 .await
                 .map_err(of_image(self.ctx.name))?;
         }
