@@ -11,6 +11,7 @@ mod deploy;
 mod dismiss;
 mod env;
 mod error;
+mod helm;
 mod images;
 mod plan;
 mod project;
@@ -55,6 +56,9 @@ enum Commands {
     /// Show what werf.yaml says
     #[command(subcommand)]
     Config(config::ConfigCommands),
+    /// Helm's commands, with Helm's flags and output
+    #[command(subcommand)]
+    Helm(helm::HelmCommands),
     /// Print the version
     Version,
     /// Print the command reference as Markdown
@@ -127,6 +131,7 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
         Commands::Render(command) => command.run(&context).await,
         Commands::Dismiss(command) => command.run(&context).await,
         Commands::Config(command) => command.run(&context),
+        Commands::Helm(command) => command.run(&context).await,
         Commands::Version => print(&format!("kiel {}\n", env!("CARGO_PKG_VERSION"))),
         Commands::Docs => print(&reference()),
     };

@@ -192,6 +192,9 @@ fn failure_lines(failures: &[Failure]) -> String {
 }
 
 fn waiting_lines(waiting: &[(String, String)]) -> String {
+    if waiting.is_empty() {
+        return "its requests to the API server were not done".to_owned();
+    }
     join(
         "objects",
         waiting

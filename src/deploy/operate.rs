@@ -223,10 +223,10 @@ impl<'a> Operator<'a> {
             .or_else(|| payload.live.clone())
             .unwrap_or_else(|| payload.object.clone());
         let mut subject = subject(operation, id, payload, object);
-        // A change of labels alone makes no new pods.
+        // A change of labels alone makes no new pods; a Deployment's generation grows with its annotations too.
         if let Some(live) = &payload.live {
             subject.changed &= live["metadata"]["uid"] != subject.object["metadata"]["uid"]
-                || live["metadata"]["generation"] != subject.object["metadata"]["generation"];
+                || live["spec"] != subject.object["spec"];
         }
         self.tracker.until_ready(&subject).await
     }
