@@ -113,10 +113,11 @@ fn listings(mappings: &[GitMapping], tree: &SourceTree) -> Vec<Listing> {
 }
 
 fn bytes(blob: &crate::registry::Blob) -> Vec<u8> {
-    match &blob.data {
-        crate::registry::BlobData::Bytes(bytes) => bytes.to_vec(),
-        crate::registry::BlobData::File(_) => panic!("layers of tests are in memory"),
-    }
+    let crate::registry::BlobData::Reader(layer) = &blob.data else {
+        panic!("layers are read where they are");
+    };
+    let size = usize::try_from(blob.size).expect("it fits");
+    layer.read_at(0, size).expect("it can be read").to_vec()
 }
 
 /// An image with the mappings of a commit, and the listings that it saw.

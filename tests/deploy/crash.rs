@@ -172,6 +172,14 @@ impl Place {
             .expect("patched");
     }
 
+    /// What belongs to the whole cluster does not go with the namespace.
+    async fn leave(&self, all_in_namespace: bool) {
+        if !all_in_namespace {
+            let options = DismissOptions::default();
+            self.bench.dismiss(&options).await.expect("dismisses");
+        }
+    }
+
     async fn state(&self, more: &[&str]) -> Value {
         state(&self.bench, more).await
     }
@@ -323,7 +331,8 @@ async fn every_point(
     let want = look(&calm, &group(0)).await;
 
     let points = (1..=writes.len()).map(|n| {
-        let (start, look, group, chart, want, writes) = (&start, &look, group(n), &chart, &want, &writes);
+        let (start, look, more, group) = (&start, &look, &more, group(n));
+        let (chart, want, writes) = (&chart, &want, &writes);
         async move {
             let place = Place::new(&format!("{name}-{n}")).await;
             start(&place).await;
@@ -345,21 +354,14 @@ async fn every_point(
                 again.revision, None,
                 "{name}, killed before write {n}: nothing is left to do"
             );
-            place
-                .bench
-                .dismiss(&DismissOptions::default())
-                .await
-                .expect("dismisses");
+            place.leave(more(&group).is_empty()).await;
         }
     });
     futures::stream::iter(points)
         .buffer_unordered(PARALLEL)
         .collect::<()>()
         .await;
-    calm.bench
-        .dismiss(&DismissOptions::default())
-        .await
-        .expect("dismisses");
+    calm.leave(more(&group(0)).is_empty()).await;
     writes.len()
 }
 

@@ -311,11 +311,11 @@ impl Context<'_> {
         let namespace = id.namespace.as_deref();
         let mode = |force| ApplyMode { dry_run: true, force };
         let mut force = false;
-        let mut after = match self
+        let first = self
             .cluster
             .apply(kind, namespace, &id.name, object, mode(false))
-            .await
-        {
+            .await;
+        let mut answer = match first {
             Err(error) if error.is_conflict() => {
                 let foreign = foreign_conflicts(&error, live);
                 if !foreign.is_empty() && !self.options.force_conflicts {
@@ -324,10 +324,18 @@ impl Context<'_> {
                 force = true;
                 self.cluster
                     .apply(kind, namespace, &id.name, object, mode(true))
-                    .await?
+                    .await
             }
-            other => other?,
+            other => other,
         };
+        // List items of a former tool are still there in a dry run: both ports, both volumes, without names.
+        if let Err(error) = &answer
+            && error.code == 422
+            && let Some(after) = fields::applied_after_take_over(object, live)
+        {
+            answer = self.cluster.try_replace(kind, namespace, &id.name, &after).await;
+        }
+        let mut after = answer?;
         if fields::drop_orphans(&mut after, live) {
             // The server fills defaults in again: only it knows what is really gone.
             if let Some(metadata) = after["metadata"].as_object_mut() {

@@ -90,10 +90,6 @@ fn remedy(resource: &Resource) -> String {
             "run `kubectl delete statefulset {name} --cascade=orphan` and converge again: its pods and claims stay; or, \
              to have it deleted with its pods and made again, {again}"
         ),
-        "Job" => format!(
-            "give it a name that changes with it, such as {name}-{{{{ .Release.Revision }}}}; or, to have it deleted and \
-             run again, {again}"
-        ),
         "Service" => format!(
             "take the field out of the chart to keep what the cluster has; or, to have it deleted and made again with \
              another address, {again}"
