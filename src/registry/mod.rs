@@ -17,6 +17,7 @@
 
 mod content;
 mod credentials;
+mod entries;
 mod error;
 mod http;
 mod manifest;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 pub use content::{Blob, BlobData, ContentStore, Layout};
 pub use credentials::Credentials;
+pub(crate) use entries::Extended;
 pub use error::RegistryError;
 pub use manifest::{
     Descriptor, Image, Index, MEDIA_DOCKER_CONFIG, MEDIA_DOCKER_INDEX, MEDIA_DOCKER_LAYER_GZIP,
