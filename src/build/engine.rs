@@ -17,6 +17,9 @@ use crate::registry::{Layout, Registry, Repository};
 /// Brings an engine: starts one, or connects to one that runs. Called once, and again where an engine is lost.
 pub type Connect = Arc<dyn Fn() -> BoxFuture<'static, Result<Client, EngineError>> + Send + Sync>;
 
+/// How many broken snapshots of a killed engine one solve may meet.
+const MENDS: usize = 32;
+
 type Opened = (Client, Session);
 
 /// The engine and its session.
@@ -147,7 +150,15 @@ impl Engine {
             stage: stage.map(str::to_owned),
             failure,
         };
-        let result = client.solve(session, request, events).await;
+        let mut result = client.solve(session, request.clone(), events).await;
+        let mut mended = 0;
+        while let Err(failure) = &result
+            && mended < MENDS
+            && failure.is_stale_snapshot()
+        {
+            mended += 1;
+            result = client.solve(session, request.clone(), events).await;
+        }
         if result.as_ref().is_err_and(|failure| failure.engine_lost) {
             // The next solve gets another engine; one that was brought in the meantime stays.
             let mut current = self.opened.lock().await;

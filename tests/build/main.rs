@@ -1,5 +1,6 @@
 //! Builds on a real engine and a real registry: what is published, what is reused, what a failure leaves.
 
+mod broken;
 #[path = "../support/engine.rs"]
 #[allow(dead_code, reason = "shared with the tests of the engine")]
 mod engine;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         test("equal_commits_give_equal_digests_on_any_engine", reproducible),
         test("a_failed_step_keeps_what_succeeded", failed_step),
         test("an_engine_that_is_lost_is_replaced_once", lost_engine),
+        test("an_engine_with_broken_snapshots_is_mended", broken::snapshots),
         test("two_builders_report_the_same_digest", race),
         test("imports_go_through_links_of_the_image", links::import),
         test("git_content_goes_through_links_of_the_image", links::mappings),
