@@ -339,7 +339,14 @@ fn interrupted() -> Result<Option<&'static str>> {
         "{code:?} {rest}"
     );
     ensure!(statuses(&project)? == ["failed"]);
-    let lock = project.kubectl(&["get", "secret", "kiel.release.small", "--ignore-not-found", "-o", "name"]);
+    let lock = project.kubectl(&[
+        "get",
+        "secret",
+        "kiel.release.small",
+        "--ignore-not-found",
+        "-o",
+        "name",
+    ]);
     ensure!(stdout(lock).is_empty(), "the lock is free");
     // Who waits for a run that is killed takes over at once, without waiting for the lock to run out.
     let (mut killed, _unread) = begin(&project, "0 of 1 replicas available")?;

@@ -172,7 +172,9 @@ async fn pass(
     for name in ["host", "connection", "content-length", "accept-encoding"] {
         head.headers.remove(name);
     }
-    let bytes = http_body_util::BodyExt::collect(body).await.map(http_body_util::Collected::to_bytes);
+    let bytes = http_body_util::BodyExt::collect(body)
+        .await
+        .map(http_body_util::Collected::to_bytes);
     let forwarded = http::Request::from_parts(head, Body::from(bytes.unwrap_or_default()));
     Ok(match shared.client.send(forwarded).await {
         Ok(response) => response,
