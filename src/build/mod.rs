@@ -21,6 +21,7 @@ mod report;
 mod run;
 mod saw;
 mod stapel;
+mod why;
 
 pub use engine::Connect;
 pub use error::{BuildError, EngineError};

@@ -26,6 +26,9 @@ pub struct StapelImagePlan {
     /// All files of each mapping, relative to its `add`.
     #[serde(skip)]
     pub content: Vec<Listing>,
+    /// The folder of each mapping in the repository.
+    #[serde(skip)]
+    pub roots: Vec<String>,
 }
 
 /// Makes the plan; `keys` holds the keys of all images that this one needs.
@@ -71,6 +74,11 @@ pub(super) fn plan(
         plan,
         spec: spec.clone(),
         content,
+        roots: spec
+            .git
+            .iter()
+            .map(|mapping| super::folder_of(files, &mapping.add))
+            .collect(),
     })
 }
 
