@@ -241,7 +241,7 @@ fn changed(root: &str, entry: &FileEntry, differs: Differs<'_>) -> Option<String
 }
 
 fn file_names(names: &[String]) -> String {
-    match names.as_slice() {
+    match names {
         [] => "files are gone".to_owned(),
         [only] => format!("file {only}"),
         names if names.len() <= NAMES => format!("files {}", names.join(", ")),
