@@ -1,12 +1,14 @@
 //! `cargo xtask`: the commands of kiel's developers.
 //!
 //! `env` brings up real components for tests and demos (BuildKit, a registry, one Kubernetes node, Helm),
-//! `test` runs every test against them, `oracle` compares kiel with real programs, `demo` shows kiel at work. Everything that a fresh Debian-like
-//! machine lacks is fetched or built once into one cache folder outside the tree (see [`cache`]).
+//! `test` runs every test against them, `campaign` kills builds at hundreds of times, `oracle` compares kiel with real
+//! programs, `demo` shows kiel at work. Everything that a fresh Debian-like machine lacks is fetched or built once into
+//! one cache folder outside the tree (see [`cache`]).
 //! Nothing here is part of kiel itself.
 
 mod api;
 mod cache;
+mod campaign;
 mod cargo;
 mod demo;
 mod env;
@@ -36,6 +38,8 @@ enum Command {
     },
     /// Bring the environment up and run every test of every crate
     Test(test::Args),
+    /// Kill builds at hundreds of times; too long for every test run
+    Campaign(campaign::Args),
     /// kiel beside the real programs that it stands for
     Oracle {
         #[command(subcommand)]
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Env { action } => env::run(&action).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::run(&args),
+        Command::Campaign(args) => campaign::run(&args),
         Command::Oracle { action } => oracle::run(&action),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Command::FakeKubelet(args) => kubelet::run(&args).map(|()| ExitCode::SUCCESS),
