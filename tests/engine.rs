@@ -114,6 +114,7 @@ fn graph(output: &Output) -> SolveRequest {
         build: Build::Graph(output.definition()),
         exporter: None,
         read_files: Vec::new(),
+        links_in: None,
     }
 }
 
@@ -391,6 +392,7 @@ fn dockerfile_request(session: &Session, digest: &str) -> SolveRequest {
         },
         exporter: None,
         read_files: Vec::new(),
+        links_in: None,
     }
 }
 

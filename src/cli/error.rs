@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 
 use crate::build::BuildError;
+use crate::deploy::DeployError;
 
 /// Done.
 pub const EXIT_OK: u8 = 0;
@@ -16,6 +17,8 @@ pub const EXIT_FAILURE: u8 = 1;
 pub const EXIT_CHANGES_PLANNED: u8 = 2;
 /// Ended by Ctrl-C.
 pub const EXIT_INTERRUPTED: u8 = 130;
+/// Ended by SIGTERM.
+pub const EXIT_TERMINATED: u8 = 143;
 
 /// A failed command.
 #[derive(Debug)]
@@ -76,7 +79,8 @@ impl fmt::Display for CommandError {
         } else {
             write_chain(f, self.error.as_ref())?;
         }
-        if let Some(hint) = &self.hint {
+        let known = || self.error.downcast_ref().and_then(DeployError::hint);
+        if let Some(hint) = self.hint.clone().or_else(known) {
             let cyan = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
             write!(f, "\n{cyan}hint:{cyan:#} {hint}")?;
         }

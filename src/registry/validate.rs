@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use oci_spec::image::{ImageConfiguration, ImageManifest};
 
+use super::entries::Extended;
 use super::pull::OpenBlob;
 use super::transport::Pieces;
 use super::{
@@ -35,6 +36,8 @@ pub struct File {
     pub link: String,
     /// Content of a regular file, else empty.
     pub content: Bytes,
+    /// Extended attributes.
+    pub xattrs: BTreeMap<String, Bytes>,
     /// The number of the layer that it came with, base first.
     pub layer: usize,
 }
@@ -337,9 +340,14 @@ fn apply(
     files: &mut BTreeMap<String, File>,
 ) -> std::io::Result<()> {
     let mut seen = BTreeSet::new();
-    for entry in tar::Archive::new(bytes).entries()? {
+    let mut extended = Extended::default();
+    for entry in tar::Archive::new(bytes).entries()?.raw(true) {
         let mut entry = entry?;
-        let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if extended.take(&mut entry)? {
+            continue;
+        }
+        let extended = std::mem::take(&mut extended);
+        let raw = extended.path(&entry);
         let path = raw.trim_start_matches("./").trim_end_matches('/').to_owned();
         let is_plain = !raw.starts_with('/') && path.split('/').all(|part| part != "..");
         faults.check(is_plain, || format!("layer {number} has the path `{raw}`"));
@@ -360,7 +368,7 @@ fn apply(
             };
             files.retain(|other, _| *other != gone && !is_under(other, &gone));
         } else {
-            let file = read_entry(&mut entry, number)?;
+            let file = read_entry(&mut entry, &extended, number)?;
             if file.kind != tar::EntryType::Directory {
                 files.retain(|other, _| !is_under(other, &path));
             }
@@ -377,12 +385,18 @@ fn is_under(path: &str, folder: &str) -> bool {
             .is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn read_entry(entry: &mut tar::Entry<'_, &[u8]>, layer: usize) -> std::io::Result<File> {
+fn read_entry(entry: &mut tar::Entry<'_, &[u8]>, extended: &Extended, layer: usize) -> std::io::Result<File> {
     let header = entry.header();
     let (kind, mode) = (header.entry_type(), header.mode()?);
-    let (uid, gid, mtime) = (header.uid()?, header.gid()?, header.mtime()?);
-    let link = entry
-        .link_name_bytes()
+    let number = |keyword: &str, plain: std::io::Result<u64>| extended.number(keyword).map_or(plain, Ok);
+    let (uid, gid, mtime) = (
+        number("uid", header.uid())?,
+        number("gid", header.gid())?,
+        number("mtime", header.mtime())?,
+    );
+    let link = extended
+        .value("linkpath")
+        .or_else(|| entry.link_name_bytes().map(std::borrow::Cow::into_owned))
         .map(|name| String::from_utf8_lossy(&name).into_owned());
     let mut content = Vec::new();
     entry.read_to_end(&mut content)?;
@@ -395,6 +409,7 @@ fn read_entry(entry: &mut tar::Entry<'_, &[u8]>, layer: usize) -> std::io::Resul
         mtime,
         link,
         content: content.into(),
+        xattrs: extended.xattrs(),
         layer,
     })
 }
