@@ -318,10 +318,7 @@ fn signal(child: &Child, signal: Signal) -> Result<()> {
 }
 
 /// A signal, then the exit code and the rest of standard error.
-fn end(
-    (mut child, mut lines): (Child, BufReader<ChildStderr>),
-    by: Signal,
-) -> Result<(Option<i32>, String)> {
+fn end((mut child, mut lines): (Child, BufReader<ChildStderr>), by: Signal) -> Result<(Option<i32>, String)> {
     signal(&child, by)?;
     let mut rest = String::new();
     lines.read_to_string(&mut rest)?;
@@ -375,7 +372,9 @@ impl Gated {
     fn until_stopped(&self) -> Result<()> {
         let limit = Duration::from_secs(60);
         let stopped = async { tokio::time::timeout(limit, self.gate.stopped()).await };
-        self.runtime.block_on(stopped).context("the run reaches the gate's end")
+        self.runtime
+            .block_on(stopped)
+            .context("the run reaches the gate's end")
     }
 }
 
@@ -386,7 +385,10 @@ fn signalled() -> Result<Option<&'static str>> {
         &[("werf.yaml", WERF_YAML), (".helm/templates/slow.yaml", &chart)],
     );
     let (code, rest) = end(begin(&project, "0 of 1 replicas available")?, Signal::SIGTERM)?;
-    ensure!(code == Some(143) && rest.contains("was cancelled"), "{code:?} {rest}");
+    ensure!(
+        code == Some(143) && rest.contains("was cancelled"),
+        "{code:?} {rest}"
+    );
     ensure!(statuses(&project)? == ["failed"]);
     // The first signal marks the record, which takes for ever here; the second does not wait for it.
     for (second, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
@@ -397,13 +399,19 @@ fn signalled() -> Result<Option<&'static str>> {
         gated.until_stopped()?;
         let since = Instant::now();
         let (found, rest) = end(run, second)?;
-        ensure!(found == Some(code) && rest.contains("once more ends at once"), "{found:?} {rest}");
+        ensure!(
+            found == Some(code) && rest.contains("once more ends at once"),
+            "{found:?} {rest}"
+        );
         ensure!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
     }
     ensure!(statuses(&project)? == ["failed", "failed", "pending-install"]);
     project.commit(&[(".helm/templates/slow.yaml", &slow(0))]);
     let place = ["converge", "--namespace", &project.namespace];
-    project.kiel(&place).expect_code(0).expect_stderr(&["is up, revision 4"]);
+    project
+        .kiel(&place)
+        .expect_code(0)
+        .expect_stderr(&["is up, revision 4"]);
     ensure!(statuses(&project)? == ["failed", "failed", "failed", "deployed"]);
     Ok(None)
 }
@@ -411,22 +419,35 @@ fn signalled() -> Result<Option<&'static str>> {
 /// A chart without pods: what it has at `version`.
 fn light(version: u32) -> Vec<(String, String)> {
     let map = |name: &str, more: &str| {
-        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, annotations: {{{more}}}}}\ndata: {{v: '{version}'}}\n")
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, annotations: {{{more}}}}}\ndata: {{v: '{version}'}}\n"
+        )
     };
-    let hook = |events: &str| format!("helm.sh/hook: '{events}', helm.sh/hook-delete-policy: before-hook-creation");
+    let hook =
+        |events: &str| format!("helm.sh/hook: '{events}', helm.sh/hook-delete-policy: before-hook-creation");
     let templates = [
         ("before", map("before", &hook("pre-install,pre-upgrade"))),
         ("after", map("after", &hook("post-install,post-upgrade"))),
         ("early", map("early", "werf.io/weight: '-1'")),
         ("a", map("a", "")),
-        ("version", if version == 1 { map("gone", "") } else { map("new", "") }),
+        (
+            "version",
+            if version == 1 {
+                map("gone", "")
+            } else {
+                map("new", "")
+            },
+        ),
         ("NOTES", format!("version {version}\n")),
     ];
     let path = |name: &str| match name {
         "NOTES" => ".helm/templates/NOTES.txt".to_owned(),
         name => format!(".helm/templates/{name}.yaml"),
     };
-    templates.into_iter().map(|(name, text)| (path(name), text)).collect()
+    templates
+        .into_iter()
+        .map(|(name, text)| (path(name), text))
+        .collect()
 }
 
 /// kill -9 of the real process at every other write; all are tried within a process (tests/deploy/crash.rs).
@@ -434,7 +455,10 @@ fn killed() -> Result<Option<&'static str>> {
     let project = Project::with("killed", &[("werf.yaml", WERF_YAML)]);
     let commit = |version: u32| {
         let files = light(version);
-        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()))
+            .collect();
         project.commit(&files);
     };
     let place = ["converge", "--namespace", &project.namespace];
@@ -451,14 +475,20 @@ fn killed() -> Result<Option<&'static str>> {
     let output = project.command(&place).env("KUBECONFIG", gated.path()).output()?;
     Run::of(&output).expect_code(0);
     let (writes, want) = (gated.gate.writes(), state());
-    ensure!(want.contains("a=2") && want.contains("new=2") && want.contains("version 2"), "{want}");
+    ensure!(
+        want.contains("a=2") && want.contains("new=2") && want.contains("version 2"),
+        "{want}"
+    );
     for n in (1..=writes.len()).step_by(2) {
         commit(1);
         project.kiel(&place).expect_code(0);
         commit(2);
         gated.gate.stop_before(n);
         let mut command = project.command(&place);
-        let mut child = command.env("KUBECONFIG", gated.path()).stderr(Stdio::null()).spawn()?;
+        let mut child = command
+            .env("KUBECONFIG", gated.path())
+            .stderr(Stdio::null())
+            .spawn()?;
         gated.until_stopped()?;
         child.kill()?;
         child.wait()?;
@@ -466,10 +496,19 @@ fn killed() -> Result<Option<&'static str>> {
         let run = project.kiel(&place).expect_code(0);
         let place = format!("killed before write {n} ({:?})", writes[n - 1]);
         ensure!(state() == want, "{place}: {}\n{run:?}", state());
-        ensure!(since.elapsed() < Duration::from_secs(12), "{place}: the dead process blocked: {run:?}");
+        ensure!(
+            since.elapsed() < Duration::from_secs(12),
+            "{place}: the dead process blocked: {run:?}"
+        );
         let all = statuses(&project)?;
-        ensure!(all.iter().filter(|status| *status == "deployed").count() == 1, "{place}: {all:?}");
-        ensure!(!all.iter().any(|status| status.starts_with("pending")), "{place}: {all:?}");
+        ensure!(
+            all.iter().filter(|status| *status == "deployed").count() == 1,
+            "{place}: {all:?}"
+        );
+        ensure!(
+            !all.iter().any(|status| status.starts_with("pending")),
+            "{place}: {all:?}"
+        );
     }
     Ok(None)
 }
@@ -502,7 +541,14 @@ fn interrupted() -> Result<Option<&'static str>> {
         "{code:?} {rest}"
     );
     ensure!(statuses(&project)? == ["failed"]);
-    let lock = project.kubectl(&["get", "secret", "kiel.release.small", "--ignore-not-found", "-o", "name"]);
+    let lock = project.kubectl(&[
+        "get",
+        "secret",
+        "kiel.release.small",
+        "--ignore-not-found",
+        "-o",
+        "name",
+    ]);
     ensure!(stdout(lock).is_empty(), "the lock is free");
     // Who waits for a run that is killed takes over at once, without waiting for the lock to run out.
     let (mut killed, _unread) = begin(&project, "0 of 1 replicas available")?;

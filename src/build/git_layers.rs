@@ -3,14 +3,16 @@
 //! They hold what the mapping says and nothing more: folders that the image has keep their owner and mode.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use kiel_stapel::listing::{FileEntry, FileMode, Listing};
 use kiel_stapel::spec::GitMapping;
 
 use super::links::Links;
 use crate::git::SourceTree;
-use crate::git::layer::{Content, LayerEntry, LayerError, Owner, mapping_entries, write_layer};
-use crate::registry::Blob;
+use crate::git::layer::{Content, Layer, LayerEntry, LayerError, Owner, mapping_entries, write_layer};
+use crate::registry::{Blob, BlobRead};
 
 /// The files of one mapping; the folders above it are the image's own. Reads blobs: not for async code.
 pub(crate) fn archive(
@@ -161,9 +163,18 @@ fn owner(mapping: &GitMapping) -> Owner {
     }
 }
 
+impl BlobRead for Layer {
+    fn read_at(&self, offset: u64, length: usize) -> std::io::Result<Bytes> {
+        Layer::read_at(self, offset, length)
+    }
+}
+
+/// A large layer stays in its file: pushing it and serving it to an engine read it piece by piece.
 fn write(entries: Vec<LayerEntry>, tree: &SourceTree) -> Result<Blob, LayerError> {
     let layer = write_layer(entries, tree)?;
-    layer.bytes().map(Blob::from_bytes).map_err(LayerError::Write)
+    let digest = layer.digest.parse().expect("a layer's digest is one");
+    let size = layer.size;
+    Ok(Blob::from_reader(Arc::new(layer), digest, size))
 }
 
 #[cfg(test)]

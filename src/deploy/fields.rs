@@ -202,11 +202,17 @@ pub(crate) fn by_hand(live: &Value, after: &Value) -> Vec<(String, Vec<String>)>
 }
 
 fn differing(tree: &Value, live: Option<&Value>, after: Option<&Value>, path: &str, paths: &mut Vec<String>) {
-    let below = tree.as_object().into_iter().flatten().filter(|(key, _)| *key != ".");
+    let below = tree
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| *key != ".");
     for (key, tree) in below {
         let (name, live, after) = (step_name(key), step(live, key), step(after, key));
         let path = format!("{path}{name}");
-        let inner = tree.as_object().is_some_and(|tree| tree.keys().any(|key| key != "."));
+        let inner = tree
+            .as_object()
+            .is_some_and(|tree| tree.keys().any(|key| key != "."));
         if live == after {
             continue;
         }
@@ -222,14 +228,19 @@ fn differing(tree: &Value, live: Option<&Value>, after: Option<&Value>, path: &s
 fn step<'a>(value: Option<&'a Value>, key: &str) -> Option<&'a Value> {
     match key.strip_prefix("f:") {
         Some(name) => value?.get(name),
-        None => value?.as_array()?.iter().find(|item| item_has_key(item, key, false)),
+        None => value?
+            .as_array()?
+            .iter()
+            .find(|item| item_has_key(item, key, false)),
     }
 }
 
 /// A step of a field tree as people write it: `.name`, `["a.b/c"]`, `[name=main]`.
 fn step_name(key: &str) -> String {
     if let Some(name) = key.strip_prefix("f:") {
-        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+        let plain = name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
         return if plain {
             format!(".{name}")
         } else {
@@ -241,7 +252,12 @@ fn step_name(key: &str) -> String {
         Ok(Value::Object(keys)) => {
             let keys: Vec<String> = keys
                 .iter()
-                .map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+                .map(|(name, value)| {
+                    format!(
+                        "{name}={}",
+                        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+                    )
+                })
                 .collect();
             format!("[{}]", keys.join(","))
         }
@@ -251,7 +267,8 @@ fn step_name(key: &str) -> String {
 
 /// Whether an autoscaler owns `spec.replicas`.
 pub(crate) fn is_autoscaled(live: &Value) -> bool {
-    entries(live).any(|entry| marks::is_autoscaler(entry) && entry["fieldsV1"]["f:spec"].get("f:replicas").is_some())
+    entries(live)
+        .any(|entry| marks::is_autoscaler(entry) && entry["fieldsV1"]["f:spec"].get("f:replicas").is_some())
 }
 
 /// What applying `desired` makes of `live` once the fields of former tools have been taken over, as far as field trees
@@ -308,7 +325,8 @@ fn merge_items(desired: &[Value], live: &[Value], own: &Value, others: &Value) -
     if keys.is_empty() {
         return Value::from(desired.to_vec());
     }
-    let key_of = |item: &Value, defaults: bool| keys.iter().find(|(key, _)| item_has_key(item, key, defaults));
+    let key_of =
+        |item: &Value, defaults: bool| keys.iter().find(|(key, _)| item_has_key(item, key, defaults));
     let mut after: Vec<Value> = Vec::new();
     for item in desired {
         let merged = key_of(item, true).and_then(|(key, tree)| {
@@ -554,9 +572,15 @@ mod tests {
         let desired = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "labels": {"y": "2"}},
             "spec": {"ports": [{"port": 80}]}});
         let after = applied_after_take_over(&desired, &object).expect("there is a former tool");
-        assert_eq!(after["metadata"], json!({"name": "a", "labels": {"theirs": "1", "y": "2"}}));
+        assert_eq!(
+            after["metadata"],
+            json!({"name": "a", "labels": {"theirs": "1", "y": "2"}})
+        );
         assert_eq!(after["spec"], json!({"ports": [{"port": 80}], "filledIn": 1}));
-        assert_eq!(applied_after_take_over(&desired, &live(&json!({}), json!({}))), None);
+        assert_eq!(
+            applied_after_take_over(&desired, &live(&json!({}), json!({}))),
+            None
+        );
     }
 
     #[test]

@@ -7,12 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use oci_spec::image::{ImageConfiguration, ImageManifest};
 
 use super::pull::OpenBlob;
+use super::transport::Pieces;
 use super::{
-    BlobSource, Descriptor, Digest, Image, MEDIA_DOCKER_LAYER_GZIP, MEDIA_OCI_LAYER, MEDIA_OCI_LAYER_GZIP,
-    MEDIA_OCI_LAYER_ZSTD, Platform, Reference, Registry, RegistryError,
+    BlobSource, Descriptor, Digest, Image, MEDIA_DOCKER_CONFIG, MEDIA_DOCKER_LAYER_GZIP,
+    MEDIA_DOCKER_MANIFEST, MEDIA_OCI_CONFIG, MEDIA_OCI_LAYER, MEDIA_OCI_LAYER_GZIP, MEDIA_OCI_LAYER_ZSTD,
+    MEDIA_OCI_MANIFEST, Platform, Reference, Registry, RegistryError,
 };
 
 /// A file of an image, as the last layer that has it says.
@@ -86,7 +89,8 @@ pub async fn image(
     faults.check(head == descriptor, || {
         format!("HEAD tells {head:?}, GET {descriptor:?}")
     });
-    let diff_ids = check_documents(&mut faults, &image, &bytes, platform);
+    check_manifest(&mut faults, &image, &bytes);
+    let diff_ids = check_config(&mut faults, &image, platform);
     let mut files = BTreeMap::new();
     for (number, layer) in image.manifest.layers.iter().enumerate() {
         let OpenBlob { body, size } = registry
@@ -108,6 +112,7 @@ pub async fn image(
             &mut files,
         );
     }
+    check_files(&mut faults, &files);
     if faults.0.is_empty() {
         return Ok(Validated {
             image,
@@ -160,19 +165,21 @@ impl Faults {
     }
 }
 
-async fn collect(body: reqwest::Body) -> Result<Vec<u8>, String> {
-    use http_body_util::BodyExt as _;
-    body.collect()
-        .await
-        .map(|body| body.to_bytes().to_vec())
-        .map_err(|error| error.to_string())
+async fn collect(mut body: Pieces) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = body.next().await {
+        bytes.extend_from_slice(&piece.map_err(|error| error.to_string())?);
+    }
+    Ok(bytes)
 }
 
-/// Manifest and config; tells the diff ids.
-fn check_documents(faults: &mut Faults, image: &Image, bytes: &[u8], platform: &Platform) -> Vec<Digest> {
+fn check_manifest(faults: &mut Faults, image: &Image, bytes: &[u8]) {
     let manifest = &image.manifest;
     faults.check(image.descriptor.digest == Digest::of(bytes), || {
         "the manifest's digest is wrong".to_owned()
+    });
+    faults.check(image.descriptor.size == bytes.len() as u64, || {
+        "the manifest's size is wrong".to_owned()
     });
     faults.check(manifest.schema_version == 2, || {
         format!("schema version {}", manifest.schema_version)
@@ -182,9 +189,36 @@ fn check_documents(faults: &mut Faults, image: &Image, bytes: &[u8], platform: &
             .0
             .push(format!("the manifest is not one for oci-spec: {error}"));
     }
-    let rewritten = |layer: &Descriptor| layer.annotations.keys().any(|key| key.starts_with("buildkit/"));
-    faults.check(!manifest.layers.iter().any(rewritten), || {
-        "a layer carries notes of the engine".to_owned()
+    let (kind, config) = (
+        image.descriptor.media_type.as_str(),
+        manifest.config.media_type.as_str(),
+    );
+    let fits = matches!(
+        (kind, config),
+        (MEDIA_OCI_MANIFEST, MEDIA_OCI_CONFIG) | (MEDIA_DOCKER_MANIFEST, MEDIA_DOCKER_CONFIG)
+    );
+    faults.check(fits, || {
+        format!("a manifest of type `{kind}` with a config of type `{config}`")
+    });
+    for (number, layer) in manifest.layers.iter().enumerate() {
+        let own = layer.annotations.keys().find(|key| key.starts_with("buildkit/"));
+        faults.check(own.is_none(), || {
+            format!("layer {number} carries notes of the engine")
+        });
+        let is_docker = layer.media_type == MEDIA_DOCKER_LAYER_GZIP;
+        faults.check(is_docker == (kind == MEDIA_DOCKER_MANIFEST), || {
+            format!(
+                "layer {number} has type `{}` in a manifest of type `{kind}`",
+                layer.media_type
+            )
+        });
+    }
+}
+
+/// Tells the diff ids.
+fn check_config(faults: &mut Faults, image: &Image, platform: &Platform) -> Vec<Digest> {
+    faults.check(image.config.len() as u64 == image.manifest.config.size, || {
+        "the config's size is wrong".to_owned()
     });
     let config = match ImageConfiguration::from_reader(&*image.config) {
         Ok(config) => config,
@@ -212,7 +246,7 @@ fn check_documents(faults: &mut Faults, image: &Image, bytes: &[u8], platform: &
         .iter()
         .filter_map(|id| id.parse().ok())
         .collect();
-    let layers = manifest.layers.len();
+    let layers = image.manifest.layers.len();
     faults.check(diff_ids.len() == layers, || {
         format!("{} diff ids for {layers} layers", diff_ids.len())
     });
@@ -239,6 +273,9 @@ fn check_layer(
     faults.check(digest == layer.digest, || {
         format!("layer {number} has digest {digest}")
     });
+    faults.check(bytes.len() as u64 == layer.size, || {
+        format!("layer {number} is {} bytes long, not {}", bytes.len(), layer.size)
+    });
     let tar = match decompress(&layer.media_type, bytes) {
         Ok(tar) => tar,
         Err(reason) => {
@@ -254,6 +291,28 @@ fn check_layer(
     });
     if let Err(error) = apply(faults, number, &tar, files) {
         faults.0.push(format!("layer {number} is not a tar: {error}"));
+    }
+    let ended = tar.len().is_multiple_of(512) && tar.ends_with(&[0; 1024]);
+    faults.check(ended, || format!("layer {number} is a tar without an end"));
+}
+
+/// What only the whole image tells: hard links lead to files, and nothing lies below what is no folder.
+fn check_files(faults: &mut Faults, files: &BTreeMap<String, File>) {
+    for (path, file) in files {
+        let target = file.link.trim_start_matches("./").trim_start_matches('/');
+        let leads = file.kind != tar::EntryType::Link || files.contains_key(target);
+        faults.check(leads, || {
+            format!("`{path}` is a hard link to `{target}`, which is not there")
+        });
+        let above = path
+            .match_indices('/')
+            .find_map(|(end, _)| files.get_key_value(&path[..end]));
+        if let Some((above, folder)) = above {
+            faults.check(
+                folder.kind == tar::EntryType::Directory || folder.kind == tar::EntryType::Symlink,
+                || format!("`{path}` lies below `{above}`, which is no folder"),
+            );
+        }
     }
 }
 

@@ -314,7 +314,13 @@ async fn a_run_whose_lock_is_taken_ends_and_leaves_the_lock() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let theirs = ["kiel.dev/process-", "kiel.dev/holder=process 7 on far"];
-        bench.kubectl(&[&["annotate", "--overwrite", "secret", "kiel.release.app"][..], &theirs].concat());
+        bench.kubectl(
+            &[
+                &["annotate", "--overwrite", "secret", "kiel.release.app"][..],
+                &theirs,
+            ]
+            .concat(),
+        );
     };
     let (result, ()) = tokio::join!(bench.converge(&endless), steal);
     let message = result.expect_err("lost").to_string();
@@ -339,7 +345,10 @@ async fn a_deletion_whose_lock_is_gone_ends() {
     let options = kiel::deploy::DismissOptions::default();
     let (result, ()) = tokio::join!(bench.dismiss(&options), remove);
     let message = result.expect_err("lost").to_string();
-    assert!(message.contains("its lock was lost (it was deleted)"), "{message}");
+    assert!(
+        message.contains("its lock was lost (it was deleted)"),
+        "{message}"
+    );
     assert!(bench.exists("configmap/a"));
 }
 

@@ -8,8 +8,17 @@ use crate::support::{Bench, chart, chart_folder, config_map, deployment, file_wi
 /// The managers of an object's fields, without those of its status.
 fn managers(bench: &Bench, object: &str) -> String {
     let path = "{range .metadata.managedFields[*]}{.manager}/{.operation}/{.subresource} {end}";
-    let text = bench.kubectl(&["get", object, "--show-managed-fields", "-o", &format!("jsonpath={path}")]);
-    let mut all: Vec<&str> = text.split_whitespace().filter(|manager| !manager.ends_with("/status")).collect();
+    let text = bench.kubectl(&[
+        "get",
+        object,
+        "--show-managed-fields",
+        "-o",
+        &format!("jsonpath={path}"),
+    ]);
+    let mut all: Vec<&str> = text
+        .split_whitespace()
+        .filter(|manager| !manager.ends_with("/status"))
+        .collect();
     all.sort_unstable();
     all.join(" ")
 }
@@ -22,7 +31,11 @@ fn service(spec: &str) -> String {
 fn empty(annotation: &str) -> String {
     deployment("web", "true", "", "")
         .replace("replicas: 1", "replicas: 0")
-        .replacen("  name: web\n", &format!("  name: web\n  annotations: {{{annotation}}}\n"), 1)
+        .replacen(
+            "  name: web\n",
+            &format!("  name: web\n  annotations: {{{annotation}}}\n"),
+            1,
+        )
 }
 
 const HOOK: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: farewell\n  annotations: {helm.sh/hook: pre-delete}\n";
@@ -30,13 +43,21 @@ const HOOK: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: farewell
 #[tokio::test]
 async fn helm_and_kiel_take_turns() {
     let bench = Bench::new("turns").await;
-    let two = |more: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{key: '1'{more}}}\n");
-    let (first_map, plain_service) = (two(", first: x"), service("{selector: {app: web}, ports: [{port: 80}]}"));
+    let two = |more: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{key: '1'{more}}}\n")
+    };
+    let (first_map, plain_service) = (
+        two(", first: x"),
+        service("{selector: {app: web}, ports: [{port: 80}]}"),
+    );
     let ours = [first_map.as_str(), &plain_service, &empty("v: '1'"), HOOK].map(str::to_owned);
     let ours = ours.each_ref().map(String::as_str);
     bench.converge(&chart(&ours)).await.expect("converges");
 
-    let (second_map, port) = (two(", helms: x"), service("{selector: {app: web}, ports: [{port: 81}]}"));
+    let (second_map, port) = (
+        two(", helms: x"),
+        service("{selector: {app: web}, ports: [{port: 81}]}"),
+    );
     let (second_web, helms) = (empty("v: '2', helms: x"), config_map("helms", "1"));
     let folder = chart_folder(&[&second_map, &port, &second_web, HOOK, &helms]);
     let path = folder.path().display().to_string();
@@ -80,8 +101,13 @@ async fn helm_and_kiel_take_turns() {
     bench.helm(&["uninstall", "app", "--keep-history"]);
     assert_eq!(bench.converge(&third).await.expect("converges").revision, Some(2));
     check();
-    bench.dismiss(&DismissOptions::default()).await.expect("dismisses");
-    let left = release::history(bench.cluster.client(), &bench.target).await.expect("history");
+    bench
+        .dismiss(&DismissOptions::default())
+        .await
+        .expect("dismisses");
+    let left = release::history(bench.cluster.client(), &bench.target)
+        .await
+        .expect("history");
     assert_eq!(left, []);
 }
 
@@ -110,11 +136,22 @@ async fn what_people_change_by_hand_comes_back_and_is_told() {
     bench.told();
 
     bench.kubectl_edit("configmap/a", "s/key: \"1\"/key: mine\\n  added: x/");
-    bench.kubectl(&["annotate", "--overwrite", "configmap", "a", "note=mine", "other=mine"]);
+    bench.kubectl(&[
+        "annotate",
+        "--overwrite",
+        "configmap",
+        "a",
+        "note=mine",
+        "other=mine",
+    ]);
     bench.kubectl(&["scale", "deployment", "web", "--replicas=1"]);
     bench.kubectl(&["set", "env", "deployment/web", "MINE=1"]);
     bench.kubectl(&["delete", "configmap", "b"]);
-    bench.kubectl(&["replace", "-f", &file_with(&config_map("c", "mine")).path().display().to_string()]);
+    bench.kubectl(&[
+        "replace",
+        "-f",
+        &file_with(&config_map("c", "mine")).path().display().to_string(),
+    ]);
     let plan = bench.plan(&release).await.expect("plans").to_string();
     bench.converge(&release).await.expect("converges");
     let told = format!("{:?}", bench.told());
@@ -133,8 +170,14 @@ async fn what_people_change_by_hand_comes_back_and_is_told() {
     let note = |name: &str| bench.get("configmap/a", &format!("{{.metadata.annotations.{name}}}"));
     assert_eq!((note("note").as_str(), note("other").as_str()), ("chart", "mine"));
     assert_eq!(bench.get("deployment/web", "{.spec.replicas}"), "0");
-    assert_eq!(bench.get("deployment/web", "{.spec.template.spec.containers[0].env}"), "");
-    assert_eq!(bench.get("configmap/b", "{.data.key}") + &bench.get("configmap/c", "{.data.key}"), "11");
+    assert_eq!(
+        bench.get("deployment/web", "{.spec.template.spec.containers[0].env}"),
+        ""
+    );
+    assert_eq!(
+        bench.get("configmap/b", "{.data.key}") + &bench.get("configmap/c", "{.data.key}"),
+        "11"
+    );
     assert!(!bench.plan(&release).await.expect("plans").has_changes());
 }
 
@@ -149,7 +192,10 @@ async fn autoscale(bench: &Bench, replicas: u32) {
         .header("content-type", "application/merge-patch+json")
         .body(body.into_bytes());
     let client = bench.cluster.client();
-    client.request_text(request.expect("a request")).await.expect("scaled");
+    client
+        .request_text(request.expect("a request"))
+        .await
+        .expect("scaled");
 }
 
 #[tokio::test]
@@ -165,7 +211,10 @@ async fn an_autoscaler_wins_over_the_charts_replicas_while_it_is_there() {
     let plan = bench.plan(&both).await.expect("plans");
     assert!(!plan.has_changes(), "{plan}");
     let changed = web.replace("sleep 9999", "sleep 999");
-    bench.converge(&chart(&[&changed, scaler])).await.expect("converges");
+    bench
+        .converge(&chart(&[&changed, scaler]))
+        .await
+        .expect("converges");
     assert_eq!(bench.get("deployment/web", "{.spec.replicas}"), "2");
     assert_eq!(bench.get("deployment/web", "{.status.readyReplicas}"), "2");
 
@@ -229,13 +278,26 @@ async fn fields_that_cannot_change_are_named_all_at_once_with_what_to_do() {
          meta.helm.sh/release-namespace: {}}}",
         bench.namespace()
     );
-    let old = IMMUTABLE.replace("MARKS", &marks).replace("OLD", "old").replace("SIZE", "1Mi").replace("ADDRESS", "");
+    let old = IMMUTABLE
+        .replace("MARKS", &marks)
+        .replace("OLD", "old")
+        .replace("SIZE", "1Mi")
+        .replace("ADDRESS", "");
     bench.create(&old);
-    let new = IMMUTABLE.replace(", MARKS", "").replace("OLD", "new").replace("SIZE", "2Mi").replace("ADDRESS", "clusterIP: None,");
-    let documents: Vec<&str> = new.split("---\n").chain([
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: harmless}\n",
-    ]).collect();
-    let message = bench.plan(&chart(&documents)).await.expect_err("refused").to_string();
+    let new = IMMUTABLE
+        .replace(", MARKS", "")
+        .replace("OLD", "new")
+        .replace("SIZE", "2Mi")
+        .replace("ADDRESS", "clusterIP: None,");
+    let documents: Vec<&str> = new
+        .split("---\n")
+        .chain(["apiVersion: v1\nkind: ConfigMap\nmetadata: {name: harmless}\n"])
+        .collect();
+    let message = bench
+        .plan(&chart(&documents))
+        .await
+        .expect_err("refused")
+        .to_string();
     for text in [
         "cannot deploy 6 objects",
         "Deployment/web (app/templates/0.yaml): spec.selector can't be changed; give it another name",
@@ -248,7 +310,10 @@ async fn fields_that_cannot_change_are_named_all_at_once_with_what_to_do() {
     ] {
         assert!(message.contains(text), "{text:?} is not in: {message}");
     }
-    assert!(message.len() < 3000, "the server's dumps of whole objects are left out: {message}");
+    assert!(
+        message.len() < 3000,
+        "the server's dumps of whole objects are left out: {message}"
+    );
     assert!(!bench.exists("configmap/harmless"), "nothing has changed");
 }
 
@@ -264,7 +329,15 @@ async fn a_charts_own_namespace_is_made_once() {
     assert!(plan.to_string().contains("2 to create"), "{plan}");
     let outcome = bench.converge(&release).await.expect("converges");
     let of_namespace = |outcome: &kiel::deploy::OperationOutcome| outcome.resource.kind == "Namespace";
-    assert_eq!(outcome.operations.iter().filter(|outcome| of_namespace(outcome)).count(), 0, "{outcome:?}");
+    assert_eq!(
+        outcome
+            .operations
+            .iter()
+            .filter(|outcome| of_namespace(outcome))
+            .count(),
+        0,
+        "{outcome:?}"
+    );
     let told = format!("{:?}", bench.told());
     assert_eq!(told.matches("Namespace/").count(), 1, "{told}");
     let namespace = format!("namespace/{}", bench.namespace());
@@ -274,6 +347,9 @@ async fn a_charts_own_namespace_is_made_once() {
     assert!(!again.has_changes(), "{again}");
     let relabelled = chart(&[&own.replace("team: a", "team: b"), &config_map("a", "1")]);
     let plan = bench.plan(&relabelled).await.expect("plans");
-    let updates = plan.operations.iter().filter(|operation| operation.action == Action::Update);
+    let updates = plan
+        .operations
+        .iter()
+        .filter(|operation| operation.action == Action::Update);
     assert_eq!(updates.count(), 1, "{plan}");
 }

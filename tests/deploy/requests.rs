@@ -13,9 +13,15 @@ fn documents() -> Vec<String> {
     let twice = |text: &str| ["one", "two"].map(|name| text.replace("NAME", name));
     let mut documents = vec!["apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: only}\n".to_owned()];
     documents.extend(["one", "two"].map(|name| config_map(name, "1")));
-    documents.extend(["one", "two"].map(|name| deployment(name, "true", "", "").replace("replicas: 1", "replicas: 0")));
-    documents.extend(twice("apiVersion: v1\nkind: Secret\nmetadata: {name: NAME}\nstringData: {a: b}\n"));
-    documents.extend(twice("apiVersion: v1\nkind: Service\nmetadata: {name: NAME}\nspec: {ports: [{port: 80}]}\n"));
+    documents.extend(
+        ["one", "two"].map(|name| deployment(name, "true", "", "").replace("replicas: 1", "replicas: 0")),
+    );
+    documents.extend(twice(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: NAME}\nstringData: {a: b}\n",
+    ));
+    documents.extend(twice(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: NAME}\nspec: {ports: [{port: 80}]}\n",
+    ));
     documents.extend(twice(
         "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: NAME}\nspec: {podSelector: {}, policyTypes: [Ingress]}\n",
     ));
@@ -37,9 +43,13 @@ async fn where_nothing_changes_each_kind_is_listed_once_and_all_at_the_same_time
     gate.answer_together(5);
     let converge = async {
         let cluster = Cluster::connect(&options).await.expect("connects");
-        let plan = plan(&cluster, &bench.target, &release, &bench.options).await.expect("plans");
+        let plan = plan(&cluster, &bench.target, &release, &bench.options)
+            .await
+            .expect("plans");
         let cancel = CancellationToken::new();
-        run(&cluster, plan, &bench.run_options, &bench.events, &cancel).await.expect("converges")
+        run(&cluster, plan, &bench.run_options, &bench.events, &cancel)
+            .await
+            .expect("converges")
     };
     let outcome = tokio::time::timeout(Duration::from_secs(30), converge)
         .await
@@ -67,13 +77,17 @@ async fn only_what_differs_is_tried_and_written() {
     };
     let cluster = Cluster::connect(&options).await.expect("connects");
     gate.let_pass();
-    let plan = plan(&cluster, &bench.target, &release(&documents), &bench.options).await.expect("plans");
+    let plan = plan(&cluster, &bench.target, &release(&documents), &bench.options)
+        .await
+        .expect("plans");
     let tried = |call: &&Call| call.path.contains("dryRun");
     let calls = gate.calls();
     assert_eq!(calls.iter().filter(tried).count(), 1, "{calls:#?}");
     gate.let_pass();
     let cancel = CancellationToken::new();
-    run(&cluster, plan, &bench.run_options, &bench.events, &cancel).await.expect("converges");
+    run(&cluster, plan, &bench.run_options, &bench.events, &cancel)
+        .await
+        .expect("converges");
     let writes: Vec<String> = gate
         .writes()
         .into_iter()

@@ -85,7 +85,10 @@ async fn all_missing_rights_are_named_at_once_and_the_hint_grants_them() {
     let (_, roles) = hint.split_once('\n').expect("roles");
     let file = file_with(roles);
     bench.kubectl(&["apply", "-f", &file.path().display().to_string()]);
-    bench.converge(&rendered).await.expect("converges with exactly these rights");
+    bench
+        .converge(&rendered)
+        .await
+        .expect("converges with exactly these rights");
 
     // A deletion is no dry run: the right is asked for before anything changes.
     let fewer = chart(&[&config_map("a", "2"), hook, &web]);

@@ -144,7 +144,11 @@ impl Bench {
             .env("KUBE_EDITOR", format!("sed -i '{script}'"))
             .output()
             .expect("kubectl runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     /// Creates objects of a text by kubectl.
