@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod saw;
 mod stapel;
+mod traces;
 
 pub use engine::Connect;
 pub use error::{BuildError, EngineError};

@@ -19,6 +19,7 @@
 
 mod content;
 mod credentials;
+mod entries;
 mod error;
 mod http;
 mod manifest;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 pub use content::{Blob, BlobData, BlobRead, ContentStore, Layout};
 pub use credentials::Credentials;
+pub(crate) use entries::Extended;
 pub use error::RegistryError;
 pub use manifest::{
     Descriptor, Image, Index, MEDIA_DOCKER_CONFIG, MEDIA_DOCKER_INDEX, MEDIA_DOCKER_LAYER_GZIP,

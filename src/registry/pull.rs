@@ -208,6 +208,33 @@ impl Registry {
         Err(endless())
     }
 
+    /// Writes a blob of any size to `to`; its digest is not checked.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; also when nothing can be written.
+    pub(crate) async fn save_blob(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        to: &mut (dyn std::io::Write + Send),
+    ) -> Result<(), RegistryError> {
+        use http_body_util::BodyExt as _;
+        let subject = Subject {
+            action: "read",
+            name: format!("{repository}@{digest}"),
+            host: self.0.host(repository.registry()).name.clone(),
+        };
+        let OpenBlob { mut body, .. } = self.open_blob(repository, digest).await?;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| subject.content(error.to_string()))?;
+            if let Ok(data) = frame.into_data() {
+                to.write_all(&data)
+                    .map_err(|error| subject.content(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// A blob opened for streaming, from the first source that has it.
     pub(super) async fn open_blob(
         &self,

@@ -81,7 +81,7 @@ pub(super) async fn check(asker: &Asker<'_>, realm: &Url) -> Result<(), Refusal>
 }
 
 /// What is known of a token service by its name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// The registry's own host, or one that the user has named.
     Trusted,
