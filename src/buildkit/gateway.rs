@@ -110,7 +110,12 @@ impl Client {
         let progress = Arc::new(Mutex::new(Progress::new(&request.image, events.clone())));
         // Tasks of a set end with it: a dropped solve leaves nothing behind.
         let mut watch = tokio::task::JoinSet::new();
-        watch.spawn(watch_progress(self.clone(), id.clone(), progress.clone()));
+        watch.spawn(watch_progress(
+            self.clone(),
+            id.clone(),
+            progress.clone(),
+            events.clone(),
+        ));
         let mut run = tokio::task::JoinSet::new();
         run.spawn(run_build(
             self.clone(),
@@ -120,7 +125,18 @@ impl Client {
         ));
         let outcome = self.drive(&id, request, &mut run).await;
         // The stream ends with the build; an engine that hangs does not hold us.
-        drop(tokio::time::timeout(PROGRESS_LIMIT, watch.join_next()).await);
+        let told = || progress.lock().unwrap_or_else(PoisonError::into_inner).told();
+        let mut before = told();
+        while tokio::time::timeout(PROGRESS_LIMIT, watch.join_next())
+            .await
+            .is_err()
+        {
+            let now = told();
+            if now == before {
+                break;
+            }
+            before = now;
+        }
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.finish();
         outcome.map_err(|(error, details)| Box::new(with_step(error, &details, &progress)))
@@ -229,7 +245,7 @@ async fn run_build(
     Ok(response.into_inner().exporter_response.into_iter().collect())
 }
 
-async fn watch_progress(client: Client, id: String, progress: Arc<Mutex<Progress>>) {
+async fn watch_progress(client: Client, id: String, progress: Arc<Mutex<Progress>>, events: Events) {
     let request = control::StatusRequest { r#ref: id };
     let Ok(stream) = client.control().status(request).await else {
         return;
@@ -240,6 +256,8 @@ async fn watch_progress(client: Client, id: String, progress: Arc<Mutex<Progress
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .apply(message);
+        // The engine waits, not the memory grows, where nobody reads what steps write.
+        events.room().await;
     }
 }
 

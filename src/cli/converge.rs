@@ -10,6 +10,7 @@ use super::images::{self, DONE};
 use super::project::Project;
 use super::{Context, chart, deploy};
 use crate::deploy::{RunOptions, run};
+use crate::event::Event;
 
 /// Build what is missing, apply the chart, wait until it is up
 ///
@@ -56,7 +57,6 @@ impl ConvergeCommand {
             Vec::new()
         } else {
             let report = images::build(&project, planned, &self.build, &self.registry, context).await?;
-            context.events.info(images::summary(&report));
             images::names_by_report(&report)
         };
         let repo = self.registry.repo.as_deref();
@@ -74,6 +74,7 @@ impl ConvergeCommand {
             ..RunOptions::default()
         };
         let outcome = run(&cluster, plan, &options, &context.events, &context.cancel).await?;
+        context.events.send(Event::Summary);
         let seconds = started.elapsed().as_secs_f64();
         let Some(revision) = outcome.revision else {
             context

@@ -9,6 +9,7 @@ use super::error::CommandResult;
 use super::images::DONE;
 use super::project::Project;
 use crate::deploy::{DismissOptions, dismiss};
+use crate::event::Event;
 
 /// Delete the release and what belongs to it
 ///
@@ -47,6 +48,7 @@ impl DismissCommand {
             runner: deploy::runner(&context.env),
         };
         dismiss(&cluster, &target, &options, &context.events, &context.cancel).await?;
+        context.events.send(Event::Summary);
         Ok(DONE)
     }
 }

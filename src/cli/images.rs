@@ -338,15 +338,5 @@ fn save_report(report: &BuildReport, args: &BuildArgs) -> Result<(), CommandErro
         .map_err(|error| CommandError::new(format!("cannot write the build report: {error}")))
 }
 
-/// The last line of a build.
-pub(crate) fn summary(report: &BuildReport) -> String {
-    let built = report.images.iter().filter(|image| image.rebuilt).count();
-    let reused = report.images.len() - built;
-    format!(
-        "images: {built} built, {reused} reused, in {:.1}s",
-        report.elapsed.as_secs_f64()
-    )
-}
-
 /// Nothing more to say.
 pub(crate) const DONE: ExitCode = ExitCode::SUCCESS;

@@ -34,7 +34,7 @@ use self::error::{CommandError, CommandResult};
 pub use self::error::{EXIT_CHANGES_PLANNED, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED};
 pub use self::reference::reference;
 use crate::event::Events;
-use crate::ui::{self, Mask, Verbosity};
+use crate::ui::{self, Form, LogFiles, Mask};
 
 /// From a Git commit to running pods: builds images on BuildKit, renders the chart as Helm does, converges Kubernetes.
 #[derive(Debug, Parser)]
@@ -94,7 +94,14 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&CommandError::from(error), &Mask::default()),
+        Err(error) => {
+            return fail(
+                &CommandError::from(error),
+                &Mask::default(),
+                Form::Plain,
+                &LogFiles::default(),
+            );
+        }
     };
     let code = runtime.block_on(run_command(cli, env));
     // Threads that wait for a terminal or a disk must not keep the process.
@@ -103,14 +110,12 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
 }
 
 async fn run_command(cli: Cli, env: Environment) -> ExitCode {
-    let verbosity = match (cli.log.log_quiet, cli.log.log_verbose) {
-        (true, _) => Verbosity::Quiet,
-        (false, true) => Verbosity::Verbose,
-        (false, false) => Verbosity::Normal,
-    };
+    let options = cli.log.options(&env);
+    let form = options.form;
     let mask = Mask::default();
-    let (events, receiver) = Events::channel();
-    let shown = ui::show(receiver, verbosity, mask.clone());
+    let (events, receiver, room) = Events::limited();
+    restore_terminal_in_panics();
+    let shown = ui::show(receiver, room, options, mask.clone());
     let cancel = CancellationToken::new();
     let signal = Arc::new(AtomicU8::new(EXIT_INTERRUPTED));
     tokio::spawn(watch_interrupts(
@@ -137,11 +142,11 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
     };
     drop(context);
     // Everything that was sent is shown before the result.
-    _ = shown.await;
+    let logs = shown.ended().await;
     match result {
         Ok(code) => code,
         Err(error) => {
-            let code = fail(&error, &mask);
+            let code = fail(&error, &mask, form, &logs);
             if cancel.is_cancelled() {
                 ExitCode::from(signal.load(Ordering::Relaxed))
             } else {
@@ -178,6 +183,7 @@ async fn watch_interrupts(cancel: CancellationToken, code: Arc<AtomicU8>, events
 
 #[allow(clippy::disallowed_methods, reason = "the user asked twice")]
 fn abort(code: u8) -> ! {
+    ui::restore_terminal_now();
     std::process::exit(code.into())
 }
 
@@ -187,8 +193,29 @@ fn print(text: &str) -> CommandResult {
     Ok(ExitCode::SUCCESS)
 }
 
-fn fail(error: &CommandError, mask: &Mask) -> ExitCode {
-    ui::print(&mask.apply(&error.to_string()));
+/// A panic ends one task or the program: in both cases its message needs the terminal as it was.
+fn restore_terminal_in_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        ui::restore_terminal();
+        before(panic);
+    }));
+}
+
+/// Says what failed: the last thing that a run prints.
+fn fail(error: &CommandError, mask: &Mask, form: Form, logs: &LogFiles) -> ExitCode {
+    let paths = error.logs(logs);
+    if form == Form::Json {
+        let message = anstream::adapter::strip_str(&mask.apply(&error.message())).to_string();
+        let hint = error.hint_text().map(|hint| mask.apply(&hint));
+        ui::print_json_error(&message, hint.as_deref(), &paths);
+    } else {
+        let mut text = error.to_string();
+        for path in paths {
+            text.push_str(&format!("\n  log: {path}"));
+        }
+        ui::print(&mask.apply(&text));
+    }
     error.exit_code()
 }
 

@@ -14,7 +14,7 @@ use super::operate::Operator;
 use super::plan::{self, Action, DeployPlan, Operation};
 use super::resources::ResourceId;
 use super::track::{Times, Tracker};
-use crate::event::Events;
+use crate::event::{Event, Events};
 use crate::release::{self, ReleaseTarget};
 
 /// A missing ConfigMap, Secret or ServiceAccount is waited for this long.
@@ -229,6 +229,7 @@ impl Run<'_> {
             .await?;
             return self.only_track(&plan, stop, limit).await;
         }
+        self.announce(&plan);
         self.prepare(&plan).await;
         let mut journal = Journal::begin(self.cluster, &plan).await?;
         let operator = Operator::new(self.cluster, &self.tracker, self.events);
@@ -268,6 +269,26 @@ impl Run<'_> {
             // Done before the lock was taken.
             Action::CreateNamespace => super::graph::End::Done,
             _ => operator.operate(operation).await,
+        }
+    }
+
+    /// Lets whoever watches know what is going to be touched.
+    fn announce(&self, plan: &DeployPlan) {
+        for operation in &plan.operations {
+            let Some(resource) = operation.resource.as_ref().map(ToString::to_string) else {
+                continue;
+            };
+            // A namespace is there already; what is ready needs no waiting and says nothing.
+            if !matches!(
+                operation.action,
+                Action::CreateNamespace | Action::Track | Action::Barrier
+            ) {
+                self.events.send(Event::Resource {
+                    resource,
+                    state: "pending".to_owned(),
+                    detail: String::new(),
+                });
+            }
         }
     }
 

@@ -26,6 +26,9 @@ pub struct StapelImagePlan {
     /// What Git knows of each mapping.
     #[serde(skip)]
     pub content: Vec<MappingContent>,
+    /// The folder of each mapping in the repository.
+    #[serde(skip)]
+    pub roots: Vec<String>,
 }
 
 impl StapelImagePlan {
@@ -85,6 +88,11 @@ pub(super) fn plan(
         plan,
         spec: spec.clone(),
         content,
+        roots: spec
+            .git
+            .iter()
+            .map(|mapping| super::folder_of(files, &mapping.add))
+            .collect(),
     })
 }
 

@@ -218,19 +218,17 @@ impl Registry {
         digest: Digest,
         to: &mut (dyn std::io::Write + Send),
     ) -> Result<(), RegistryError> {
-        use http_body_util::BodyExt as _;
+        use futures::StreamExt as _;
         let subject = Subject {
             action: "read",
             name: format!("{repository}@{digest}"),
             host: self.0.host(repository.registry()).name.clone(),
         };
         let OpenBlob { mut body, .. } = self.open_blob(repository, digest).await?;
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| subject.content(error.to_string()))?;
-            if let Ok(data) = frame.into_data() {
-                to.write_all(&data)
-                    .map_err(|error| subject.content(error.to_string()))?;
-            }
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|error| subject.content(error.to_string()))?;
+            to.write_all(&piece)
+                .map_err(|error| subject.content(error.to_string()))?;
         }
         Ok(())
     }

@@ -291,7 +291,7 @@ impl Transport {
                 }
                 // A host that does not speak http may well speak TLS.
                 Err(failure) if index < last && failure.is_no_http() => {
-                    preferred = preferred.or(Some(failure))
+                    preferred = preferred.or(Some(failure));
                 }
                 // Without a connection over any scheme, the failure of the preferred one tells more.
                 Err(

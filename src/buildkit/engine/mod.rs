@@ -49,6 +49,11 @@ pub const ENVIRONMENT: [&str; 9] = [
     "SSL_CERT_DIR",
 ];
 
+/// By default an engine cuts the log of a step after 2 MiB, and drops what comes faster than 200 KiB a second.
+const WHOLE_LOGS: [(&str, &str); 2] = [
+    ("BUILDKIT_STEP_LOG_MAX_SIZE", "-1"),
+    ("BUILDKIT_STEP_LOG_MAX_SPEED", "-1"),
+];
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long an engine that does not answer has to end.
 const END_LIMIT: Duration = Duration::from_secs(15);
@@ -320,6 +325,7 @@ fn launch(kiel: &Path, options: &EngineOptions, start: &Start, log: File) -> std
         .arg(supervise::NAMESPACES)
         .env_clear()
         .envs(&options.environment)
+        .envs(WHOLE_LOGS)
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(report)
