@@ -1,11 +1,12 @@
 //! `cargo xtask`: the commands of kiel's developers.
 //!
 //! `env` brings up real components for tests and demos (BuildKit, a registry, one Kubernetes node, Helm),
-//! `test` runs every test against them, `demo` shows kiel at work. Everything that a fresh Debian-like
+//! `test` runs every test against them, `demo` shows kiel at work, `bench` measures it. Everything that a fresh Debian-like
 //! machine lacks is fetched or built once into one cache folder outside the tree (see [`cache`]).
 //! Nothing here is part of kiel itself.
 
 mod api;
+mod bench;
 mod cache;
 mod cargo;
 mod demo;
@@ -37,6 +38,11 @@ enum Command {
     Test(test::Args),
     /// Show kiel at work: from a commit to running pods, a change, the way back
     Demo(demo::Args),
+    /// Measure kiel beside its peers, in ratios
+    Bench(bench::Args),
+    /// Run one command and write what it took
+    #[command(hide = true)]
+    Measure(bench::MeasureArgs),
     /// The environment's second node, whose pods do what their annotations say
     #[command(hide = true)]
     FakeKubelet(kubelet::Args),
@@ -47,6 +53,8 @@ fn main() -> ExitCode {
         Command::Env { action } => env::run(&action).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Measure(args) => bench::measure(&args),
         Command::FakeKubelet(args) => kubelet::run(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
