@@ -172,7 +172,7 @@ impl Release {
             (r"\([0-9a-f]{8}-[0-9a-f-]{27}\)", "(UID)"),
             (r#""([a-z]+)-[a-f0-9]{6,10}-?""#, "\"$1-HASH\""),
             // How many ends are seen at once is a matter of luck.
-            (r"ended \d+ times", "ended N times"),
+            (r"has ended( \d+ times)? \(", "has ended N times ("),
         ] {
             let regex = Regex::new(pattern).expect("a regular expression");
             text = regex.replace_all(&text, with).into_owned();

@@ -192,7 +192,7 @@ async fn check(name: &str, seconds: u64, objects: Vec<Value>) {
 
 async fn timeouts() {
     let mut release = Release::new("timeouts").await;
-    release.run_options.timeout = Some(std::time::Duration::from_secs(5));
+    release.run_options.timeout = Some(std::time::Duration::from_secs(9));
     let nowhere = with(
         deployment("nowhere", 1, "ready"),
         json!({"spec": {"template": {"spec": {"nodeSelector": {"no": "where"}}}}}),
@@ -215,7 +215,7 @@ async fn timeouts() {
             {"accessModes": ["ReadWriteOnce"], "storageClassName": "",
              "resources": {"requests": {"storage": "1Gi"}}}}),
     ];
-    let message = release.down(5, &objects).await;
+    let message = release.down(9, &objects).await;
     insta::assert_snapshot!("timeouts", message);
 }
 

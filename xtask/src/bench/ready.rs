@@ -12,7 +12,7 @@ use super::lab::Lab;
 use super::measure::milliseconds;
 use super::table::{Figure, Row};
 use crate::api::Client;
-use crate::{kubelet, shell};
+use crate::{kubelet, say, shell};
 
 pub(super) const ROW: &str = "converge-ready-to-exit";
 
@@ -57,14 +57,24 @@ fn done(deployment: &Value) -> Option<u64> {
 
 /// Sends the moment at which each generation's rollout was seen to be done.
 fn watch(socket: &Path, namespace: &str) -> Result<Receiver<(u64, Instant)>> {
-    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments?watch=true");
+    // From any state: to watch from the newest one, a server may ask its store for longer than it waits.
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments?watch=true&resourceVersion=0");
     let events = Client::new(socket).watch(&path)?;
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut last = 0;
         for event in events {
             let now = Instant::now();
-            let Ok(event) = event else { return };
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => return say::error(&error),
+            };
+            if event["type"] == "ERROR" {
+                return say::note(&format!(
+                    "the watch of Deployments has ended: {}",
+                    event["object"]
+                ));
+            }
             match done(&event["object"]) {
                 Some(generation) if generation > last => {
                     last = generation;
