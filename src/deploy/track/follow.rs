@@ -389,9 +389,9 @@ impl<'a> Follower<'a> {
             });
             let probe = self.probes.get(&pod.name).cloned();
             let text = end.or(probe).unwrap_or_else(|| pod.report.standing.clone());
-            if !text.is_empty()
-                && !(why.contains(&text) || why.contains(&pod.report.detail) && !pod.report.detail.is_empty())
-            {
+            let detail = &pod.report.detail;
+            let told = why.contains(&text) || !detail.is_empty() && why.contains(detail);
+            if !text.is_empty() && !told {
                 all.entry(text).or_default().push(&pod.name);
             }
         }
