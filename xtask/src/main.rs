@@ -1,7 +1,8 @@
 //! `cargo xtask`: the commands of kiel's developers.
 //!
 //! `env` brings up real components for tests and demos (BuildKit, a registry, one Kubernetes node, Helm),
-//! `test` runs every test against them, `demo` shows kiel at work, `bench` measures it. Everything that a fresh Debian-like
+//! `test` runs every test against them, `oracle` compares kiel with real programs, `demo` shows kiel at work, `bench`
+//! measures it. Everything that a fresh Debian-like
 //! machine lacks is fetched or built once into one cache folder outside the tree (see [`cache`]).
 //! Nothing here is part of kiel itself.
 
@@ -12,6 +13,7 @@ mod cargo;
 mod demo;
 mod env;
 mod kubelet;
+mod oracle;
 mod say;
 mod shell;
 mod test;
@@ -36,6 +38,11 @@ enum Command {
     },
     /// Bring the environment up and run every test of every crate
     Test(test::Args),
+    /// kiel beside the real programs that it stands for
+    Oracle {
+        #[command(subcommand)]
+        action: oracle::Action,
+    },
     /// Show kiel at work: from a commit to running pods, a change, the way back
     Demo(demo::Args),
     /// Measure kiel beside its peers, in ratios
@@ -52,6 +59,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Env { action } => env::run(&action).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::run(&args),
+        Command::Oracle { action } => oracle::run(&action),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Measure(args) => bench::measure(&args),

@@ -28,6 +28,7 @@ use clap::Subcommand;
 
 use crate::cache::Cache;
 use crate::say;
+pub(crate) use programs::helm_batch;
 pub(crate) use settings::Settings;
 
 /// What to do with the environment.
