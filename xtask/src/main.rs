@@ -2,11 +2,12 @@
 //!
 //! `env` brings up real components for tests and demos (BuildKit, a registry, one Kubernetes node, Helm),
 //! `test` runs every test against them, `campaign` kills builds at hundreds of times, `oracle` compares kiel with real
-//! programs, `demo` shows kiel at work. Everything that a fresh Debian-like machine lacks is fetched or built once into
-//! one cache folder outside the tree (see [`cache`]).
+//! programs, `bench` measures it beside them, `demo` shows kiel at work. Everything that a fresh Debian-like machine
+//! lacks is fetched or built once into one cache folder outside the tree (see [`cache`]).
 //! Nothing here is part of kiel itself.
 
 mod api;
+mod bench;
 mod cache;
 mod campaign;
 mod cargo;
@@ -47,6 +48,11 @@ enum Command {
     },
     /// Show kiel at work: from a commit to running pods, a change, the way back
     Demo(demo::Args),
+    /// Measure kiel beside its peers, in ratios
+    Bench(bench::Args),
+    /// Run one command and write what it took
+    #[command(hide = true)]
+    Measure(bench::MeasureArgs),
     /// The environment's second node, whose pods do what their annotations say
     #[command(hide = true)]
     FakeKubelet(kubelet::Args),
@@ -59,6 +65,8 @@ fn main() -> ExitCode {
         Command::Campaign(args) => campaign::run(&args),
         Command::Oracle { action } => oracle::run(&action),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Measure(args) => bench::measure(&args),
         Command::FakeKubelet(args) => kubelet::run(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
