@@ -2,6 +2,8 @@
 //!
 //! Clients that are to be killed are this program again, started with [`engine::CLIENT`].
 
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "support/engine.rs"]
 mod engine;
 #[path = "engine/rootless.rs"]
@@ -112,6 +114,7 @@ fn graph(output: &Output) -> SolveRequest {
         build: Build::Graph(output.definition()),
         exporter: None,
         read_files: Vec::new(),
+        links_in: None,
     }
 }
 
@@ -210,7 +213,7 @@ async fn solve_and_push(bench: Bench) -> Result<()> {
         .context("it was pushed")?;
     ensure!(image.manifest.layers.len() > 1);
     let told: Vec<Event> = std::iter::from_fn(|| receiver.try_recv().ok()).collect();
-    let is_log = |event: &Event| matches!(event, Event::Log { source, line } if source == "app" && line == "seen by the user");
+    let is_log = |event: &Event| matches!(event, Event::Log { source, line, .. } if source == "app" && line == "seen by the user");
     ensure!(told.iter().any(is_log), "{told:?}");
     let ended =
         |event: &Event| matches!(event, Event::Step { name, elapsed: Some(_), .. } if name == "greet");
@@ -389,6 +392,7 @@ fn dockerfile_request(session: &Session, digest: &str) -> SolveRequest {
         },
         exporter: None,
         read_files: Vec::new(),
+        links_in: None,
     }
 }
 
@@ -724,7 +728,7 @@ async fn missing_programs(bench: Bench) -> Result<()> {
     ensure!(error.contains("buildkitd ended with exit status: 1"), "{error}");
     let mut unreadable = good.clone();
     unreadable.registry_hosts = BTreeSet::from(["r.example.com".to_owned()]);
-    unreadable.ca_files = vec!["/nonexistent/ca.pem".into()];
+    unreadable.registry.ca_files = vec!["/nonexistent/ca.pem".into()];
     unreadable.buildkitd = "/etc/passwd".into();
     let error = Engine::ensure(&unreadable)
         .await

@@ -1,8 +1,9 @@
-//! Bad input: every case ends with exit code 1 and one message that names the thing and the remedy.
+//! Bad input: every case ends with exit code 1 and one message that names the thing and the remedy. `docs/messages.md` is
+//! made of what they say.
 
 mod harness;
 
-use harness::{Project, Run, variable};
+use harness::{Project, Run, messages, variable};
 
 const META: &str = "project: demo\nconfigVersion: 1\n";
 
@@ -14,9 +15,20 @@ fn project(stem: &str, images: &str, more: &[(&str, &str)]) -> Project {
     Project::with(stem, &files)
 }
 
-/// The run failed, said these things, and printed nothing as data.
+/// The run fails, says these things in one message, and prints nothing as data.
 #[track_caller]
-fn fails(run: Run, texts: &[&str]) {
+fn fails((name, title): (&str, &str), project: &Project, args: &[&str], texts: &[&str]) {
+    check((name, title), project, args, project.kiel(args), texts);
+}
+
+/// The same with a repository, and a namespace where the command has one.
+#[track_caller]
+fn fails_in_repo((name, title): (&str, &str), project: &Project, args: &[&str], texts: &[&str]) {
+    check((name, title), project, args, project.kiel_in_repo(args), texts);
+}
+
+#[track_caller]
+fn check((name, title): (&str, &str), project: &Project, args: &[&str], run: Run, texts: &[&str]) {
     let run = run.expect_code(1).expect_stderr(texts);
     assert_eq!(run.stdout, "");
     let errors = run
@@ -25,6 +37,17 @@ fn fails(run: Run, texts: &[&str]) {
         .filter(|line| line.starts_with("error:"))
         .count();
     assert_eq!(errors, 1, "one error:\n{}", run.stderr);
+    messages::check(name, title, project, args, &run);
+}
+
+/// `docs/messages.md` is what the tests say.
+#[test]
+fn the_page_is_up_to_date() {
+    let page = fs_err::read_to_string(harness::root().join("docs/messages.md")).expect("the page is there");
+    assert!(
+        page == messages::page() || std::env::var_os("KIEL_UPDATE_MESSAGES").is_some(),
+        "docs/messages.md is out of date; run `KIEL_UPDATE_MESSAGES=1 cargo xtask test messages`"
+    );
 }
 
 #[test]
@@ -33,7 +56,9 @@ fn no_repository() {
     let project = Project::empty("no-repository");
     let dir = folder.path().to_str().expect("a path in UTF-8");
     fails(
-        project.kiel(&["build", "--dir", dir, "--repo", "127.0.0.1:1/x"]),
+        ("git-no-repository", "No Git repository"),
+        &project,
+        &["build", "--dir", dir, "--repo", "127.0.0.1:1/x"],
         &["Git repository", dir],
     );
 }
@@ -41,34 +66,58 @@ fn no_repository() {
 #[test]
 fn no_commit() {
     let project = Project::empty("no-commit");
-    fails(project.kiel(&["config", "list"]), &["commit"]);
+    fails(
+        ("git-no-commit", "A repository without a commit"),
+        &project,
+        &["config", "list"],
+        &["commit"],
+    );
 }
 
 #[test]
 fn no_werf_yaml() {
     let project = Project::with("no-werf-yaml", &[("a", "")]);
-    fails(project.kiel(&["config", "list"]), &["werf.yaml"]);
+    let list = ["config", "list"];
+    fails(("config-none", "No werf.yaml"), &project, &list, &["werf.yaml"]);
     project.write("werf.yaml", META);
-    fails(project.kiel(&["config", "list"]), &["werf.yaml", "commit"]);
+    let title = "werf.yaml is not committed";
+    fails(
+        ("config-uncommitted", title),
+        &project,
+        &list,
+        &["werf.yaml", "commit"],
+    );
 }
 
 #[test]
 fn broken_yaml() {
     let project = project("broken-yaml", "image: [a\n", &[]);
-    fails(project.kiel(&["config", "list"]), &["werf.yaml:", "no YAML"]);
+    fails(
+        ("config-broken-yaml", "werf.yaml is no YAML"),
+        &project,
+        &["config", "list"],
+        &["werf.yaml:", "no YAML"],
+    );
 }
 
 #[test]
 fn template_error() {
     let project = project("template-error", "image: {{ fail \"enough\" }}\n", &[]);
-    fails(project.kiel(&["config", "list"]), &["werf.yaml:4:", "enough"]);
+    fails(
+        ("config-template", "A template of werf.yaml fails"),
+        &project,
+        &["config", "list"],
+        &["werf.yaml:4:", "enough"],
+    );
 }
 
 #[test]
 fn unknown_key_with_its_neighbour() {
     let project = project("unknown-key", "image: a\ndockerfil: Dockerfile\nfrom: b\n", &[]);
     fails(
-        project.kiel(&["config", "list"]),
+        ("config-unknown-key", "An unknown key"),
+        &project,
+        &["config", "list"],
         &["werf.yaml:5:1", "unknown key `dockerfil`", "did you mean"],
     );
 }
@@ -77,7 +126,9 @@ fn unknown_key_with_its_neighbour() {
 fn known_key_that_does_not_work_yet() {
     let project = project("not-yet", "image: a\nfrom: b\nansible: {}\n", &[]);
     fails(
-        project.kiel(&["config", "list"]),
+        ("config-not-supported", "A key that kiel does not know yet"),
+        &project,
+        &["config", "list"],
         &["werf.yaml:6:1", "`ansible` is not supported yet"],
     );
 }
@@ -86,13 +137,23 @@ fn known_key_that_does_not_work_yet() {
 fn import_cycle() {
     let images = "image: a\nfrom: b\n---\nimage: b\nfrom: a\n";
     let project = project("cycle", images, &[]);
-    fails(project.kiel(&["config", "list"]), &["a → b → a"]);
+    fails(
+        ("config-cycle", "Images that need each other"),
+        &project,
+        &["config", "list"],
+        &["a → b → a"],
+    );
 }
 
 #[test]
 fn missing_dockerfile() {
     let project = project("no-dockerfile", "image: a\ndockerfile: docker/Dockerfile\n", &[]);
-    fails(project.kiel_in_repo(&["build"]), &["docker/Dockerfile"]);
+    fails_in_repo(
+        ("build-no-dockerfile", "The Dockerfile is missing"),
+        &project,
+        &["build"],
+        &["docker/Dockerfile"],
+    );
 }
 
 #[test]
@@ -102,7 +163,12 @@ fn missing_base_image() {
         "image: a\nfrom: nowhere/nothing:1\nshell: {install: 'true'}\n",
         &[],
     );
-    fails(project.kiel_in_repo(&["build"]), &["nowhere/nothing:1"]);
+    fails_in_repo(
+        ("build-no-base", "The base image is missing"),
+        &project,
+        &["build"],
+        &["nowhere/nothing:1"],
+    );
 }
 
 #[test]
@@ -113,8 +179,10 @@ fn failing_command_of_a_dockerfile() {
         "image: a\ndockerfile: Dockerfile\n",
         &[("Dockerfile", dockerfile)],
     );
-    fails(
-        project.kiel_in_repo(&["build"]),
+    fails_in_repo(
+        ("build-run-fails", "A command of a Dockerfile fails"),
+        &project,
+        &["build"],
         &["Dockerfile:2", "almost there", "7"],
     );
 }
@@ -123,8 +191,10 @@ fn failing_command_of_a_dockerfile() {
 fn failing_command_of_a_stage() {
     let images = "image: a\nfrom: busybox:1.36\nshell:\n  install: echo almost there && exit 7\n";
     let project = project("stage-fails", images, &[]);
-    fails(
-        project.kiel_in_repo(&["build"]),
+    fails_in_repo(
+        ("build-stage-fails", "A command of a stage fails"),
+        &project,
+        &["build"],
         &["install", "almost there", "7"],
     );
 }
@@ -133,7 +203,9 @@ fn failing_command_of_a_stage() {
 fn registry_down() {
     let project = project("registry-down", "image: a\nfrom: busybox:1.36\n", &[]);
     fails(
-        project.kiel(&["build", "--repo", "127.0.0.1:1/x"]),
+        ("registry-down", "The registry does not answer"),
+        &project,
+        &["build", "--repo", "127.0.0.1:1/x"],
         &["127.0.0.1:1"],
     );
 }
@@ -141,7 +213,12 @@ fn registry_down() {
 #[test]
 fn no_repo_for_images() {
     let project = project("no-repo", "image: a\nfrom: busybox:1.36\n", &[]);
-    fails(project.kiel(&["build"]), &["--repo"]);
+    fails(
+        ("registry-no-repo", "No repository is given"),
+        &project,
+        &["build"],
+        &["--repo"],
+    );
 }
 
 #[test]
@@ -151,21 +228,30 @@ fn no_cluster() {
                   contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\ncurrent-context: c\n";
     project.write("kubeconfig", config);
     let path = project.path().join("kubeconfig");
-    let run = project.kiel(&[
-        "converge",
-        "--kube-config",
-        path.to_str().expect("a path in UTF-8"),
-    ]);
-    fails(run, &["127.0.0.1:1"]);
-    let run = project.kiel(&["converge", "--kube-config", "/nonexistent/config"]);
-    fails(run, &["/nonexistent/config"]);
+    let path = path.to_str().expect("a path in UTF-8");
+    let title = "The cluster does not answer";
+    let args = ["converge", "--kube-config", path];
+    fails(("deploy-no-cluster", title), &project, &args, &["127.0.0.1:1"]);
+    let title = "The kubeconfig is missing";
+    let args = ["converge", "--kube-config", "/nonexistent/config"];
+    fails(
+        ("deploy-no-kubeconfig", title),
+        &project,
+        &args,
+        &["/nonexistent/config"],
+    );
 }
 
 #[test]
 fn rejected_object() {
     let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: Not_A_Name}\n";
     let project = project("rejected", "", &[(".helm/templates/bad.yaml", manifest)]);
-    fails(project.kiel_in_repo(&["converge"]), &["Not_A_Name", "bad.yaml"]);
+    fails_in_repo(
+        ("deploy-rejected", "The cluster rejects an object"),
+        &project,
+        &["converge"],
+        &["Not_A_Name", "bad.yaml"],
+    );
     assert_eq!(project.helm(&["list", "-aq"]).stdout, "");
 }
 
@@ -176,7 +262,12 @@ fn crash_looping_pod() {
                     image: 127.0.0.1:5050/library/busybox:1.36\n        command: [sh, -c, 'echo last words; exit 3']\n";
     let manifest = manifest.replace("127.0.0.1:5050", &variable("KIEL_TEST_REGISTRY"));
     let project = project("crash", "", &[(".helm/templates/crash.yaml", manifest.as_str())]);
-    fails(project.kiel_in_repo(&["converge"]), &["crash", "last words", "3"]);
+    fails_in_repo(
+        ("deploy-crash-loop", "A container does not stay up"),
+        &project,
+        &["converge"],
+        &["crash", "last words", "3"],
+    );
     let listed = project.helm(&["list", "-a", "-o", "json"]).stdout;
     assert!(listed.contains("\"failed\""), "{listed}");
 }

@@ -14,6 +14,7 @@ mod error;
 mod failure;
 mod git_layers;
 mod image_config;
+mod links;
 mod plan;
 mod publish;
 mod record;
@@ -21,6 +22,8 @@ mod report;
 mod run;
 mod saw;
 mod stapel;
+mod traces;
+mod why;
 
 pub use engine::Connect;
 pub use error::{BuildError, EngineError};

@@ -18,7 +18,7 @@ use super::error::BuildError;
 use super::plan::BuildPlan;
 use super::publish::{Published, Publisher, of_image};
 use super::report::{BuildReport, ImageReport, StageReport};
-use super::{dockerfile, failure, record, stapel};
+use super::{dockerfile, failure, record, stapel, why};
 use crate::buildkit::SolveResponse;
 use crate::config::model::Config;
 use crate::event::{BuildState, Event, Events};
@@ -101,7 +101,10 @@ pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildE
         errors: Vec::new(),
     };
     run.take_present();
+    let reasons = tell_reasons(&run);
     run.build_missing().await;
+    // Told beside the build, in most cases long before its end.
+    drop(reasons.join_all().await);
     let Run {
         plan,
         deps,
@@ -140,6 +143,17 @@ pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildE
     Ok(report)
 }
 
+/// Finds out why images are built, while they are.
+fn tell_reasons(run: &Run) -> JoinSet<()> {
+    let (plan, publisher) = (run.plan.clone(), run.publisher.clone());
+    let (tree, events) = (run.deps.tree.clone(), run.deps.events.clone());
+    let mut tasks = JoinSet::new();
+    if !plan.missing().is_empty() {
+        tasks.spawn(async move { why::tell(&plan, &publisher, &tree, &events).await });
+    }
+    tasks
+}
+
 fn one_error(mut errors: Vec<BuildError>) -> Option<BuildError> {
     match errors.len() {
         0 => None,
@@ -167,13 +181,7 @@ impl Run {
                 continue;
             };
             let detail = tag.to_string();
-            self.deps.events.send(Event::Build {
-                image: image.name.clone(),
-                stage: None,
-                state: BuildState::Reused,
-                elapsed: None,
-                detail,
-            });
+            self.tell(&image.name, BuildState::Reused, detail);
             let report = report_of(image, digest, None, Vec::new());
             let pinned = self.plan.repository.digest(digest);
             self.done.insert(
@@ -188,9 +196,24 @@ impl Run {
         }
     }
 
+    fn tell(&self, image: &str, state: BuildState, detail: String) {
+        self.deps.events.send(Event::Build {
+            image: image.to_owned(),
+            stage: None,
+            state,
+            elapsed: None,
+            detail,
+        });
+    }
+
     async fn build_missing(&mut self) {
         let plan = self.plan.clone();
         let mut waiting: Vec<PlannedImage> = plan.missing().into_iter().cloned().collect();
+        for image in &waiting {
+            let needs = image.needs.iter().filter(|need| !self.done.contains_key(*need));
+            let needs: Vec<&str> = needs.map(String::as_str).collect();
+            self.tell(&image.name, BuildState::Waiting, needs.join(", "));
+        }
         let mut running: JoinSet<(String, Result<Built, BuildError>)> = JoinSet::new();
         loop {
             self.start_ready(&mut waiting, &mut running);
@@ -200,13 +223,7 @@ impl Run {
             match ended {
                 Ok((name, Ok(built))) => drop(self.done.insert(name, built)),
                 Ok((name, Err(error))) => {
-                    self.deps.events.send(Event::Build {
-                        image: name.clone(),
-                        stage: None,
-                        state: BuildState::Failed,
-                        elapsed: None,
-                        detail: failure::short(&name, &error),
-                    });
+                    self.tell(&name, BuildState::Failed, failure::short(&name, &error));
                     self.failed.insert(name);
                     self.errors.push(error);
                 }
@@ -228,7 +245,8 @@ impl Run {
     ) {
         let mut later = Vec::new();
         for image in waiting.drain(..) {
-            if image.needs.iter().any(|need| self.failed.contains(need)) {
+            if let Some(need) = image.needs.iter().find(|need| self.failed.contains(*need)) {
+                self.tell(&image.name, BuildState::Skipped, format!("needs `{need}`"));
                 self.failed.insert(image.name.clone());
                 continue;
             }

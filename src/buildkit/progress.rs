@@ -1,4 +1,6 @@
 //! What an engine tells while it solves, turned into events; the last lines of each step are kept for the error.
+//!
+//! Memory is bounded whatever a step writes: a long line is told in pieces, and kept for the error without its end.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -9,8 +11,10 @@ use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex, VertexL
 use super::error::clean;
 use crate::event::{Event, Events};
 
-/// A longer line is shown in pieces.
+/// A longer line is told in pieces.
 const LINE_LIMIT: usize = 16 << 10;
+/// What an error repeats of a line, in bytes.
+const KEPT_BYTES: usize = 2 << 10;
 /// Lines that an error repeats of each output stream; their order among each other is not certain.
 const KEPT_LINES: usize = 40;
 
@@ -20,7 +24,36 @@ struct Step {
     error: String,
     is_started: bool,
     is_ended: bool,
-    last_lines: BTreeMap<i64, VecDeque<(u64, String)>>,
+    last_lines: BTreeMap<i64, VecDeque<Kept>>,
+}
+
+/// A line for the error.
+#[derive(Clone)]
+struct Kept {
+    number: u64,
+    text: String,
+    left_out: usize,
+    is_open: bool,
+}
+
+impl Kept {
+    fn add(&mut self, piece: &str) {
+        let room = KEPT_BYTES.saturating_sub(self.text.len());
+        let cut = if self.left_out > 0 {
+            0
+        } else {
+            piece.floor_char_boundary(room)
+        };
+        self.text.push_str(&piece[..cut]);
+        self.left_out += piece.len() - cut;
+    }
+
+    fn told(&self) -> String {
+        match self.left_out {
+            0 => self.text.clone(),
+            left_out => format!("{} … ({left_out} bytes more)", self.text),
+        }
+    }
 }
 
 /// The state of one solve's steps.
@@ -65,8 +98,13 @@ impl Progress {
     /// Tells the lines that never got their end.
     pub fn finish(&mut self) {
         for ((vertex, stream), line) in std::mem::take(&mut self.open_lines) {
-            self.line(&vertex, stream, &line);
+            self.line(&vertex, stream, &line, true);
         }
+    }
+
+    /// How many pieces of output were told: grows as long as the engine tells more.
+    pub(super) fn told(&self) -> u64 {
+        self.line_count
     }
 
     /// Name and last lines of a step: of this one, else of the one that failed.
@@ -80,11 +118,8 @@ impl Progress {
         });
         found.map(|step| {
             let mut lines: Vec<_> = step.last_lines.values().flatten().cloned().collect();
-            lines.sort();
-            (
-                step.name.clone(),
-                lines.into_iter().map(|(_, line)| line).collect(),
-            )
+            lines.sort_by_key(|line| line.number);
+            (step.name.clone(), lines.iter().map(Kept::told).collect())
         })
     }
 
@@ -97,6 +132,7 @@ impl Progress {
             name: step.name.clone(),
             cached: vertex.cached,
             elapsed,
+            failed: !step.error.is_empty(),
         };
         if let (Some(started), Some(completed), false) = (&vertex.started, &vertex.completed, step.is_ended) {
             step.is_ended = true;
@@ -114,33 +150,68 @@ impl Progress {
         for piece in log.msg.split_inclusive(|byte| *byte == b'\n') {
             for part in piece.chunks(LINE_LIMIT) {
                 open.extend_from_slice(part);
-                if open.len() >= LINE_LIMIT || open.ends_with(b"\n") {
-                    self.line(&log.vertex, log.stream, &open);
+                if open.ends_with(b"\n") {
+                    self.line(&log.vertex, log.stream, &open, true);
                     open.clear();
+                } else if open.len() >= LINE_LIMIT {
+                    let rest = open.split_off(whole_characters(&open));
+                    self.line(&log.vertex, log.stream, &open, false);
+                    open = rest;
                 }
             }
         }
-        if !open.is_empty() {
+        // Also where nothing is left: the line may have been begun by a piece.
+        if !open.is_empty() || self.is_open(&log.vertex, log.stream) {
             self.open_lines.insert(key, open);
         }
     }
 
-    fn line(&mut self, vertex: &str, stream: i64, bytes: &[u8]) {
+    fn is_open(&self, vertex: &str, stream: i64) -> bool {
+        let step = self.steps.get(vertex);
+        let last = step
+            .and_then(|step| step.last_lines.get(&stream))
+            .and_then(VecDeque::back);
+        last.is_some_and(|line| line.is_open)
+    }
+
+    fn line(&mut self, vertex: &str, stream: i64, bytes: &[u8], ends: bool) {
         let text = String::from_utf8_lossy(bytes);
         // A progress bar redraws its line: what it showed last counts.
         let text = text.trim_end_matches(['\n', '\r']);
         let text = text.rsplit('\r').next().unwrap_or_default().to_owned();
         let step = self.steps.entry(vertex.to_owned()).or_default();
         let kept = step.last_lines.entry(stream).or_default();
-        if kept.len() == KEPT_LINES {
-            kept.pop_front();
-        }
         self.line_count += 1;
-        kept.push_back((self.line_count, text.clone()));
+        if !kept.back().is_some_and(|line| line.is_open) {
+            if kept.len() == KEPT_LINES {
+                kept.pop_front();
+            }
+            kept.push_back(Kept {
+                number: self.line_count,
+                text: String::new(),
+                left_out: 0,
+                is_open: true,
+            });
+        }
+        if let Some(line) = kept.back_mut() {
+            line.add(&text);
+            line.is_open = !ends;
+        }
         self.events.send(Event::Log {
             source: self.image.clone(),
+            part: step.name.clone(),
             line: text,
+            ends,
+            hidden: false,
         });
+    }
+}
+
+/// Length of the bytes without a character that is cut at their end.
+fn whole_characters(bytes: &[u8]) -> usize {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        _ => bytes.len(),
     }
 }
 
@@ -190,10 +261,36 @@ mod tests {
     }
 
     #[test]
+    fn pieces_cut_no_characters_and_an_error_repeats_a_line_without_its_end() {
+        let (events, mut receiver) = Events::channel();
+        let mut progress = Progress::new("app", events);
+        let text = "é".repeat(LINE_LIMIT);
+        progress.apply(log("v", format!("x{text}\nshort\n").as_bytes()));
+        let mut pieces = String::new();
+        let mut ends = 0;
+        while let Ok(Event::Log { line, ends: end, .. }) = receiver.try_recv() {
+            pieces.push_str(&line);
+            ends += usize::from(end);
+        }
+        assert_eq!((pieces, ends), (format!("x{text}short"), 2));
+        let kept: Vec<String> = progress.steps["v"].last_lines[&1]
+            .iter()
+            .map(Kept::told)
+            .collect();
+        assert_eq!(kept[1], "short");
+        assert!(
+            kept[0].len() < KEPT_BYTES + 100 && kept[0].ends_with("bytes more)"),
+            "{}",
+            kept[0]
+        );
+    }
+
+    #[test]
     fn memory_is_bounded_by_pieces_and_kept_lines() {
         let long = vec![b'x'; 50 * LINE_LIMIT];
         let shown = lines(&[&long]);
-        assert!(shown.len() == 50 && shown.iter().all(|line| line.len() == LINE_LIMIT));
+        assert_eq!(shown.len(), 51, "the pieces, and the line's end");
+        assert!(shown.iter().all(|line| line.len() <= LINE_LIMIT));
         let (events, _receiver) = Events::channel();
         let mut progress = Progress::new("app", events);
         for number in 0..1000 {

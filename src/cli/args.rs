@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::env::Environment;
+use crate::ui::{self, Form, Verbosity};
+
 /// Where a build report goes: kiel's own file, not one of the project.
 pub(crate) const DEFAULT_REPORT: &str = ".werf-build-report.json";
 
@@ -39,6 +42,14 @@ pub(crate) struct RegistryArgs {
     /// Do not check the registries' certificates
     #[arg(long)]
     pub(crate) skip_tls_verify_registry: bool,
+    /// File with certificate authorities (PEM) to trust for registries beside this machine's own and those of
+    /// /etc/docker/certs.d; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) registry_ca: Vec<String>,
+    /// Host of a token service outside of its registry's domain that may see the credentials for the registry; may be
+    /// repeated
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry_token_host: Vec<String>,
     /// Mirror of Docker Hub, such as https://mirror.example.com; may be repeated
     #[arg(long, value_name = "URL")]
     pub(crate) container_registry_mirror: Vec<String>,
@@ -118,29 +129,27 @@ pub(crate) struct KubeArgs {
     pub(crate) kube_context: Option<String>,
 }
 
-/// How long, and how stubbornly.
+/// How stubbornly.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Deploy")]
 pub(crate) struct DeployArgs {
-    /// Time for all resources to become ready, such as 90s, 5m or 300; without it as long as there is hope
-    #[arg(long, short = 't', value_name = "DURATION", value_parser = parse_duration)]
-    pub(crate) timeout: Option<Duration>,
     /// Take over resources that belong to another release or to none
     #[arg(long)]
     pub(crate) force_adoption: bool,
     /// Overwrite fields that other programs have set
     #[arg(long)]
     pub(crate) force_conflicts: bool,
-    /// Revisions of the release that are kept
-    #[arg(long, default_value_t = 5, value_name = "NUMBER")]
-    pub(crate) releases_history_max: usize,
 }
 
 /// How much is told, and how.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct LogArgs {
-    /// Only errors and results
+    /// How progress is shown, on standard error: a tree on a terminal (tty), lines (plain), JSON lines (json), nothing
+    /// but warnings and errors (quiet); auto is tty where standard error is a terminal and CI is not set, else plain
+    #[arg(long, global = true, default_value = "auto", value_name = "FORM", value_parser = ["auto", "tty", "plain", "json", "quiet"])]
+    pub(crate) progress: String,
+    /// Only warnings and errors
     #[arg(long, global = true)]
     pub(crate) log_quiet: bool,
     /// Also every step of a build
@@ -149,6 +158,58 @@ pub(crate) struct LogArgs {
     /// Colours: auto, on or off
     #[arg(long, global = true, default_value = "auto", value_name = "MODE", value_parser = ["auto", "on", "off"])]
     pub(crate) log_color_mode: String,
+    /// false shows lines instead of a tree where --progress is auto
+    #[arg(long, global = true, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", action = clap::ArgAction::Set)]
+    pub(crate) log_pretty: bool,
+    /// Columns of the tree [default: the terminal's]
+    #[arg(long, global = true, value_name = "COLUMNS", allow_hyphen_values = true)]
+    pub(crate) log_terminal_width: Option<i32>,
+    /// Begin every line with the time, as RFC 3339 in UTC
+    #[arg(long, global = true)]
+    pub(crate) log_time: bool,
+    /// Taken for pipelines that use werf, without effect: times are always RFC 3339
+    #[arg(long, global = true, value_name = "LAYOUT")]
+    pub(crate) log_time_format: Option<String>,
+    /// Folder for the whole logs of build steps and containers, one folder in it per run; the last 20 runs are kept
+    /// [default: logs in $KIEL_HOME, else in ~/.cache/kiel]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) log_dir: Option<PathBuf>,
+}
+
+impl LogArgs {
+    /// What is shown, and how.
+    pub(crate) fn options(&self, env: &Environment) -> ui::Options {
+        let verbosity = match (self.log_quiet || self.progress == "quiet", self.log_verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        };
+        let wants_tree = self.log_pretty
+            && env.get("CI").is_none()
+            && env.get("TERM").is_some_and(|term| term != "dumb")
+            && ui::is_terminal();
+        let form = match self.progress.as_str() {
+            "json" => Form::Json,
+            _ if verbosity == Verbosity::Quiet => Form::Plain,
+            "tty" => Form::Tree,
+            "auto" if wants_tree => Form::Tree,
+            _ => Form::Plain,
+        };
+        let width = self
+            .log_terminal_width
+            .and_then(|width| usize::try_from(width).ok());
+        ui::Options {
+            form,
+            verbosity,
+            width: width.filter(|width| *width > 0),
+            times: self.log_time,
+            logs: Some(
+                self.log_dir
+                    .clone()
+                    .unwrap_or_else(|| env.state_home().join("logs")),
+            ),
+        }
+    }
 }
 
 /// `90`, `90s`, `5m`, `1h30m`.

@@ -7,6 +7,7 @@ use super::args::{BuildArgs, ProjectArgs, RegistryArgs};
 use super::error::CommandResult;
 use super::images::{self, DONE};
 use super::project::Project;
+use crate::event::Event;
 
 /// Build and push the images that the repository lacks
 ///
@@ -33,8 +34,8 @@ impl BuildCommand {
             return Ok(DONE);
         }
         project.warn_uncommitted(context)?;
-        let report = images::build(&project, planned, &self.build, &self.registry, context).await?;
-        context.events.info(images::summary(&report));
+        images::build(&project, planned, &self.build, &self.registry, context).await?;
+        context.events.send(Event::Summary);
         Ok(DONE)
     }
 }

@@ -9,6 +9,7 @@ use super::error::CommandResult;
 use super::images::DONE;
 use super::project::Project;
 use crate::deploy::{DismissOptions, dismiss};
+use crate::event::Event;
 
 /// Delete the release and what belongs to it
 ///
@@ -44,9 +45,10 @@ impl DismissCommand {
             with_namespace: self.with_namespace,
             with_hooks: self.with_hooks,
             timeout: self.timeout,
-            pipeline: deploy::pipeline(&context.env),
+            runner: deploy::runner(&context.env),
         };
         dismiss(&cluster, &target, &options, &context.events, &context.cancel).await?;
+        context.events.send(Event::Summary);
         Ok(DONE)
     }
 }

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 
 use crate::build::BuildError;
+use crate::deploy::DeployError;
+use crate::ui::{LogFiles, plain_text};
 
 /// Done.
 pub const EXIT_OK: u8 = 0;
@@ -16,6 +18,8 @@ pub const EXIT_FAILURE: u8 = 1;
 pub const EXIT_CHANGES_PLANNED: u8 = 2;
 /// Ended by Ctrl-C.
 pub const EXIT_INTERRUPTED: u8 = 130;
+/// Ended by SIGTERM.
+pub const EXIT_TERMINATED: u8 = 143;
 
 /// A failed command.
 #[derive(Debug)]
@@ -50,6 +54,49 @@ impl CommandError {
         }
     }
 
+    /// The whole logs of what failed.
+    pub(crate) fn logs(&self, files: &LogFiles) -> Vec<String> {
+        let mut paths = Vec::new();
+        if let Some(error) = self.error.downcast_ref::<BuildError>() {
+            build_logs(error, files, &mut paths);
+        }
+        if let Some(DeployError::Failed { failures, .. }) = self.error.downcast_ref() {
+            for failure in failures {
+                let found = files.of_resource(&failure.resource);
+                paths.extend(found.into_iter().map(|path| path.display().to_string()));
+            }
+        }
+        paths
+    }
+
+    /// The error with its causes.
+    pub(crate) fn message(&self) -> String {
+        struct Message<'a>(&'a CommandError);
+        impl fmt::Display for Message<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.write_message(f)
+            }
+        }
+        Message(self).to_string()
+    }
+
+    /// The remedy.
+    pub(crate) fn hint_text(&self) -> Option<String> {
+        let known = || self.error.downcast_ref().and_then(DeployError::hint);
+        self.hint.clone().or_else(known)
+    }
+
+    fn write_message(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(BuildError::Several(errors)) = self.error.downcast_ref() {
+            for (index, error) in errors.iter().enumerate() {
+                write!(f, "{}", if index > 0 { "\n" } else { "" })?;
+                write_chain(f, error)?;
+            }
+            return Ok(());
+        }
+        write_chain(f, self.error.as_ref())
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }
@@ -68,25 +115,30 @@ impl<E: Error + Send + Sync + 'static> From<E> for CommandError {
 /// The error, its causes and its remedy, a line each. A text that begins with `error:` brings its own layout.
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(BuildError::Several(errors)) = self.error.downcast_ref() {
-            for (index, error) in errors.iter().enumerate() {
-                write!(f, "{}", if index > 0 { "\n" } else { "" })?;
-                write_chain(f, error)?;
-            }
-        } else {
-            write_chain(f, self.error.as_ref())?;
-        }
-        if let Some(hint) = &self.hint {
+        self.write_message(f)?;
+        if let Some(hint) = self.hint_text() {
             let cyan = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
-            write!(f, "\n{cyan}hint:{cyan:#} {hint}")?;
+            write!(f, "\n{cyan}hint:{cyan:#} {}", plain_text(&hint))?;
         }
         Ok(())
     }
 }
 
+fn build_logs(error: &BuildError, files: &LogFiles, paths: &mut Vec<String>) {
+    match error {
+        BuildError::Solve { image, failure, .. } => {
+            let step = failure.step.as_deref().unwrap_or_default();
+            paths.extend(files.of_step(image, step).map(|path| path.display().to_string()));
+        }
+        BuildError::Several(errors) => errors.iter().for_each(|error| build_logs(error, files, paths)),
+        _ => {}
+    }
+}
+
 fn write_chain(f: &mut fmt::Formatter<'_>, error: &(dyn Error + 'static)) -> fmt::Result {
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
-    let text = error.to_string();
+    // What servers and programs say is part of it.
+    let text = plain_text(&error.to_string()).into_owned();
     match text.strip_prefix("error:") {
         Some(rest) => write!(f, "{red}error:{red:#}{rest}")?,
         None => write!(f, "{red}error:{red:#} {text}")?,
@@ -94,7 +146,7 @@ fn write_chain(f: &mut fmt::Formatter<'_>, error: &(dyn Error + 'static)) -> fmt
     let mut last = text;
     let mut source = error.source();
     while let Some(cause) = source {
-        let text = cause.to_string();
+        let text = plain_text(&cause.to_string()).into_owned();
         // Some libraries repeat their cause in their own text.
         if !last.contains(&text) {
             write!(f, "\n  caused by: {text}")?;

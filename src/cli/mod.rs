@@ -22,6 +22,8 @@ mod uncommitted;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
@@ -29,10 +31,10 @@ use tokio_util::sync::CancellationToken;
 use self::args::LogArgs;
 use self::env::Environment;
 use self::error::{CommandError, CommandResult};
-pub use self::error::{EXIT_CHANGES_PLANNED, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK};
+pub use self::error::{EXIT_CHANGES_PLANNED, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED};
 pub use self::reference::reference;
 use crate::event::Events;
-use crate::ui::{self, Mask, Verbosity};
+use crate::ui::{self, Form, LogFiles, Mask};
 
 /// From a Git commit to running pods: builds images on BuildKit, renders the chart as Helm does, converges Kubernetes.
 #[derive(Debug, Parser)]
@@ -92,7 +94,14 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&CommandError::from(error), &Mask::default()),
+        Err(error) => {
+            return fail(
+                &CommandError::from(error),
+                &Mask::default(),
+                Form::Plain,
+                &LogFiles::default(),
+            );
+        }
     };
     let code = runtime.block_on(run_command(cli, env));
     // Threads that wait for a terminal or a disk must not keep the process.
@@ -101,16 +110,19 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
 }
 
 async fn run_command(cli: Cli, env: Environment) -> ExitCode {
-    let verbosity = match (cli.log.log_quiet, cli.log.log_verbose) {
-        (true, _) => Verbosity::Quiet,
-        (false, true) => Verbosity::Verbose,
-        (false, false) => Verbosity::Normal,
-    };
+    let options = cli.log.options(&env);
+    let form = options.form;
     let mask = Mask::default();
-    let (events, receiver) = Events::channel();
-    let shown = ui::show(receiver, verbosity, mask.clone());
+    let (events, receiver, room) = Events::limited();
+    restore_terminal_in_panics();
+    let shown = ui::show(receiver, room, options, mask.clone());
     let cancel = CancellationToken::new();
-    tokio::spawn(watch_interrupts(cancel.clone(), events.clone().downgrade()));
+    let signal = Arc::new(AtomicU8::new(EXIT_INTERRUPTED));
+    tokio::spawn(watch_interrupts(
+        cancel.clone(),
+        Arc::clone(&signal),
+        events.clone().downgrade(),
+    ));
     let context = Context {
         env,
         events,
@@ -130,13 +142,13 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
     };
     drop(context);
     // Everything that was sent is shown before the result.
-    _ = shown.await;
+    let logs = shown.ended().await;
     match result {
         Ok(code) => code,
         Err(error) => {
-            let code = fail(&error, &mask);
+            let code = fail(&error, &mask, form, &logs);
             if cancel.is_cancelled() {
-                ExitCode::from(EXIT_INTERRUPTED)
+                ExitCode::from(signal.load(Ordering::Relaxed))
             } else {
                 code
             }
@@ -144,8 +156,9 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
     }
 }
 
-/// The first Ctrl-C or SIGTERM lets the command end in order, the second ends the process at once.
-async fn watch_interrupts(cancel: CancellationToken, events: crate::event::WeakEvents) {
+/// The first Ctrl-C or SIGTERM lets the command end in order, the second ends the process at once; the exit code is
+/// that of the first signal in the one case and of the second in the other.
+async fn watch_interrupts(cancel: CancellationToken, code: Arc<AtomicU8>, events: crate::event::WeakEvents) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -153,23 +166,25 @@ async fn watch_interrupts(cancel: CancellationToken, events: crate::event::WeakE
         return;
     };
     loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        let this = tokio::select! {
+            _ = interrupt.recv() => EXIT_INTERRUPTED,
+            _ = terminate.recv() => EXIT_TERMINATED,
+        };
         if cancel.is_cancelled() {
-            abort();
+            abort(this);
         }
         if let Some(events) = events.upgrade() {
             events.warn("interrupted: ending in order; once more ends at once");
         }
+        code.store(this, Ordering::Relaxed);
         cancel.cancel();
     }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the user asked twice")]
-fn abort() -> ! {
-    std::process::exit(EXIT_INTERRUPTED.into())
+fn abort(code: u8) -> ! {
+    ui::restore_terminal_now();
+    std::process::exit(code.into())
 }
 
 /// Data on standard output.
@@ -178,8 +193,29 @@ fn print(text: &str) -> CommandResult {
     Ok(ExitCode::SUCCESS)
 }
 
-fn fail(error: &CommandError, mask: &Mask) -> ExitCode {
-    ui::print(&mask.apply(&error.to_string()));
+/// A panic ends one task or the program: in both cases its message needs the terminal as it was.
+fn restore_terminal_in_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        ui::restore_terminal();
+        before(panic);
+    }));
+}
+
+/// Says what failed: the last thing that a run prints.
+fn fail(error: &CommandError, mask: &Mask, form: Form, logs: &LogFiles) -> ExitCode {
+    let paths = error.logs(logs);
+    if form == Form::Json {
+        let message = anstream::adapter::strip_str(&mask.apply(&error.message())).to_string();
+        let hint = error.hint_text().map(|hint| mask.apply(&hint));
+        ui::print_json_error(&message, hint.as_deref(), &paths);
+    } else {
+        let mut text = error.to_string();
+        for path in paths {
+            text.push_str(&format!("\n  log: {path}"));
+        }
+        ui::print(&mask.apply(&text));
+    }
     error.exit_code()
 }
 

@@ -112,7 +112,7 @@ impl Repository {
     }
 }
 
-fn read_commit(commit: &gix::Commit<'_>) -> Result<Commit, gix::Error> {
+pub(super) fn read_commit(commit: &gix::Commit<'_>) -> Result<Commit, gix::Error> {
     let time = commit.time()?;
     Ok(Commit {
         id: commit.id().to_string(),

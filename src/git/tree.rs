@@ -110,6 +110,25 @@ impl SourceTree {
         Ok(Listing::new(found))
     }
 
+    /// This commit and those before it, each by its first parent, as far as the clone has them: at most `limit`.
+    #[must_use]
+    pub fn line_of_commits(&self, limit: usize) -> Vec<Self> {
+        let repo = self.inner.repo.to_thread_local();
+        let mut line = vec![self.clone()];
+        let mut id = ObjectId::from_hex(self.inner.commit.id.as_bytes()).ok();
+        while line.len() < limit
+            && let Some(commit) = id.and_then(|id| repo.find_commit(id).ok())
+        {
+            id = commit.parent_ids().next().map(gix::Id::detach);
+            let parent = id.and_then(|id| repo.find_commit(id).ok());
+            let Some(Ok(parent)) = parent.map(|parent| super::repository::read_commit(&parent)) else {
+                break;
+            };
+            line.push(Self::new(self.inner.repo.clone(), parent));
+        }
+        line
+    }
+
     /// Mode and id of the file, link or submodule at `path`; nothing for a folder.
     ///
     /// # Errors

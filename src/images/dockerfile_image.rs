@@ -44,6 +44,9 @@ pub struct DockerfilePlan {
     /// The files of the context that are sent, relative to it.
     #[serde(skip)]
     pub files: Listing,
+    /// The context's folder in the repository.
+    #[serde(skip)]
+    pub root: String,
 }
 
 /// The value of a build argument.
@@ -118,6 +121,7 @@ pub(super) fn plan(
         images: dockerfile.images().into_iter().map(str::to_owned).collect(),
         dockerfile: content,
         files: listing,
+        root: super::folder_of(files, &spec.context),
     })
 }
 

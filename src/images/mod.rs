@@ -4,6 +4,7 @@
 //! Reads trees, Dockerfiles, ignore files and links of the commit; never a blob of a context or mapping, never a
 //! registry, never an engine. What has to be built is not known here: that is the registry's answer to the keys.
 
+pub(crate) mod changes;
 mod dockerfile;
 mod dockerfile_image;
 mod graph;
@@ -111,6 +112,16 @@ pub enum ImagesError {
         /// As written.
         owner: String,
     },
+}
+
+/// A folder of the project as the repository has it; empty for its root.
+fn folder_of(files: &CommitFiles, folder: &str) -> String {
+    let path = format!("{}/{folder}", files.root());
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "."))
+        .collect();
+    parts.join("/")
 }
 
 /// An image with its key and everything that has to be known to build it.

@@ -7,12 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use oci_spec::image::{ImageConfiguration, ImageManifest};
 
+use super::entries::Extended;
 use super::pull::OpenBlob;
+use super::transport::Pieces;
 use super::{
-    BlobSource, Descriptor, Digest, Image, MEDIA_DOCKER_LAYER_GZIP, MEDIA_OCI_LAYER, MEDIA_OCI_LAYER_GZIP,
-    MEDIA_OCI_LAYER_ZSTD, Platform, Reference, Registry, RegistryError,
+    BlobSource, Descriptor, Digest, Image, MEDIA_DOCKER_CONFIG, MEDIA_DOCKER_LAYER_GZIP,
+    MEDIA_DOCKER_MANIFEST, MEDIA_OCI_CONFIG, MEDIA_OCI_LAYER, MEDIA_OCI_LAYER_GZIP, MEDIA_OCI_LAYER_ZSTD,
+    MEDIA_OCI_MANIFEST, Platform, Reference, Registry, RegistryError,
 };
 
 /// A file of an image, as the last layer that has it says.
@@ -32,6 +36,8 @@ pub struct File {
     pub link: String,
     /// Content of a regular file, else empty.
     pub content: Bytes,
+    /// Extended attributes.
+    pub xattrs: BTreeMap<String, Bytes>,
     /// The number of the layer that it came with, base first.
     pub layer: usize,
 }
@@ -84,7 +90,8 @@ pub async fn image(
     faults.check(head == descriptor, || {
         format!("HEAD tells {head:?}, GET {descriptor:?}")
     });
-    let diff_ids = check_documents(&mut faults, &image, &bytes, platform);
+    check_manifest(&mut faults, &image, &bytes);
+    let diff_ids = check_config(&mut faults, &image, platform);
     let mut files = BTreeMap::new();
     for (number, layer) in image.manifest.layers.iter().enumerate() {
         let OpenBlob { body, size } = registry
@@ -106,6 +113,7 @@ pub async fn image(
             &mut files,
         );
     }
+    check_files(&mut faults, &files);
     if faults.0.is_empty() {
         return Ok(Validated {
             image,
@@ -158,19 +166,21 @@ impl Faults {
     }
 }
 
-async fn collect(body: reqwest::Body) -> Result<Vec<u8>, String> {
-    use http_body_util::BodyExt as _;
-    body.collect()
-        .await
-        .map(|body| body.to_bytes().to_vec())
-        .map_err(|error| error.to_string())
+async fn collect(mut body: Pieces) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = body.next().await {
+        bytes.extend_from_slice(&piece.map_err(|error| error.to_string())?);
+    }
+    Ok(bytes)
 }
 
-/// Manifest and config; tells the diff ids.
-fn check_documents(faults: &mut Faults, image: &Image, bytes: &[u8], platform: &Platform) -> Vec<Digest> {
+fn check_manifest(faults: &mut Faults, image: &Image, bytes: &[u8]) {
     let manifest = &image.manifest;
     faults.check(image.descriptor.digest == Digest::of(bytes), || {
         "the manifest's digest is wrong".to_owned()
+    });
+    faults.check(image.descriptor.size == bytes.len() as u64, || {
+        "the manifest's size is wrong".to_owned()
     });
     faults.check(manifest.schema_version == 2, || {
         format!("schema version {}", manifest.schema_version)
@@ -180,9 +190,36 @@ fn check_documents(faults: &mut Faults, image: &Image, bytes: &[u8], platform: &
             .0
             .push(format!("the manifest is not one for oci-spec: {error}"));
     }
-    let rewritten = |layer: &Descriptor| layer.annotations.keys().any(|key| key.starts_with("buildkit/"));
-    faults.check(!manifest.layers.iter().any(rewritten), || {
-        "a layer carries notes of the engine".to_owned()
+    let (kind, config) = (
+        image.descriptor.media_type.as_str(),
+        manifest.config.media_type.as_str(),
+    );
+    let fits = matches!(
+        (kind, config),
+        (MEDIA_OCI_MANIFEST, MEDIA_OCI_CONFIG) | (MEDIA_DOCKER_MANIFEST, MEDIA_DOCKER_CONFIG)
+    );
+    faults.check(fits, || {
+        format!("a manifest of type `{kind}` with a config of type `{config}`")
+    });
+    for (number, layer) in manifest.layers.iter().enumerate() {
+        let own = layer.annotations.keys().find(|key| key.starts_with("buildkit/"));
+        faults.check(own.is_none(), || {
+            format!("layer {number} carries notes of the engine")
+        });
+        let is_docker = layer.media_type == MEDIA_DOCKER_LAYER_GZIP;
+        faults.check(is_docker == (kind == MEDIA_DOCKER_MANIFEST), || {
+            format!(
+                "layer {number} has type `{}` in a manifest of type `{kind}`",
+                layer.media_type
+            )
+        });
+    }
+}
+
+/// Tells the diff ids.
+fn check_config(faults: &mut Faults, image: &Image, platform: &Platform) -> Vec<Digest> {
+    faults.check(image.config.len() as u64 == image.manifest.config.size, || {
+        "the config's size is wrong".to_owned()
     });
     let config = match ImageConfiguration::from_reader(&*image.config) {
         Ok(config) => config,
@@ -210,7 +247,7 @@ fn check_documents(faults: &mut Faults, image: &Image, bytes: &[u8], platform: &
         .iter()
         .filter_map(|id| id.parse().ok())
         .collect();
-    let layers = manifest.layers.len();
+    let layers = image.manifest.layers.len();
     faults.check(diff_ids.len() == layers, || {
         format!("{} diff ids for {layers} layers", diff_ids.len())
     });
@@ -237,6 +274,9 @@ fn check_layer(
     faults.check(digest == layer.digest, || {
         format!("layer {number} has digest {digest}")
     });
+    faults.check(bytes.len() as u64 == layer.size, || {
+        format!("layer {number} is {} bytes long, not {}", bytes.len(), layer.size)
+    });
     let tar = match decompress(&layer.media_type, bytes) {
         Ok(tar) => tar,
         Err(reason) => {
@@ -252,6 +292,28 @@ fn check_layer(
     });
     if let Err(error) = apply(faults, number, &tar, files) {
         faults.0.push(format!("layer {number} is not a tar: {error}"));
+    }
+    let ended = tar.len().is_multiple_of(512) && tar.ends_with(&[0; 1024]);
+    faults.check(ended, || format!("layer {number} is a tar without an end"));
+}
+
+/// What only the whole image tells: hard links lead to files, and nothing lies below what is no folder.
+fn check_files(faults: &mut Faults, files: &BTreeMap<String, File>) {
+    for (path, file) in files {
+        let target = file.link.trim_start_matches("./").trim_start_matches('/');
+        let leads = file.kind != tar::EntryType::Link || files.contains_key(target);
+        faults.check(leads, || {
+            format!("`{path}` is a hard link to `{target}`, which is not there")
+        });
+        let above = path
+            .match_indices('/')
+            .find_map(|(end, _)| files.get_key_value(&path[..end]));
+        if let Some((above, folder)) = above {
+            faults.check(
+                folder.kind == tar::EntryType::Directory || folder.kind == tar::EntryType::Symlink,
+                || format!("`{path}` lies below `{above}`, which is no folder"),
+            );
+        }
     }
 }
 
@@ -278,9 +340,14 @@ fn apply(
     files: &mut BTreeMap<String, File>,
 ) -> std::io::Result<()> {
     let mut seen = BTreeSet::new();
-    for entry in tar::Archive::new(bytes).entries()? {
+    let mut extended = Extended::default();
+    for entry in tar::Archive::new(bytes).entries()?.raw(true) {
         let mut entry = entry?;
-        let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if extended.take(&mut entry)? {
+            continue;
+        }
+        let extended = std::mem::take(&mut extended);
+        let raw = extended.path(&entry);
         let path = raw.trim_start_matches("./").trim_end_matches('/').to_owned();
         let is_plain = !raw.starts_with('/') && path.split('/').all(|part| part != "..");
         faults.check(is_plain, || format!("layer {number} has the path `{raw}`"));
@@ -301,7 +368,7 @@ fn apply(
             };
             files.retain(|other, _| *other != gone && !is_under(other, &gone));
         } else {
-            let file = read_entry(&mut entry, number)?;
+            let file = read_entry(&mut entry, &extended, number)?;
             if file.kind != tar::EntryType::Directory {
                 files.retain(|other, _| !is_under(other, &path));
             }
@@ -318,12 +385,18 @@ fn is_under(path: &str, folder: &str) -> bool {
             .is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn read_entry(entry: &mut tar::Entry<'_, &[u8]>, layer: usize) -> std::io::Result<File> {
+fn read_entry(entry: &mut tar::Entry<'_, &[u8]>, extended: &Extended, layer: usize) -> std::io::Result<File> {
     let header = entry.header();
     let (kind, mode) = (header.entry_type(), header.mode()?);
-    let (uid, gid, mtime) = (header.uid()?, header.gid()?, header.mtime()?);
-    let link = entry
-        .link_name_bytes()
+    let number = |keyword: &str, plain: std::io::Result<u64>| extended.number(keyword).map_or(plain, Ok);
+    let (uid, gid, mtime) = (
+        number("uid", header.uid())?,
+        number("gid", header.gid())?,
+        number("mtime", header.mtime())?,
+    );
+    let link = extended
+        .value("linkpath")
+        .or_else(|| entry.link_name_bytes().map(std::borrow::Cow::into_owned))
         .map(|name| String::from_utf8_lossy(&name).into_owned());
     let mut content = Vec::new();
     entry.read_to_end(&mut content)?;
@@ -336,6 +409,7 @@ fn read_entry(entry: &mut tar::Entry<'_, &[u8]>, layer: usize) -> std::io::Resul
         mtime,
         link,
         content: content.into(),
+        xattrs: extended.xattrs(),
         layer,
     })
 }

@@ -10,6 +10,8 @@
     reason = "tests read the variables of the test environment"
 )]
 
+pub(crate) mod messages;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};

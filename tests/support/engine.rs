@@ -162,7 +162,7 @@ pub(crate) fn options(state: &Path, tools: &Tools) -> Result<EngineOptions> {
             ..RegistryOptions::default()
         },
         registry_hosts: std::collections::BTreeSet::new(),
-        ca_files: Vec::new(),
+        tls_hosts: std::collections::BTreeSet::new(),
         environment,
         kiel: Some(tools.kiel.clone()),
     })
@@ -312,6 +312,7 @@ async fn run_client(options: &EngineOptions, script: &str) -> Result<()> {
         build: Build::Graph(sh(&busybox(), script, "step").definition()),
         exporter: None,
         read_files: Vec::new(),
+        links_in: None,
     };
     client.solve(&session, request, &events).await?;
     drop(events);

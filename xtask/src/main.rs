@@ -5,10 +5,12 @@
 //! machine lacks is fetched or built once into one cache folder outside the tree (see [`cache`]).
 //! Nothing here is part of kiel itself.
 
+mod api;
 mod cache;
 mod cargo;
 mod demo;
 mod env;
+mod kubelet;
 mod oracle;
 mod say;
 mod shell;
@@ -41,6 +43,9 @@ enum Command {
     },
     /// Show kiel at work: from a commit to running pods, a change, the way back
     Demo(demo::Args),
+    /// The environment's second node, whose pods do what their annotations say
+    #[command(hide = true)]
+    FakeKubelet(kubelet::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +54,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Oracle { action } => oracle::run(&action),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::FakeKubelet(args) => kubelet::run(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         say::error(&error);

@@ -1,6 +1,6 @@
 //! Logs of containers: followed while their pod starts, and the last lines of one that failed.
 //!
-//! Memory is bounded whatever a container prints: long lines are cut.
+//! Memory is bounded whatever a container prints: a long line comes in pieces, and is repeated without its end.
 
 use std::collections::{HashSet, VecDeque};
 use std::pin::pin;
@@ -15,8 +15,10 @@ use crate::deploy::cluster::Cluster;
 use crate::event::{Event, Events};
 use crate::release::api::{self, encode_part};
 
-/// A longer line is cut.
-const LINE_LIMIT: usize = 4096;
+/// A longer line comes in pieces of this many bytes.
+const LINE_LIMIT: usize = 16 << 10;
+/// What an error repeats of a line, in bytes.
+const TOLD_BYTES: usize = 2 << 10;
 /// Lines of a failed container that are repeated in the error.
 const TAIL_LINES: usize = 20;
 const TAIL_BYTES: usize = 64 << 10;
@@ -82,6 +84,7 @@ impl Logs {
         }
         let (cluster, events, policy) = (self.cluster.clone(), self.events.clone(), policy.clone());
         let source = format!("{}/{}", self.resource, place.container);
+        let pod = place.pod.clone();
         let recent = Arc::clone(&self.recent);
         let request = api::request(Method::GET, &place.path("follow=true"));
         self.tasks.spawn(async move {
@@ -89,25 +92,22 @@ impl Logs {
                 return;
             };
             let mut stream = pin!(stream);
-            while let Some(line) = next_line(&mut stream).await {
-                let shown = policy.only.as_ref().is_none_or(|only| only.is_match(&line))
-                    && policy
-                        .except
-                        .as_ref()
-                        .is_none_or(|except| !except.is_match(&line));
-                {
-                    let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
-                    if recent.len() == TAIL_LINES {
-                        recent.pop_front();
-                    }
-                    recent.push_back(line.clone());
+            let mut shown = true;
+            let mut begins = true;
+            while let Some(piece) = next_piece(&mut stream).await {
+                if begins {
+                    shown = is_shown(&policy, &piece.text);
+                    remember(&recent, &piece);
                 }
-                if shown {
-                    events.send(Event::Log {
-                        source: source.clone(),
-                        line,
-                    });
-                }
+                begins = piece.ends;
+                events.room().await;
+                events.send(Event::Log {
+                    source: source.clone(),
+                    part: pod.clone(),
+                    line: piece.text,
+                    ends: piece.ends,
+                    hidden: !shown,
+                });
             }
         });
     }
@@ -128,25 +128,81 @@ impl Logs {
     }
 }
 
-/// One line without its end; `None` at the end or at an error.
-async fn next_line<R: AsyncBufRead + Unpin>(stream: &mut R) -> Option<String> {
+fn is_shown(policy: &LogPolicy, line: &str) -> bool {
+    policy.only.as_ref().is_none_or(|only| only.is_match(line))
+        && policy.except.as_ref().is_none_or(|except| !except.is_match(line))
+}
+
+fn remember(recent: &Mutex<VecDeque<String>>, piece: &Piece) {
+    let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+    if recent.len() == TAIL_LINES {
+        recent.pop_front();
+    }
+    recent.push_back(piece.cut());
+}
+
+/// A line without its end, or a part of a long one.
+#[derive(Debug, PartialEq, Eq)]
+struct Piece {
+    text: String,
+    /// Whether the line ends here.
+    ends: bool,
+}
+
+impl Piece {
+    /// The piece as a line, with a mark where more of the line was left out.
+    fn cut(&self) -> String {
+        let end = self.text.floor_char_boundary(TOLD_BYTES);
+        let mark = if self.ends && end == self.text.len() {
+            ""
+        } else {
+            " …"
+        };
+        format!("{}{mark}", &self.text[..end])
+    }
+}
+
+/// The next piece; `None` at the end or at an error.
+async fn next_piece<R: AsyncBufRead + Unpin>(stream: &mut R) -> Option<Piece> {
     let mut line = Vec::new();
     let mut any = false;
     loop {
         let chunk = stream.fill_buf().await.ok()?;
         if chunk.is_empty() {
-            return any.then(|| text(&line));
+            return any.then(|| piece(&line, true));
         }
         any = true;
         let end = chunk.iter().position(|byte| *byte == b'\n');
         let part = &chunk[..end.unwrap_or(chunk.len())];
-        let room = LINE_LIMIT.saturating_sub(line.len()).min(part.len());
-        line.extend_from_slice(&part[..room]);
+        let room = LINE_LIMIT - line.len();
+        if room < part.len() {
+            line.extend_from_slice(&part[..room]);
+            stream.consume_unpin(room);
+            return Some(piece(&line, false));
+        }
+        line.extend_from_slice(part);
         let used = end.map_or(chunk.len(), |end| end + 1);
         stream.consume_unpin(used);
         if end.is_some() {
-            return Some(text(&line));
+            return Some(piece(&line, true));
         }
+    }
+}
+
+/// One line of bounded length without its end; `None` at the end or at an error.
+async fn next_line<R: AsyncBufRead + Unpin>(stream: &mut R) -> Option<String> {
+    let first = next_piece(stream).await?;
+    let mut ends = first.ends;
+    while !ends {
+        ends = next_piece(stream).await.is_none_or(|piece| piece.ends);
+    }
+    Some(first.cut())
+}
+
+fn piece(bytes: &[u8], ends: bool) -> Piece {
+    Piece {
+        text: text(bytes),
+        ends,
     }
 }
 
@@ -186,9 +242,9 @@ mod tests {
     #[tokio::test]
     async fn lines_are_bounded() {
         assert_eq!(lines(b"one\r\ntwo\n\nthree").await, ["one", "two", "", "three"]);
-        let long = vec![b'x'; LINE_LIMIT * 3];
+        let long = vec![b'x'; LINE_LIMIT * 3 + 5];
         let got = lines(&[&long[..], b"\nnext\n"].concat()).await;
-        assert_eq!((got[0].len(), got[1].as_str()), (LINE_LIMIT, "next"));
+        assert_eq!((got[0].len(), got[1].as_str()), (TOLD_BYTES + " …".len(), "next"));
         assert_eq!(lines(b"\xff\n").await, ["\u{fffd}"]);
     }
 }

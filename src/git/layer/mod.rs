@@ -231,6 +231,8 @@ fn with_parents(entries: impl IntoIterator<Item = LayerEntry>) -> Result<Entries
                     parents.insert(path[..end].to_owned(), (Content::Folder, Owner::default()));
                 }
                 Some((Content::Folder | Content::Kept, _)) => {}
+                // A submodule is an empty folder, which another mapping may fill.
+                Some((Content::Blob(FileMode::Commit, _) | Content::Bytes(FileMode::Commit, _), _)) => {}
                 Some(_) => {
                     let reason = "a path above it is no folder in the same layer";
                     return Err(LayerError::Path {
@@ -310,7 +312,8 @@ fn write_entry<W: Write>(
     tar.append(&header, &bytes).map_err(LayerError::Write)
 }
 
-fn folder_mode(path: &str) -> u32 {
+/// The mode of a folder in a layer.
+pub(crate) fn folder_mode(path: &str) -> u32 {
     FOLDER_MODES
         .iter()
         .find(|(folder, _)| *folder == path)
