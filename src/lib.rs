@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod buildkit;
+pub mod charts;
 pub mod cli;
 pub mod config;
 pub mod deploy;

@@ -112,6 +112,7 @@ fn graph(output: &Output) -> SolveRequest {
         build: Build::Graph(output.definition()),
         exporter: None,
         read_files: Vec::new(),
+        links_in: None,
     }
 }
 
@@ -389,6 +390,7 @@ fn dockerfile_request(session: &Session, digest: &str) -> SolveRequest {
         },
         exporter: None,
         read_files: Vec::new(),
+        links_in: None,
     }
 }
 

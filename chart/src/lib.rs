@@ -24,6 +24,7 @@ mod order;
 mod path_match;
 mod render;
 mod schema;
+mod show_only;
 mod split;
 mod strvals;
 #[cfg(test)]
@@ -43,5 +44,9 @@ pub use manifests::{Document, HookOutput, ManifestError, Manifests};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
 pub use model::{Chart, File};
 pub use order::install_rank;
-pub use render::{AddFunctions, Release, RenderError, RenderInput, render, render_on_own_stack};
+pub use render::{
+    AddFunctions, Release, RenderError, RenderInput, check_release_name, render, render_on_own_stack,
+    render_texts,
+};
+pub use show_only::show_only;
 pub use values::{ValuesError, ValuesFile, ValuesInput};

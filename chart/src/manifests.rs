@@ -97,13 +97,32 @@ impl Manifests {
         manifest.push_str(&self.to_release_manifest());
         let mut output = manifest.trim().to_owned();
         output.push('\n');
-        for document in &self.hooks {
-            let is_test = document.hook.as_ref().is_some_and(Hook::is_test);
-            if hooks == HookOutput::All || (hooks == HookOutput::WithoutTests && !is_test) {
-                push_block(&mut output, &document.source, &document.text);
-            }
+        for document in self.hooks_for(hooks) {
+            push_block(&mut output, &document.source, &document.text);
         }
         output
+    }
+
+    /// What `helm template --output-dir` writes: a file's name and a text to add to it, in order.
+    pub fn to_template_files(&self, include_crds: bool, hooks: HookOutput) -> Vec<(String, String)> {
+        let crds = self.crd_files.iter().filter(|_| include_crds);
+        let crds = crds.map(|(source, text)| (source, text));
+        let documents = self.documents.iter().chain(self.hooks_for(hooks));
+        let documents = documents.map(|document| (&document.source, &document.text));
+        let block = |(source, text): (&String, &String)| {
+            let mut block = String::new();
+            push_block(&mut block, source, text);
+            (source.clone(), block)
+        };
+        crds.chain(documents).map(block).collect()
+    }
+
+    fn hooks_for(&self, shown: HookOutput) -> impl Iterator<Item = &Document> {
+        self.hooks.iter().filter(move |document| match shown {
+            HookOutput::None => false,
+            HookOutput::WithoutTests => !document.hook.as_ref().is_some_and(Hook::is_test),
+            HookOutput::All => true,
+        })
     }
 
     /// The `manifest` member of Helm's release record.

@@ -88,6 +88,24 @@ pub struct Release {
     pub is_upgrade: bool,
 }
 
+/// Whether a release may have this name.
+///
+/// # Errors
+/// Helm's text.
+pub fn check_release_name(name: &str) -> Result<(), String> {
+    let label = |part: &str| {
+        let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        part.starts_with(edge) && part.ends_with(edge) && part.chars().all(|c| edge(c) || c == '-')
+    };
+    if name.len() <= 53 && name.split('.').all(label) {
+        return Ok(());
+    }
+    Err(format!(
+        "release name {name:?}: invalid release name, must match regex \
+         ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53"
+    ))
+}
+
 /// Everything that a render depends on.
 #[derive(Clone)]
 pub struct RenderInput<'a> {
@@ -134,8 +152,36 @@ pub fn render_on_own_stack(mut input: RenderInput<'_>) -> Result<Manifests, Rend
     })
 }
 
+/// What each file's template wrote, by the file's name, before it is cut into documents: partials left out, `NOTES.txt`
+/// and what is no YAML included. On this thread, as [`render`].
+pub fn render_texts(input: &RenderInput<'_>) -> Result<BTreeMap<String, Vec<u8>>, RenderError> {
+    Ok(prepare(input)?.rendered)
+}
+
 /// Renders on this thread; its stack bounds how deeply templates may nest.
 pub fn render(input: &RenderInput<'_>) -> Result<Manifests, RenderError> {
+    let Prepared {
+        tree,
+        mut manifests,
+        mut rendered,
+    } = prepare(input)?;
+    manifests.notes = take_notes(&mut rendered, tree.name(tree.root()));
+    let rendered = rendered.into_iter().map(|(path, text)| (path, to_text(text)));
+    manifests.add_rendered(&rendered.collect())?;
+    add_crds(&tree, &mut manifests)?;
+    let metadata = tree.metadata(tree.root());
+    manifests.chart = input.chart.release_json(&metadata, tree.values_json(tree.root()));
+    Ok(manifests)
+}
+
+/// A release before its text is looked at.
+struct Prepared<'c> {
+    tree: Tree<'c>,
+    manifests: Manifests,
+    rendered: BTreeMap<String, Vec<u8>>,
+}
+
+fn prepare<'c>(input: &RenderInput<'c>) -> Result<Prepared<'c>, RenderError> {
     let chart = input.chart;
     check_installable(chart)?;
     let user = joined_values(input)?;
@@ -157,13 +203,12 @@ pub fn render(input: &RenderInput<'_>) -> Result<Manifests, RenderError> {
     }
     check_kube_version(input)?;
 
-    let mut rendered = render_files(input, &tree, &values)?;
-    manifests.notes = take_notes(&mut rendered, tree.name(tree.root()));
-    let rendered = rendered.into_iter().map(|(path, text)| (path, to_text(text)));
-    manifests.add_rendered(&rendered.collect())?;
-    add_crds(&tree, &mut manifests)?;
-    manifests.chart = chart.release_json(&tree.metadata(tree.root()), tree.values_json(tree.root()));
-    Ok(manifests)
+    let rendered = render_files(input, &tree, &values)?;
+    Ok(Prepared {
+        tree,
+        manifests,
+        rendered,
+    })
 }
 
 fn check_installable(chart: &Chart) -> Result<(), RenderError> {

@@ -17,6 +17,9 @@ use crate::registry::{Layout, Registry, Repository};
 /// Brings an engine: starts one, or connects to one that runs. Called once, and again where an engine is lost.
 pub type Connect = Arc<dyn Fn() -> BoxFuture<'static, Result<Client, EngineError>> + Send + Sync>;
 
+/// How many broken snapshots of a killed engine one solve may meet.
+const MENDS: usize = 32;
+
 type Opened = (Client, Session);
 
 /// The engine and its session.
@@ -95,8 +98,6 @@ impl Engine {
         attrs: BTreeMap<String, String>,
         events: &Events,
     ) -> Result<SolveResponse, BuildError> {
-        let opened = self.opened(image).await?;
-        let (client, session) = &*opened;
         let mut all = exporter_attrs(
             repository,
             self.registry.options().insecure.allows(repository.registry()),
@@ -111,13 +112,53 @@ impl Engine {
             build,
             exporter,
             read_files: Vec::new(),
+            links_in: None,
         };
-        let error = |failure| BuildError::Solve {
+        self.request(stage, request, events).await
+    }
+
+    /// The links to folders in an image, among what lies in `folders` and above them.
+    pub(crate) async fn links(
+        &self,
+        image: &str,
+        stage: &str,
+        build: Build,
+        folders: BTreeSet<String>,
+        events: &Events,
+    ) -> Result<BTreeMap<String, String>, BuildError> {
+        let request = SolveRequest {
             image: image.to_owned(),
+            build,
+            exporter: None,
+            read_files: Vec::new(),
+            links_in: Some(folders),
+        };
+        Ok(self.request(Some(stage), request, events).await?.links)
+    }
+
+    async fn request(
+        &self,
+        stage: Option<&str>,
+        request: SolveRequest,
+        events: &Events,
+    ) -> Result<SolveResponse, BuildError> {
+        let image = request.image.clone();
+        let opened = self.opened(&image).await?;
+        let (client, session) = &*opened;
+        let error = |failure| BuildError::Solve {
+            image,
             stage: stage.map(str::to_owned),
             failure,
         };
-        let result = client.solve(session, request, events).await;
+        let mut result = client.solve(session, request.clone(), events).await;
+        let mut mended = 0;
+        while let Err(failure) = &result
+            && mended < MENDS
+            && failure.is_stale_snapshot()
+        {
+            mended += 1;
+            result = client.solve(session, request.clone(), events).await;
+        }
         if result.as_ref().is_err_and(|failure| failure.engine_lost) {
             // The next solve gets another engine; one that was brought in the meantime stays.
             let mut current = self.opened.lock().await;

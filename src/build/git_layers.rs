@@ -4,42 +4,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kiel_stapel::listing::{FileEntry, Listing};
+use kiel_stapel::listing::{FileEntry, FileMode, Listing};
 use kiel_stapel::spec::GitMapping;
 
+use super::links::Links;
 use crate::git::SourceTree;
 use crate::git::layer::{Content, LayerEntry, LayerError, Owner, mapping_entries, write_layer};
 use crate::registry::Blob;
 
 /// The files of one mapping; the folders above it are the image's own. Reads blobs: not for async code.
-pub(crate) fn archive(mapping: &GitMapping, files: &Listing, tree: &SourceTree) -> Result<Blob, LayerError> {
+pub(crate) fn archive(
+    mapping: &GitMapping,
+    files: &Listing,
+    links: &Links,
+    tree: &SourceTree,
+) -> Result<Blob, LayerError> {
     let mut entries = mapping_entries(files, &mapping.to, &owner(mapping));
+    let kept = folders_of_the_image(mapping, files);
+    entries.extend(kept.iter().map(|path| entry(path, Content::Kept)));
+    links.follow(&mut entries);
+    write(entries, tree)
+}
+
+/// The folders above a mapping and, without an owner of its own, its folder: they stay as the image has them.
+fn folders_of_the_image(mapping: &GitMapping, files: &Listing) -> Vec<String> {
     let to = mapping.to.trim_matches('/');
     let mut kept = parents(to);
-    // Without an owner of its own the mapping's folder stays as it is, too.
     let is_file = files.entries().iter().any(|file| file.path.is_empty());
     if mapping.owner.is_none() && mapping.group.is_none() && !is_file && !to.is_empty() {
         kept.push(to.to_owned());
     }
-    entries.extend(kept.iter().map(|path| entry(path, Content::Kept)));
-    write(entries, tree)
-}
-
-/// What is a link to a folder in many images.
-const LINKS: [&str; 7] = ["bin", "sbin", "lib", "lib32", "lib64", "var/run", "var/lock"];
-
-/// The first file of a mapping that lies below a folder which is a link in many images, and that folder: where it is
-/// one, the layer puts a folder in its place.
-pub(crate) fn below_link(mapping: &GitMapping, files: &Listing) -> Option<(String, &'static str)> {
-    files.entries().iter().find_map(|file| {
-        let path = target(mapping, file);
-        let below = |link: &&&str| {
-            path.strip_prefix(**link)
-                .is_some_and(|rest| rest.starts_with('/'))
-        };
-        let link = LINKS.iter().find(below)?;
-        Some((path, *link))
-    })
+    kept
 }
 
 /// The files of a folder as an image's root.
@@ -54,23 +49,22 @@ pub(crate) fn patch(
     mappings: &[GitMapping],
     before: &[Listing],
     after: &[Listing],
+    links: &Links,
     tree: &SourceTree,
 ) -> Result<Option<Blob>, LayerError> {
     if before == after {
         return Ok(None);
     }
-    let there: BTreeSet<String> = targets(mappings, after).collect();
+    let there: BTreeMap<String, FileMode> = targets(mappings, after).collect();
     let gone: Vec<String> = targets(mappings, before)
+        .map(|(path, _)| path)
         .filter(|path| is_gone(path, &there))
         .collect();
     let mut folders: BTreeSet<String> = targets(mappings, before)
-        .flat_map(|path| parents(&path))
+        .flat_map(|(path, _)| parents(&path))
         .collect();
-    folders.extend(
-        mappings
-            .iter()
-            .flat_map(|mapping| parents(mapping.to.trim_matches('/'))),
-    );
+    let pairs = mappings.iter().zip(after);
+    folders.extend(pairs.flat_map(|(mapping, files)| folders_of_the_image(mapping, files)));
     let mut entries = Vec::new();
     for ((mapping, before), after) in mappings.iter().zip(before).zip(after) {
         let old: BTreeMap<&str, &FileEntry> = before
@@ -78,10 +72,13 @@ pub(crate) fn patch(
             .iter()
             .map(|entry| (entry.path.as_str(), entry))
             .collect();
-        let changed = after
-            .entries()
-            .iter()
-            .filter(|entry| old.get(entry.path.as_str()) != Some(entry));
+        let same = |entry: &FileEntry| {
+            old.get(entry.path.as_str()).is_some_and(|old| {
+                // A submodule is an empty folder, whatever its commit.
+                **old == *entry || old.mode == FileMode::Commit && entry.mode == FileMode::Commit
+            })
+        };
+        let changed = after.entries().iter().filter(|entry| !same(entry));
         entries.extend(mapping_entries(
             &Listing::new(changed.cloned().collect()),
             &mapping.to,
@@ -89,42 +86,54 @@ pub(crate) fn patch(
         ));
     }
     entries.extend(gone.iter().map(|path| entry(path, Content::Whiteout)));
+    if entries.is_empty() {
+        return Ok(None);
+    }
     let needed: BTreeSet<String> = entries.iter().flat_map(|entry| parents(&entry.path)).collect();
     let kept: Vec<&String> = needed
         .intersection(&folders)
-        .filter(|folder| !there.contains(*folder))
+        .filter(|folder| !there.contains_key(*folder))
         .collect();
     entries.extend(kept.iter().map(|path| entry(path, Content::Kept)));
+    links.follow(&mut entries);
     write(entries, tree).map(Some)
 }
 
-fn targets<'a>(mappings: &'a [GitMapping], listings: &'a [Listing]) -> impl Iterator<Item = String> + 'a {
+fn targets<'a>(
+    mappings: &'a [GitMapping],
+    listings: &'a [Listing],
+) -> impl Iterator<Item = (String, FileMode)> + 'a {
     let pairs = mappings.iter().zip(listings);
-    pairs.flat_map(|(mapping, listing)| listing.entries().iter().map(|entry| target(mapping, entry)))
+    pairs.flat_map(|(mapping, listing)| {
+        let entries = listing.entries().iter();
+        entries.map(|entry| (target(mapping, entry), entry.mode))
+    })
 }
 
 /// The folders above a path.
-fn parents(path: &str) -> Vec<String> {
+pub(super) fn parents(path: &str) -> Vec<String> {
     path.match_indices('/')
         .map(|(end, _)| path[..end].to_owned())
         .collect()
 }
 
 /// Whether a file of before has to be removed: not where it, something below it, or a file in place of one of its
-/// folders is there now, which replaces it.
-fn is_gone(path: &str, there: &BTreeSet<String>) -> bool {
+/// folders is there now, which replaces it. A submodule is a folder: it replaces nothing that lay in it.
+fn is_gone(path: &str, there: &BTreeMap<String, FileMode>) -> bool {
     let below = format!("{path}/");
     let replaced = there
         .range(below.clone()..)
         .next()
-        .is_some_and(|next| next.starts_with(&below));
+        .is_some_and(|(next, _)| next.starts_with(&below));
     let above = path
         .match_indices('/')
-        .any(|(end, _)| there.contains(&path[..end]));
-    !there.contains(path) && !replaced && !above
+        .filter_map(|(end, _)| there.get(&path[..end]))
+        .any(|mode| *mode != FileMode::Commit);
+    !there.contains_key(path) && !replaced && !above
 }
 
-fn target(mapping: &GitMapping, entry: &FileEntry) -> String {
+/// Where a file of a mapping lies in the image.
+pub(super) fn target(mapping: &GitMapping, entry: &FileEntry) -> String {
     format!("{}/{}", mapping.to.trim_matches('/'), entry.path)
         .trim_matches('/')
         .to_owned()
@@ -158,46 +167,29 @@ fn write(entries: Vec<LayerEntry>, tree: &SourceTree) -> Result<Blob, LayerError
 }
 
 #[cfg(test)]
+#[path = "git_layers_tests.rs"]
+mod random;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn files_below_links_of_many_images_are_found() {
-        let mapping = |to: &str| GitMapping {
-            to: to.into(),
-            ..GitMapping::default()
-        };
-        let files = |paths: &[&str]| {
-            let entry = |path: &&str| FileEntry {
-                path: (*path).to_owned(),
-                mode: kiel_stapel::listing::FileMode::Regular,
-                id: "0".repeat(40),
-            };
-            Listing::new(paths.iter().map(entry).collect())
-        };
-        let found = below_link(&mapping("/"), &files(&["a", "bin/x"]));
-        assert_eq!(found, Some(("bin/x".to_owned(), "bin")));
-        let found = below_link(&mapping("/lib/x.so"), &files(&[""]));
-        assert_eq!(found, Some(("lib/x.so".to_owned(), "lib")));
-        for (to, path) in [
-            ("/", "binary/x"),
-            ("/bin", ""),
-            ("/usr/bin", "x"),
-            ("/app", "lib/x"),
-        ] {
-            assert_eq!(below_link(&mapping(to), &files(&[path])), None, "{to} {path}");
-        }
-    }
-
-    #[test]
     fn only_what_nothing_replaces_is_removed() {
-        let there = ["a/b/c", "d", "e-f"].map(str::to_owned).into();
+        let mode = |path| match path {
+            "m" => FileMode::Commit,
+            _ => FileMode::Regular,
+        };
+        let there = ["a/b/c", "d", "e-f", "m"]
+            .map(|path| (path.to_owned(), mode(path)))
+            .into();
         for (path, gone) in [
             ("x", true),
             ("a/b/x", true),
             ("a/b", false),
             ("a", false),
             ("d/x", false),
+            ("m/x", true),
             ("e", true),
             ("d", false),
         ] {

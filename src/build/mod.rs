@@ -14,6 +14,7 @@ mod error;
 mod failure;
 mod git_layers;
 mod image_config;
+mod links;
 mod plan;
 mod publish;
 mod record;

@@ -27,28 +27,34 @@ pub(crate) fn read_label(config: &Value) -> Option<Key> {
     config["config"]["Labels"][LABEL].as_str()?.parse().ok()
 }
 
-/// Notes the key in a stage's config.
-pub(crate) fn write_label(config: &mut Value, saw: Key) {
-    if !config["config"].is_object() {
-        config["config"] = json!({});
-    }
-    if !config["config"]["Labels"].is_object() {
-        config["config"]["Labels"] = json!({});
-    }
-    config["config"]["Labels"][LABEL] = saw.to_string().into();
+/// Notes the key in a stage's config; without one, takes out the key of the stage before.
+pub(crate) fn write_label(config: &mut Value, saw: Option<Key>) {
+    set_label(config, LABEL, saw.map(|key| key.to_string()));
 }
 
-/// Takes the key out again: it is of the stage, not of the image.
-pub(crate) fn remove_label(config: &mut Value) {
-    let Some(fields) = config["config"].as_object_mut() else {
-        return;
-    };
-    if let Some(Value::Object(labels)) = fields.get_mut("Labels") {
-        labels.remove(LABEL);
+/// Sets a label of a stage's config, or takes it out.
+pub(super) fn set_label(config: &mut Value, label: &str, value: Option<String>) {
+    if let Some(value) = value {
+        if !config["config"].is_object() {
+            config["config"] = json!({});
+        }
+        if !config["config"]["Labels"].is_object() {
+            config["config"]["Labels"] = json!({});
+        }
+        config["config"]["Labels"][label] = value.into();
+    } else if let Some(fields) = config["config"].as_object_mut()
+        && let Some(Value::Object(labels)) = fields.get_mut("Labels")
+    {
+        labels.remove(label);
         if labels.is_empty() {
             fields.remove("Labels");
         }
     }
+}
+
+/// The key of listings.
+pub(crate) fn key_of(listings: &[Listing]) -> Key {
+    saw_key(&listings.iter().map(listing_key).collect::<Vec<_>>())
 }
 
 /// Publishes listings under their key.
@@ -68,8 +74,7 @@ pub(crate) async fn fetch(publisher: &Publisher, saw: Key) -> Result<Option<Vec<
     let Some(content) = publisher.read_artifact(&tag(saw)).await? else {
         return Ok(None);
     };
-    Ok(unpack(&content)
-        .filter(|listings| saw_key(&listings.iter().map(listing_key).collect::<Vec<_>>()) == saw))
+    Ok(unpack(&content).filter(|listings| key_of(listings) == saw))
 }
 
 fn tag(saw: Key) -> String {
@@ -113,9 +118,9 @@ mod tests {
     fn the_label_comes_and_goes_without_a_trace() {
         let config = json!({"config": {"Env": []}});
         let mut labelled = config.clone();
-        write_label(&mut labelled, saw_key(&[]));
+        write_label(&mut labelled, Some(saw_key(&[])));
         assert_eq!(read_label(&labelled), Some(saw_key(&[])));
-        remove_label(&mut labelled);
+        write_label(&mut labelled, None);
         assert_eq!(labelled, config);
     }
 }

@@ -3,7 +3,7 @@
 //! Each stage that an engine makes is published before the next one begins. An image whose stages and imports are
 //! published is put together here, without an engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use kiel_llb::docker_image;
@@ -17,6 +17,7 @@ use super::composition::Composition;
 use super::error::BuildError;
 use super::git_layers;
 use super::image_config::{self, Directives};
+use super::links::{self, Links};
 use super::publish::of_image;
 use super::report::StageReport;
 use super::run::{Built, ImageBuild};
@@ -36,6 +37,7 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &StapelImagePlan) -> Resul
         ctx,
         plan,
         saw: None,
+        links: Links::default(),
         stages: Vec::new(),
         used_engine: false,
     };
@@ -43,9 +45,7 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &StapelImagePlan) -> Resul
     for index in next..plan.plan.parts.len() {
         composition = builder.part(composition, index).await?;
     }
-    if !plan.spec.git.is_empty() {
-        builder.patch(&mut composition).await?;
-    }
+    builder.patch(&mut composition, plan.files()).await?;
     builder.publish(composition).await
 }
 
@@ -54,6 +54,8 @@ struct Builder<'a> {
     plan: &'a StapelImagePlan,
     /// What the image so far has of the mappings; nothing before the archive.
     saw: Option<Vec<Listing>>,
+    /// Links of the image that lead the mappings elsewhere.
+    links: Links,
     stages: Vec<StageReport>,
     used_engine: bool,
 }
@@ -81,7 +83,7 @@ impl Builder<'_> {
         let stages = self.plan.plan.parts.iter().enumerate().rev();
         for (index, part) in stages.filter(|(_, part)| part.stage_key().is_some()) {
             if let Some(image) = self.find_stage(part).await? {
-                let composition = self.take_stage(&image).await?;
+                let composition = self.take_stage(&image, index).await?;
                 self.note(part, &image, None);
                 return Ok((composition, index + 1));
             }
@@ -104,12 +106,14 @@ impl Builder<'_> {
         self.ctx.find(&format!("stage-{key}")).await
     }
 
-    /// Goes on from a published stage.
-    async fn take_stage(&mut self, image: &Image) -> Result<Composition, BuildError> {
+    /// Goes on from the published stage of the part of this number.
+    async fn take_stage(&mut self, image: &Image, index: usize) -> Result<Composition, BuildError> {
         let config: Value = serde_json::from_slice(&image.config).unwrap_or_default();
         if let Some(key) = saw::read_label(&config) {
-            self.saw = Some(if Some(key) == self.plan.plan.saw {
-                self.plan.content.clone()
+            self.links = Links::read_label(&config);
+            let here = self.plan.seen(index);
+            self.saw = Some(if key == saw::key_of(&here) {
+                here
             } else {
                 let found = saw::fetch(&self.ctx.publisher, key)
                     .await
@@ -135,7 +139,7 @@ impl Builder<'_> {
     async fn part(&mut self, mut composition: Composition, index: usize) -> Result<Composition, BuildError> {
         let part = &self.plan.plan.parts[index];
         match part {
-            Part::Archive => self.archive(&mut composition).await?,
+            Part::Archive => self.archive(&mut composition, index).await?,
             Part::Import { import, keyed } => {
                 let import = &self.plan.spec.imports[*import];
                 let image = self.import(import, keyed).await?;
@@ -145,7 +149,7 @@ impl Builder<'_> {
                     .map_err(|reason| self.bad(reason))?;
             }
             Part::CopiedImport { import, .. } => {
-                self.patch(&mut composition).await?;
+                self.patch(&mut composition, self.plan.seen(index)).await?;
                 let import = &self.plan.spec.imports[*import];
                 let source = self.image(&import.from).await?;
                 let source = docker_image(
@@ -157,11 +161,11 @@ impl Builder<'_> {
                 let name = describe_import(import);
                 let output = lower_import(import, &source, root.as_ref(), self.ctx.platform, &name);
                 composition = self
-                    .solve_stage(part, composition, Build::Graph(output.definition()), &name)
+                    .solve_stage(index, composition, Build::Graph(output.definition()), &name)
                     .await?;
             }
             Part::Stage { stage, .. } => {
-                self.patch(&mut composition).await?;
+                self.patch(&mut composition, self.plan.seen(index)).await?;
                 let root = self.ctx.root(&mut composition).await?;
                 let env = self.env(&composition, *stage);
                 let around = Surroundings {
@@ -173,7 +177,7 @@ impl Builder<'_> {
                 let output = lower_stage(&self.plan.spec, *stage, root.as_ref(), around, &name);
                 let created_by = format!("{stage}: {}", self.plan.spec.shell.commands(*stage).join(" && "));
                 composition = self
-                    .solve_stage(part, composition, Build::Graph(output.definition()), &created_by)
+                    .solve_stage(index, composition, Build::Graph(output.definition()), &created_by)
                     .await?;
             }
         }
@@ -218,36 +222,67 @@ impl Builder<'_> {
             .collect()
     }
 
-    async fn archive(&mut self, composition: &mut Composition) -> Result<(), BuildError> {
-        for (index, mapping) in self.plan.spec.git.iter().enumerate() {
-            let (mapping_here, files) = (mapping.clone(), self.plan.content[index].clone());
-            if let Some((path, link)) = git_layers::below_link(mapping, &files) {
-                self.ctx.events.warn(format!(
-                    "image `{}`: the git mapping to `{}` writes `/{path}`; where `/{link}` is a link in the image, as \
-                     in Debian and Fedora, a folder takes its place and what was behind it is gone: write to the \
-                     folder that it leads to, such as `/usr/bin`",
-                    self.ctx.name, mapping.to
-                ));
-            }
-            let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, tree);
+    /// Lays down the mappings; of hermetic ones nothing yet.
+    async fn archive(&mut self, composition: &mut Composition, index: usize) -> Result<(), BuildError> {
+        self.links = self.find_links(composition, index).await?;
+        let seen = self.plan.seen(index);
+        let pairs = self.plan.spec.git.iter().zip(seen.clone());
+        for (mapping, files) in pairs.filter(|(mapping, _)| !mapping.hermetic) {
+            let mapping_here = mapping.clone();
+            let links = self.links.clone();
+            let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, &links, tree);
             let blob = self.ctx.blocking(archive).await?;
             composition.add_blob(blob, &format!("git archive: {} → {}", mapping.add, mapping.to));
         }
-        self.saw = Some(self.plan.content.clone());
+        self.saw = Some(seen);
         Ok(())
     }
 
-    /// Brings the mappings to the commit at hand.
-    async fn patch(&mut self, composition: &mut Composition) -> Result<(), BuildError> {
-        let Some(before) = self.saw.take() else {
+    /// Looks for links in the image below the mappings. Where no stage follows, an image would need an engine for
+    /// nothing else: then only for folders that are links in many images.
+    async fn find_links(
+        &mut self,
+        composition: &mut Composition,
+        archive: usize,
+    ) -> Result<Links, BuildError> {
+        let mappings = self.plan.spec.git.iter().zip(&self.plan.content);
+        let stage_follows = self.plan.plan.parts[archive..]
+            .iter()
+            .any(|part| part.stage_key().is_some());
+        let folders: BTreeSet<String> = mappings
+            .flat_map(|(mapping, content)| match mapping.hermetic && stage_follows {
+                // What a stage carries on must not depend on files that it does not see.
+                true => links::often(mapping),
+                false => links::folders(mapping, &content.all),
+            })
+            .collect();
+        if folders.is_empty() || !(stage_follows || links::are_suspect(&folders)) {
+            return Ok(Links::default());
+        }
+        let Some(root) = self.ctx.root(composition).await? else {
+            return Ok(Links::default());
+        };
+        self.used_engine = true;
+        let engine = self.ctx.engine;
+        let build = Build::Graph(root.definition());
+        let found = engine
+            .links(self.ctx.name, "gitArchive", build, folders, self.ctx.events)
+            .await?;
+        Ok(Links::new(found))
+    }
+
+    /// Brings the mappings to what the image is to hold of them next; nothing before the archive.
+    async fn patch(&mut self, composition: &mut Composition, after: Vec<Listing>) -> Result<(), BuildError> {
+        let Some(saw) = &mut self.saw else {
             return Ok(());
         };
-        let (mappings, after) = (self.plan.spec.git.clone(), self.plan.content.clone());
+        let before = std::mem::replace(saw, after.clone());
+        let mappings = self.plan.spec.git.clone();
+        let links = self.links.clone();
         let made = self
             .ctx
-            .blocking(move |tree| git_layers::patch(&mappings, &before, &after, tree))
+            .blocking(move |tree| git_layers::patch(&mappings, &before, &after, &links, tree))
             .await?;
-        self.saw = Some(self.plan.content.clone());
         if let Some(layer) = made {
             composition.add_blob(layer, "git patch");
         }
@@ -280,11 +315,12 @@ impl Builder<'_> {
 
     async fn solve_stage(
         &mut self,
-        part: &Part,
+        index: usize,
         below: Composition,
         build: Build,
         created_by: &str,
     ) -> Result<Composition, BuildError> {
+        let part = &self.plan.plan.parts[index];
         let Some(key) = part.stage_key() else {
             return Ok(below);
         };
@@ -297,16 +333,11 @@ impl Builder<'_> {
                 below,
                 build,
                 created_by,
-                self.saw_now(),
+                self.saw.clone(),
             )
             .await?;
         self.note(part, &image, Some(started.elapsed()));
-        self.take_stage(&image).await
-    }
-
-    /// Key and listings of what the image has now.
-    fn saw_now(&self) -> Option<kiel_stapel::key::Key> {
-        self.saw.as_ref().and(self.plan.plan.saw)
+        self.take_stage(&image, index).await
     }
 
     /// Solves one more layer on `below`, publishes the result under a tag, and tells the image that the tag has then.
@@ -317,7 +348,7 @@ impl Builder<'_> {
         below: Composition,
         build: Build,
         created_by: &str,
-        saw: Option<kiel_stapel::key::Key>,
+        saw: Option<Vec<Listing>>,
     ) -> Result<Image, BuildError> {
         self.used_engine = true;
         let started = self.ctx.stage_event(stage, BuildState::Building, None, "");
@@ -359,10 +390,12 @@ impl Builder<'_> {
             .cloned()
             .unwrap_or_default();
         let mut config = image_config::with_layers(below.base(), &diff_ids, &history);
-        saw::remove_label(&mut config);
-        if let Some(saw) = saw {
-            saw::write_label(&mut config, saw);
-            saw::publish(&self.ctx.publisher, saw, &self.plan.content)
+        let saw = saw.map(|listings| (saw::key_of(&listings), listings));
+        saw::write_label(&mut config, saw.as_ref().map(|(key, _)| *key));
+        let links = saw.as_ref().map_or_else(Links::default, |_| self.links.clone());
+        links.write_label(&mut config);
+        if let Some((key, listings)) = saw {
+            saw::publish(&self.ctx.publisher, key, &listings)
                 .await
                 .map_err(of_image(self.ctx.name))?;
         }
@@ -410,7 +443,8 @@ impl Builder<'_> {
     async fn publish(self, composition: Composition) -> Result<Built, BuildError> {
         let ctx = self.ctx;
         let mut config = composition.config();
-        saw::remove_label(&mut config);
+        saw::write_label(&mut config, None);
+        Links::default().write_label(&mut config);
         let env = self.dependency_env(|_| true);
         let directives = Directives {
             env: &env,

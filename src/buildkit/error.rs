@@ -87,6 +87,15 @@ impl SolveError {
         }
     }
 
+    /// Whether the engine met the folder of a snapshot that its database does not know, as a kill leaves them. It
+    /// removes that folder when it fails on it, so the solve can be tried again.
+    #[must_use]
+    pub fn is_stale_snapshot(&self) -> bool {
+        self.message.contains("failed to rename: rename ")
+            && self.message.contains("/snapshots/")
+            && self.message.contains(": file exists")
+    }
+
     /// Reads what an engine sends with a failed call.
     pub(super) fn from_status(status: &Status) -> (Self, Details) {
         let details = Details::read(status);

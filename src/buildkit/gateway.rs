@@ -3,7 +3,7 @@
 //! Only a gateway solve tells which step failed in a way that can be looked into, and only there files of a result
 //! can be read before it is exported. Dropping a running solve cancels it in the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tonic::{Request, Status};
 
 use super::client::{Client, MESSAGE_LIMIT};
 use super::error::{Details, SolveError, SourceLines, located};
+use super::look::Look;
 use super::progress::Progress;
 use super::session::Session;
 use crate::event::Events;
@@ -63,6 +64,8 @@ pub struct SolveRequest {
     pub exporter: Option<Exporter>,
     /// Files of the result to read, by absolute path.
     pub read_files: Vec<String>,
+    /// Folders of the result in which, and above which, links to folders are looked for; relative to the root.
+    pub links_in: Option<BTreeSet<String>>,
 }
 
 /// The result of a solve.
@@ -72,13 +75,15 @@ pub struct SolveResponse {
     pub exporter: BTreeMap<String, String>,
     /// The files that were asked for.
     pub files: BTreeMap<String, Bytes>,
+    /// The links that were asked for, each with the folder that it leads to in the end; both relative to the root.
+    pub links: BTreeMap<String, String>,
 }
 
-type Bridge = LlbBridgeClient<InterceptedService<Channel, BuildId>>;
+pub(super) type Bridge = LlbBridgeClient<InterceptedService<Channel, BuildId>>;
 
 /// Marks calls as belonging to a running build.
 #[derive(Clone)]
-struct BuildId(MetadataValue<Ascii>);
+pub(super) struct BuildId(MetadataValue<Ascii>);
 
 impl tonic::service::Interceptor for BuildId {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -149,7 +154,7 @@ impl Client {
             ended = run.join_next() => return Err(ended_early(ended)),
             solved = solve_in(&mut bridge, &request) => solved,
         };
-        let (result, files) = match solved {
+        let (result, mut response) = match solved {
             Ok(solved) => solved,
             Err(status) => {
                 let (mut error, details) = SolveError::from_status(&status);
@@ -180,7 +185,10 @@ impl Client {
             return Err(SolveError::from_status(&status));
         }
         match run.join_next().await {
-            Some(Ok(Ok(exporter))) => Ok(SolveResponse { exporter, files }),
+            Some(Ok(Ok(exporter))) => {
+                response.exporter = exporter;
+                Ok(response)
+            }
             ended => Err(ended_early(ended)),
         }
     }
@@ -253,11 +261,11 @@ async fn watch_progress(client: Client, id: String, progress: Arc<Mutex<Progress
     }
 }
 
-/// The inner solve, and the files that are wanted from its result.
+/// The inner solve, and what is wanted from its result.
 async fn solve_in(
     bridge: &mut Bridge,
     request: &SolveRequest,
-) -> Result<(bridge::Result, BTreeMap<String, Bytes>), Status> {
+) -> Result<(bridge::Result, SolveResponse), Status> {
     // It is answered as soon as the outer build has begun: the engine itself waits for that.
     bridge.ping(bridge::PingRequest {}).await?;
     let response = bridge
@@ -267,24 +275,20 @@ async fn solve_in(
     let result = response
         .result
         .ok_or_else(|| Status::internal("the engine solved without a result"))?;
-    let mut files = BTreeMap::new();
-    if !request.read_files.is_empty() {
+    let mut response = SolveResponse::default();
+    if !request.read_files.is_empty() || request.links_in.is_some() {
         let Some(bridge::result::Result::Ref(found)) = &result.result else {
             return Err(Status::internal("the result has no files of its own to read"));
         };
+        let mut look = Look::new(bridge, &found.id);
         for path in &request.read_files {
-            let read = bridge::ReadFileRequest {
-                r#ref: found.id.clone(),
-                file_path: path.clone(),
-                ..bridge::ReadFileRequest::default()
-            };
-            files.insert(
-                path.clone(),
-                bridge.read_file(read).await?.into_inner().data.into(),
-            );
+            response.files.insert(path.clone(), look.read(path).await?);
+        }
+        if let Some(folders) = &request.links_in {
+            response.links = look.links(folders).await?;
         }
     }
-    Ok((result, files))
+    Ok((result, response))
 }
 
 fn inner_request(build: &Build, evaluate: bool) -> bridge::SolveRequest {

@@ -14,6 +14,7 @@ mod content;
 pub mod engine;
 mod error;
 mod gateway;
+mod look;
 mod progress;
 mod session;
 

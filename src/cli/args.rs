@@ -121,22 +121,16 @@ pub(crate) struct KubeArgs {
     pub(crate) kube_context: Option<String>,
 }
 
-/// How long, and how stubbornly.
+/// How stubbornly.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Deploy")]
 pub(crate) struct DeployArgs {
-    /// Time for all resources to become ready, such as 90s, 5m or 300; without it as long as there is hope
-    #[arg(long, short = 't', value_name = "DURATION", value_parser = parse_duration)]
-    pub(crate) timeout: Option<Duration>,
     /// Take over resources that belong to another release or to none
     #[arg(long)]
     pub(crate) force_adoption: bool,
     /// Overwrite fields that other programs have set
     #[arg(long)]
     pub(crate) force_conflicts: bool,
-    /// Revisions of the release that are kept
-    #[arg(long, default_value_t = 5, value_name = "NUMBER")]
-    pub(crate) releases_history_max: usize,
 }
 
 /// How much is told, and how.

@@ -1,6 +1,6 @@
 //! `kiel converge`: from the commit to running pods.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -35,6 +35,12 @@ pub(crate) struct ConvergeCommand {
     kube: KubeArgs,
     #[command(flatten)]
     deploy: DeployArgs,
+    /// Time for all resources to become ready, such as 90s, 5m or 300; without it as long as there is hope
+    #[arg(long, short = 't', value_name = "DURATION", value_parser = super::args::parse_duration, help_heading = "Deploy")]
+    timeout: Option<Duration>,
+    /// Revisions of the release that are kept; 0 keeps all
+    #[arg(long, default_value_t = 5, value_name = "NUMBER", help_heading = "Deploy")]
+    releases_history_max: usize,
 }
 
 impl ConvergeCommand {
@@ -62,9 +68,9 @@ impl ConvergeCommand {
         };
         let plan = deploy::plan(&cluster, &target, chart, &self.deploy, context).await?;
         let options = RunOptions {
-            timeout: self.deploy.timeout,
-            history_max: self.deploy.releases_history_max,
-            pipeline: deploy::pipeline(&context.env),
+            timeout: self.timeout,
+            history_max: self.releases_history_max,
+            runner: deploy::runner(&context.env),
             ..RunOptions::default()
         };
         let outcome = run(&cluster, plan, &options, &context.events, &context.cancel).await?;

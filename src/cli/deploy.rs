@@ -13,8 +13,8 @@ use super::env::Environment;
 use super::error::CommandError;
 use super::project::Project;
 use super::service_values::ImageName;
-use crate::deploy::{self, Cluster, DeployKind, DeployPlan, KubeOptions, PlanOptions};
-use crate::release::{self, ReleaseTarget, Revision};
+use crate::deploy::{self, Cluster, DeployKind, DeployPlan, KubeOptions, PlanOptions, Runner};
+use crate::release::{self, ReleaseError, ReleaseTarget, Revision};
 
 /// Connects to the cluster that the flags, `KUBECONFIG` or the home folder name.
 pub(crate) async fn connect(args: &KubeArgs, context: &Context) -> Result<Cluster, CommandError> {
@@ -111,11 +111,18 @@ pub(crate) async fn plan(
     deploy_args: &DeployArgs,
     context: &Context,
 ) -> Result<DeployPlan, CommandError> {
-    let history = async { Ok(release::history(cluster.client(), target).await?) };
+    let history = async {
+        match release::history(cluster.client(), target).await {
+            Ok(history) => Ok(Some(history)),
+            // The plan is refused the same, and then names every right that the release needs.
+            Err(ReleaseError::Api { source, .. }) if source.is_forbidden() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    };
     let (history, capabilities) = tokio::try_join!(history, capabilities(cluster))?;
     let input = ChartInput {
         values: chart.values,
-        release: next_release(target, &history),
+        release: next_release(target, history.as_deref().unwrap_or_default()),
         repo: chart.repo,
         images: chart.names,
         capabilities,
@@ -129,7 +136,7 @@ pub(crate) async fn plan(
     let options = PlanOptions {
         force_adoption: deploy_args.force_adoption,
         force_conflicts: deploy_args.force_conflicts,
-        history: Some(history),
+        history,
         ..PlanOptions::default()
     };
     let plan = tokio::select! {
@@ -145,8 +152,16 @@ pub(crate) fn target(project: &Project, args: &ReleaseArgs) -> Result<ReleaseTar
     Ok(ReleaseTarget::parse(&release, &namespace)?)
 }
 
-/// The pipeline that runs kiel, for whoever waits for its lock.
-pub(crate) fn pipeline(env: &Environment) -> Option<String> {
+/// Who runs kiel, for whoever waits for its lock.
+pub(crate) fn runner(env: &Environment) -> Runner {
+    let names = ["GITLAB_USER_LOGIN", "GITHUB_ACTOR", "USER", "LOGNAME"];
+    Runner {
+        user: names.iter().find_map(|name| env.get(name)).map(str::to_owned),
+        pipeline: pipeline(env),
+    }
+}
+
+fn pipeline(env: &Environment) -> Option<String> {
     if let Some(url) = env.get("CI_JOB_URL") {
         return Some(url.to_owned());
     }

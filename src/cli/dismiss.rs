@@ -45,7 +45,7 @@ impl DismissCommand {
             with_namespace: self.with_namespace,
             with_hooks: self.with_hooks,
             timeout: self.timeout,
-            pipeline: deploy::pipeline(&context.env),
+            runner: deploy::runner(&context.env),
         };
         dismiss(&cluster, &target, &options, &context.events, &context.cancel).await?;
         context.events.send(Event::Summary);

@@ -18,6 +18,8 @@ pub const EXIT_FAILURE: u8 = 1;
 pub const EXIT_CHANGES_PLANNED: u8 = 2;
 /// Ended by Ctrl-C.
 pub const EXIT_INTERRUPTED: u8 = 130;
+/// Ended by SIGTERM.
+pub const EXIT_TERMINATED: u8 = 143;
 
 /// A failed command.
 #[derive(Debug)]
@@ -79,8 +81,9 @@ impl CommandError {
     }
 
     /// The remedy.
-    pub(crate) fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
+    pub(crate) fn hint_text(&self) -> Option<String> {
+        let known = || self.error.downcast_ref().and_then(DeployError::hint);
+        self.hint.clone().or_else(known)
     }
 
     fn write_message(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,9 +116,9 @@ impl<E: Error + Send + Sync + 'static> From<E> for CommandError {
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_message(f)?;
-        if let Some(hint) = &self.hint {
+        if let Some(hint) = self.hint_text() {
             let cyan = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
-            write!(f, "\n{cyan}hint:{cyan:#} {}", plain_text(hint))?;
+            write!(f, "\n{cyan}hint:{cyan:#} {}", plain_text(&hint))?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod deploy;
 mod dismiss;
 mod env;
 mod error;
+mod helm;
 mod images;
 mod plan;
 mod project;
@@ -21,6 +22,8 @@ mod uncommitted;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use self::args::LogArgs;
 use self::env::Environment;
 use self::error::{CommandError, CommandResult};
-pub use self::error::{EXIT_CHANGES_PLANNED, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK};
+pub use self::error::{EXIT_CHANGES_PLANNED, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED};
 pub use self::reference::reference;
 use crate::event::Events;
 use crate::ui::{self, Form, LogFiles, Mask};
@@ -53,6 +56,9 @@ enum Commands {
     /// Show what werf.yaml says
     #[command(subcommand)]
     Config(config::ConfigCommands),
+    /// Helm's commands, with Helm's flags and output
+    #[command(subcommand)]
+    Helm(helm::HelmCommands),
     /// Print the version
     Version,
     /// Print the command reference as Markdown
@@ -111,7 +117,12 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
     restore_terminal_in_panics();
     let shown = ui::show(receiver, room, options, mask.clone());
     let cancel = CancellationToken::new();
-    tokio::spawn(watch_interrupts(cancel.clone(), events.clone().downgrade()));
+    let signal = Arc::new(AtomicU8::new(EXIT_INTERRUPTED));
+    tokio::spawn(watch_interrupts(
+        cancel.clone(),
+        Arc::clone(&signal),
+        events.clone().downgrade(),
+    ));
     let context = Context {
         env,
         events,
@@ -125,6 +136,7 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
         Commands::Render(command) => command.run(&context).await,
         Commands::Dismiss(command) => command.run(&context).await,
         Commands::Config(command) => command.run(&context),
+        Commands::Helm(command) => command.run(&context).await,
         Commands::Version => print(&format!("kiel {}\n", env!("CARGO_PKG_VERSION"))),
         Commands::Docs => print(&reference()),
     };
@@ -136,7 +148,7 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
         Err(error) => {
             let code = fail(&error, &mask, form, &logs);
             if cancel.is_cancelled() {
-                ExitCode::from(EXIT_INTERRUPTED)
+                ExitCode::from(signal.load(Ordering::Relaxed))
             } else {
                 code
             }
@@ -144,8 +156,9 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
     }
 }
 
-/// The first Ctrl-C or SIGTERM lets the command end in order, the second ends the process at once.
-async fn watch_interrupts(cancel: CancellationToken, events: crate::event::WeakEvents) {
+/// The first Ctrl-C or SIGTERM lets the command end in order, the second ends the process at once; the exit code is
+/// that of the first signal in the one case and of the second in the other.
+async fn watch_interrupts(cancel: CancellationToken, code: Arc<AtomicU8>, events: crate::event::WeakEvents) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -153,24 +166,25 @@ async fn watch_interrupts(cancel: CancellationToken, events: crate::event::WeakE
         return;
     };
     loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        let this = tokio::select! {
+            _ = interrupt.recv() => EXIT_INTERRUPTED,
+            _ = terminate.recv() => EXIT_TERMINATED,
+        };
         if cancel.is_cancelled() {
-            abort();
+            abort(this);
         }
         if let Some(events) = events.upgrade() {
             events.warn("interrupted: ending in order; once more ends at once");
         }
+        code.store(this, Ordering::Relaxed);
         cancel.cancel();
     }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the user asked twice")]
-fn abort() -> ! {
+fn abort(code: u8) -> ! {
     ui::restore_terminal_now();
-    std::process::exit(EXIT_INTERRUPTED.into())
+    std::process::exit(code.into())
 }
 
 /// Data on standard output.
@@ -193,7 +207,7 @@ fn fail(error: &CommandError, mask: &Mask, form: Form, logs: &LogFiles) -> ExitC
     let paths = error.logs(logs);
     if form == Form::Json {
         let message = anstream::adapter::strip_str(&mask.apply(&error.message())).to_string();
-        let hint = error.hint_text().map(|hint| mask.apply(hint));
+        let hint = error.hint_text().map(|hint| mask.apply(&hint));
         ui::print_json_error(&message, hint.as_deref(), &paths);
     } else {
         let mut text = error.to_string();

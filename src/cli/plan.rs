@@ -1,11 +1,12 @@
 //! `kiel plan`: what converge would change.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::args::{DeployArgs, KubeArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
-use super::error::{CommandResult, EXIT_CHANGES_PLANNED};
+use super::error::{CommandError, CommandResult, EXIT_CHANGES_PLANNED};
 use super::images::{self, DONE};
 use super::project::Project;
 use super::{Context, chart, deploy};
@@ -29,6 +30,9 @@ pub(crate) struct PlanCommand {
     kube: KubeArgs,
     #[command(flatten)]
     deploy: DeployArgs,
+    /// Time for the plan to be made, such as 90s, 5m or 300
+    #[arg(long, short = 't', value_name = "DURATION", value_parser = super::args::parse_duration, help_heading = "Deploy")]
+    timeout: Option<Duration>,
     /// Exit with 2 where there are changes
     #[arg(long)]
     exit_code: bool,
@@ -39,6 +43,19 @@ pub(crate) struct PlanCommand {
 
 impl PlanCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
+        let Some(limit) = self.timeout else {
+            return self.show(context).await;
+        };
+        match tokio::time::timeout(limit, self.show(context)).await {
+            Ok(result) => result,
+            Err(_) => Err(CommandError::new(format!(
+                "cannot make a plan within {} s: the registry or the cluster takes longer",
+                limit.as_secs()
+            ))),
+        }
+    }
+
+    async fn show(&self, context: &Context) -> CommandResult {
         let project = Project::open(&self.project, context)?;
         let target = deploy::target(&project, &self.release)?;
         let values = chart::read_values(&self.values, &project, &context.env)?;

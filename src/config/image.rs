@@ -194,6 +194,7 @@ fn read_git(reader: &mut Reader, node: &Node) -> GitMapping {
         include_paths,
         exclude_paths,
         stage_dependencies: stages.unwrap_or_default(),
+        hermetic: reader.boolean(node, "hermetic").unwrap_or_default(),
     }
 }
 

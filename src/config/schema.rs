@@ -158,7 +158,7 @@ pub(crate) const STAPEL: &[Key] = &[
                 "stageDependencies",
                 &[yes("install"), yes("beforeSetup"), yes("setup")],
             ),
-            not_yet("hermetic"),
+            yes("hermetic"),
             not_yet("url"),
             not_yet("branch"),
             not_yet("tag"),

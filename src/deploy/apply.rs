@@ -136,28 +136,24 @@ pub(crate) async fn delete(
     }
 }
 
-/// Objects that have others below them are gone when those are; for the rest that would only take time.
+/// Objects that have others below them are gone when those are. For the rest that would only take time: the collector
+/// learns of new kinds every half minute, and owners of what custom objects bring have finalizers of their own.
 fn default_propagation(live: &Value) -> &'static str {
-    let plain = [
-        "ConfigMap",
-        "Secret",
-        "ServiceAccount",
-        "Service",
-        "Role",
-        "RoleBinding",
-        "ClusterRole",
-        "ClusterRoleBinding",
-        "Ingress",
-        "NetworkPolicy",
-        "PodDisruptionBudget",
-        "HorizontalPodAutoscaler",
-        "Pod",
-        "Namespace",
+    let owners = [
+        "Deployment",
+        "StatefulSet",
+        "DaemonSet",
+        "ReplicaSet",
+        "ReplicationController",
+        "Job",
+        "CronJob",
+        "APIService",
+        "CustomResourceDefinition",
     ];
-    if live["kind"].as_str().is_some_and(|kind| plain.contains(&kind)) {
-        "Background"
-    } else {
+    if live["kind"].as_str().is_some_and(|kind| owners.contains(&kind)) {
         "Foreground"
+    } else {
+        "Background"
     }
 }
 

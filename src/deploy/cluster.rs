@@ -329,22 +329,6 @@ impl Cluster {
         .await
     }
 
-    /// Replaces an object; fails where its resourceVersion is not the server's.
-    pub(crate) async fn replace(
-        &self,
-        kind: &ApiKind,
-        namespace: Option<&str>,
-        name: &str,
-        object: &Value,
-    ) -> Result<Value, ApiError> {
-        let path = kind.path(namespace, name);
-        api::send(
-            &self.client,
-            api::request_json(Method::PUT, &path, "application/json", object),
-        )
-        .await
-    }
-
     /// Tries a replacement: the object as it would be stored.
     pub(crate) async fn try_replace(
         &self,
@@ -389,6 +373,25 @@ impl Cluster {
             Err(error) if error.is_not_found() || (error.is_conflict() && uid.is_some()) => Ok(()),
             other => other.map(drop),
         }
+    }
+
+    /// Deletes exactly this version of an object; a conflict where it is another one by now.
+    pub(crate) async fn delete_version(
+        &self,
+        kind: &ApiKind,
+        namespace: Option<&str>,
+        name: &str,
+        found: &Value,
+    ) -> Result<(), ApiError> {
+        let metadata = &found["metadata"];
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]},
+        });
+        let path = kind.path(namespace, name);
+        let request = api::request_json(Method::DELETE, &path, "application/json", &body);
+        api::send(&self.client, request).await.map(drop)
     }
 }
 

@@ -14,7 +14,7 @@ use super::error::{DeployError, Failure};
 use super::graph::{End, carry_out};
 use super::input::Source;
 use super::kinds::Kinds;
-use super::lock;
+use super::lock::{self, Runner};
 use super::marks::{self, Owner};
 use super::operate::Operator;
 use super::plan::{
@@ -35,8 +35,8 @@ pub struct DismissOptions {
     pub with_hooks: bool,
     /// The whole run may take this long; no limit where `None`.
     pub timeout: Option<Duration>,
-    /// The pipeline that runs kiel, named to whoever waits for the lock.
-    pub pipeline: Option<String>,
+    /// Who runs kiel, named to whoever waits for the lock.
+    pub runner: Runner,
 }
 
 /// Deletes a release. One that doesn't exist is nothing to do.
@@ -72,7 +72,7 @@ pub async fn dismiss(
     let mut stopped = std::pin::pin!(stopped(target, options.timeout, cancel, &tracker));
     if exists {
         let lock = tokio::select! {
-            lock = lock::acquire(cluster, target, options.pipeline.as_deref(), events) => lock?,
+            lock = lock::acquire(cluster, target, &options.runner, events) => lock?,
             error = &mut stopped => return Err(error),
         };
         let work = Box::pin(delete_release(
@@ -81,6 +81,7 @@ pub async fn dismiss(
         let result = tokio::select! {
             result = work => result,
             error = &mut stopped => Err(error),
+            why = lock.lost() => Err(DeployError::LockLost { release: target.clone(), why }),
         };
         // Also after a failure: nobody shall wait until the lock runs out.
         lock.release().await;

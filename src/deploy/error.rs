@@ -3,6 +3,7 @@
 use crate::release::{ApiError, ReleaseError, ReleaseTarget};
 
 use super::resources::ResourceError;
+use super::rights::MissingRights;
 
 /// One object that can't be deployed as the chart has it, known before anything has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Problem {
     pub source: String,
     /// What is wrong, in the server's words where it said so, and what to do.
     pub why: String,
+    /// The server says that the user may not do it.
+    pub forbidden: bool,
 }
 
 /// An object that did not get ready, or could not be changed.
@@ -73,14 +76,6 @@ pub enum DeployError {
         /// What was waited for: object and why it was not ready.
         waiting: Vec<(String, String)>,
     },
-    /// Somebody else has the release's lock for the whole time given.
-    #[error("cannot lock release {release}: {holder} has it")]
-    Locked {
-        /// The release.
-        release: ReleaseTarget,
-        /// Who has it.
-        holder: String,
-    },
     /// The lock was taken by somebody else while the run went on.
     #[error("cannot go on with release {release}: its lock was lost ({why})")]
     LockLost {
@@ -94,6 +89,14 @@ pub enum DeployError {
     Cancelled {
         /// The release.
         release: ReleaseTarget,
+    },
+    /// The user may not do what the release needs; nothing has been changed.
+    #[error("cannot deploy release {release}: {} these rights:{}", lacks(.missing), .missing.lines())]
+    MissingRights {
+        /// The release.
+        release: ReleaseTarget,
+        /// What is missing.
+        missing: Box<MissingRights>,
     },
     /// The namespace holds other releases too.
     #[error("cannot delete namespace `{namespace}`: it holds other releases too: {others}")]
@@ -111,6 +114,35 @@ impl DeployError {
             action: action.into(),
             source,
         }
+    }
+
+    /// Whether a right was missing.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        match self {
+            Self::Api { source, .. } | Self::Release(ReleaseError::Api { source, .. }) => source.is_forbidden(),
+            Self::Rejected(problems) => problems.iter().any(|problem| problem.forbidden),
+            _ => false,
+        }
+    }
+
+    /// What a user can do about it, where that is more than a word.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::MissingRights { missing, .. } => Some(format!(
+                "this grants them (kubectl apply -f - as somebody who may):\n{}",
+                missing.roles().trim_end()
+            )),
+            _ => None,
+        }
+    }
+}
+
+fn lacks(missing: &MissingRights) -> String {
+    if missing.user.is_empty() {
+        "the user lacks".to_owned()
+    } else {
+        format!("`{}` lacks", missing.user)
     }
 }
 
@@ -160,6 +192,9 @@ fn failure_lines(failures: &[Failure]) -> String {
 }
 
 fn waiting_lines(waiting: &[(String, String)]) -> String {
+    if waiting.is_empty() {
+        return "its requests to the API server were not done".to_owned();
+    }
     join(
         "objects",
         waiting

@@ -187,6 +187,73 @@ pub(crate) fn drop_orphans(after: &mut Value, live: &Value) -> bool {
     found
 }
 
+/// The fields that somebody set by kubectl and that `after` has otherwise: by manager, as paths.
+pub(crate) fn by_hand(live: &Value, after: &Value) -> Vec<(String, Vec<String>)> {
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    for entry in entries(live).filter(|entry| marks::is_by_hand(entry)) {
+        let mut paths = Vec::new();
+        differing(&entry["fieldsV1"], Some(live), Some(after), "", &mut paths);
+        if !paths.is_empty() {
+            let manager = entry["manager"].as_str().unwrap_or_default();
+            found.push((manager.to_owned(), paths));
+        }
+    }
+    found
+}
+
+fn differing(tree: &Value, live: Option<&Value>, after: Option<&Value>, path: &str, paths: &mut Vec<String>) {
+    let below = tree.as_object().into_iter().flatten().filter(|(key, _)| *key != ".");
+    for (key, tree) in below {
+        let (name, live, after) = (step_name(key), step(live, key), step(after, key));
+        let path = format!("{path}{name}");
+        let inner = tree.as_object().is_some_and(|tree| tree.keys().any(|key| key != "."));
+        if live == after {
+            continue;
+        }
+        if inner && live.is_some() && after.is_some() {
+            differing(tree, live, after, &path, paths);
+        } else {
+            paths.push(path);
+        }
+    }
+}
+
+/// The value below a step of a field tree.
+fn step<'a>(value: Option<&'a Value>, key: &str) -> Option<&'a Value> {
+    match key.strip_prefix("f:") {
+        Some(name) => value?.get(name),
+        None => value?.as_array()?.iter().find(|item| item_has_key(item, key, false)),
+    }
+}
+
+/// A step of a field tree as people write it: `.name`, `["a.b/c"]`, `[name=main]`.
+fn step_name(key: &str) -> String {
+    if let Some(name) = key.strip_prefix("f:") {
+        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+        return if plain {
+            format!(".{name}")
+        } else {
+            format!("[{name:?}]")
+        };
+    }
+    let text = key.split_once(':').map_or(key, |(_, text)| text);
+    match serde_json::from_str::<Value>(text) {
+        Ok(Value::Object(keys)) => {
+            let keys: Vec<String> = keys
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+                .collect();
+            format!("[{}]", keys.join(","))
+        }
+        _ => format!("[{text}]"),
+    }
+}
+
+/// Whether an autoscaler owns `spec.replicas`.
+pub(crate) fn is_autoscaled(live: &Value) -> bool {
+    entries(live).any(|entry| marks::is_autoscaler(entry) && entry["fieldsV1"]["f:spec"].get("f:replicas").is_some())
+}
+
 fn is_leaf(tree: &Value) -> bool {
     tree.as_object().is_none_or(Map::is_empty)
 }
@@ -354,6 +421,34 @@ mod tests {
         assert_eq!(merged.as_array().map(Vec::len), Some(2));
         assert_eq!(merged[0]["fieldsV1"], json!({"f:data": {"f:a": {}, "f:b": {}}}));
         assert_eq!(merged[1]["manager"], "operator");
+    }
+
+    #[test]
+    fn what_was_set_by_hand_is_named() {
+        let mut object = live(
+            &json!({}),
+            json!({"data": {"a": "1", "b.c": "2"}, "spec": {"env": [{"name": "A", "value": "x"}], "replicas": 3}}),
+        );
+        let edit = json!({"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsV1": {
+            "f:data": {"f:a": {}, "f:b.c": {}}, "f:spec": {"f:env": {"k:{\"name\":\"A\"}": {".": {}, "f:name": {}, "f:value": {}}}}}});
+        let scale = json!({"manager": "kubectl", "operation": "Update", "subresource": "scale",
+            "fieldsV1": {"f:spec": {"f:replicas": {}}}});
+        let managed = object["metadata"]["managedFields"].as_array_mut().expect("array");
+        managed.extend([edit, scale]);
+        let mut after = object.clone();
+        after["data"] = json!({"a": "1"});
+        after["spec"] = json!({"env": [{"name": "A", "value": "y"}], "replicas": 1});
+        let want = [
+            ("kubectl-edit", vec![".data[\"b.c\"]", ".spec.env[name=A].value"]),
+            ("kubectl", vec![".spec.replicas"]),
+        ]
+        .map(|(manager, paths)| {
+            let paths: Vec<String> = paths.into_iter().map(str::to_owned).collect();
+            (manager.to_owned(), paths)
+        });
+        assert_eq!(by_hand(&object, &after), want);
+        assert_eq!(by_hand(&object, &object), []);
+        assert!(!is_autoscaled(&object));
     }
 
     #[test]

@@ -138,33 +138,75 @@ impl Journal {
     }
 
     async fn mark(&self, number: u64, status: Status, description: &str) -> Result<(), DeployError> {
-        let mut record = match release::read(self.cluster.client(), &self.target, number).await {
-            Ok(record) => record,
-            // What can't be read can't be marked, and must not stop the run.
-            Err(ReleaseError::Corrupt { .. }) => return Ok(()),
-            Err(ReleaseError::Api { source, .. }) if source.is_not_found() => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        record.info.status = status;
-        if !description.is_empty() {
-            description.clone_into(&mut record.info.description);
-        }
-        Ok(release::update(self.cluster.client(), &self.target, &record).await?)
+        mark(&self.cluster, &self.target, number, status, description).await
     }
 
     /// Removes the oldest revisions beyond `keep`, never the deployed one. 0 keeps all.
     async fn prune(&self, keep: usize, deployed: Option<u64>) -> Result<(), DeployError> {
-        let numbers: Vec<u64> = self
-            .history
-            .iter()
-            .map(|revision| revision.number)
-            .chain([self.record.version])
-            .collect();
+        let own = self.record.version;
+        let numbers: Vec<u64> = numbers(&self.history).chain([own]).collect();
         for number in surplus(&numbers, keep, deployed) {
             release::delete(self.cluster.client(), &self.target, number).await?;
         }
         Ok(())
     }
+}
+
+/// Whether the last run has come to its end: one revision is deployed, and none is left that was to go.
+pub(crate) fn is_tidy(history: &[Revision], keep: usize) -> bool {
+    let all: Vec<u64> = numbers(history).collect();
+    let last = deployed(history).last();
+    deployed(history).count() < 2 && surplus(&all, keep, last).is_empty()
+}
+
+/// Does what a run that was killed after its success has left undone.
+pub(crate) async fn tidy(
+    cluster: &Cluster,
+    target: &ReleaseTarget,
+    history: &[Revision],
+    keep: usize,
+) -> Result<(), DeployError> {
+    let last = deployed(history).last();
+    for number in deployed(history).filter(|number| Some(*number) != last) {
+        mark(cluster, target, number, Status::Superseded, "").await?;
+    }
+    let all: Vec<u64> = numbers(history).collect();
+    for number in surplus(&all, keep, last) {
+        release::delete(cluster.client(), target, number).await?;
+    }
+    Ok(())
+}
+
+fn numbers(history: &[Revision]) -> impl Iterator<Item = u64> {
+    history.iter().map(|revision| revision.number)
+}
+
+fn deployed(history: &[Revision]) -> impl Iterator<Item = u64> {
+    history
+        .iter()
+        .filter(|revision| revision.status == Status::Deployed)
+        .map(|revision| revision.number)
+}
+
+async fn mark(
+    cluster: &Cluster,
+    target: &ReleaseTarget,
+    number: u64,
+    status: Status,
+    description: &str,
+) -> Result<(), DeployError> {
+    let mut record = match release::read(cluster.client(), target, number).await {
+        Ok(record) => record,
+        // What can't be read can't be marked, and must not stop the run.
+        Err(ReleaseError::Corrupt { .. }) => return Ok(()),
+        Err(ReleaseError::Api { source, .. }) if source.is_not_found() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    record.info.status = status;
+    if !description.is_empty() {
+        description.clone_into(&mut record.info.description);
+    }
+    Ok(release::update(cluster.client(), target, &record).await?)
 }
 
 fn surplus(numbers: &[u64], keep: usize, deployed: Option<u64>) -> Vec<u64> {
@@ -188,5 +230,23 @@ mod tests {
         assert_eq!(surplus(&[1, 2, 3, 4], 2, Some(1)), [2]);
         assert_eq!(surplus(&[1, 2], 2, Some(2)), [0_u64; 0]);
         assert_eq!(surplus(&[1, 2, 3], 0, None), [0_u64; 0]);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_seen() {
+        let history = |states: &[Status]| -> Vec<Revision> {
+            let revision = |(n, status): (usize, &Status)| Revision {
+                number: n as u64 + 1,
+                status: *status,
+                created: String::new(),
+            };
+            states.iter().enumerate().map(revision).collect()
+        };
+        use Status::{Deployed, Failed, Superseded};
+        assert!(is_tidy(&history(&[]), 2));
+        assert!(is_tidy(&history(&[Superseded, Deployed]), 2));
+        assert!(is_tidy(&history(&[Superseded, Failed, Deployed]), 0));
+        assert!(!is_tidy(&history(&[Superseded, Failed, Deployed]), 2));
+        assert!(!is_tidy(&history(&[Deployed, Deployed]), 2));
     }
 }

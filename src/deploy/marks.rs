@@ -76,14 +76,24 @@ pub(crate) fn is_taken_over(entry: &Value) -> bool {
     manager == FIELD_MANAGER || manager == "Helm" || manager == "werf" || manager.starts_with("werf-")
 }
 
-/// Whether the chart's values win over this manager's: fields that are taken over, and replicas that somebody set
-/// by `kubectl scale`. Those stay as they are where the chart says nothing about them.
+/// Whether the chart's values win over this manager's: fields that are taken over, and all that somebody set by
+/// kubectl, replicas by `kubectl scale` too. What the chart says nothing about stays as it is.
 pub(crate) fn is_overruled(entry: &Value) -> bool {
-    let scaled = entry["subresource"] == "scale"
-        && entry["manager"]
-            .as_str()
-            .is_some_and(|name| name.starts_with("kubectl"));
-    is_taken_over(entry) || scaled
+    is_taken_over(entry) || is_by_hand(entry)
+}
+
+/// Whether somebody set these fields by a kubectl command; `kubectl apply --server-side` is a program's way of owning.
+pub(crate) fn is_by_hand(entry: &Value) -> bool {
+    let by_kubectl = entry["manager"]
+        .as_str()
+        .is_some_and(|manager| manager.starts_with("kubectl"));
+    let place = entry["subresource"].as_str().unwrap_or_default();
+    by_kubectl && entry["operation"] == "Update" && matches!(place, "" | "scale")
+}
+
+/// Whether an autoscaler set these fields: a HorizontalPodAutoscaler acts as the controller manager.
+pub(crate) fn is_autoscaler(entry: &Value) -> bool {
+    entry["manager"] == "kube-controller-manager" && entry["subresource"] == "scale"
 }
 
 #[cfg(test)]
@@ -121,6 +131,22 @@ mod tests {
         ] {
             let entry = json!({"manager": manager, "operation": operation, "subresource": subresource});
             assert_eq!(is_taken_over(&entry), want, "{entry}");
+        }
+    }
+
+    #[test]
+    fn managers_that_the_chart_overrules() {
+        for (manager, operation, subresource, want) in [
+            ("kubectl", "Update", "scale", true),
+            ("kubectl-annotate", "Update", "", true),
+            ("kubectl-edit", "Update", "status", false),
+            ("kubectl", "Apply", "", false),
+            ("helm", "Update", "", true),
+            ("kube-controller-manager", "Update", "scale", false),
+            ("operator", "Update", "", false),
+        ] {
+            let entry = json!({"manager": manager, "operation": operation, "subresource": subresource});
+            assert_eq!(is_overruled(&entry), want, "{entry}");
         }
     }
 }

@@ -15,6 +15,7 @@ mod marks;
 mod operate;
 mod plan;
 mod resources;
+mod rights;
 mod run;
 mod track;
 
@@ -23,6 +24,8 @@ pub use cluster::{Cluster, ClusterError, KubeOptions};
 pub use dismiss::{DismissOptions, dismiss};
 pub use error::{DeployError, Failure, Problem};
 pub use input::{Rendered, Source};
+pub use lock::Runner;
 pub use plan::{Action, DeployKind, DeployPlan, Operation, PlanOptions, deploy_kind, plan};
 pub use resources::{Hook, HookEvent, Resource, ResourceError, ResourceId, Resources};
+pub use rights::MissingRights;
 pub use run::{OperationOutcome, Outcome, RunOptions, run};

@@ -72,7 +72,7 @@ impl<'a> Operator<'a> {
         };
         let begun = Instant::now();
         let result = match operation.action {
-            Action::CreateNamespace => self.create_namespace(id, payload).await,
+            Action::CreateNamespace => self.create_namespace(operation, id, payload).await,
             Action::Create | Action::Update => self.apply(operation, id, payload).await,
             Action::Recreate => self.recreate(operation, id, payload).await,
             Action::Track => self.track(operation, id, payload).await,
@@ -116,11 +116,21 @@ impl<'a> Operator<'a> {
         }
     }
 
-    async fn create_namespace(&self, id: &ResourceId, payload: &Payload) -> Result<String, Failure> {
-        match self.cluster.create(&payload.kind, None, &payload.object).await {
-            Ok(_) => {}
-            Err(error) if error.is_conflict() => {}
-            Err(error) => return Err(refused(id, "", &error)),
+    async fn create_namespace(
+        &self,
+        operation: &Operation,
+        id: &ResourceId,
+        payload: &Payload,
+    ) -> Result<String, Failure> {
+        if operation.source.is_empty() {
+            match self.cluster.create(&payload.kind, None, &payload.object).await {
+                Ok(_) => {}
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(refused(id, "", &error)),
+            }
+        } else {
+            // The chart's own: its labels may decide what may run in it.
+            self.apply(operation, id, payload).await?;
         }
         let account = ApiKind {
             kind: "ServiceAccount".to_owned(),
@@ -149,7 +159,7 @@ impl<'a> Operator<'a> {
             .await
             .map_err(refused)?;
         self.remember(id, stored);
-        Ok(String::new())
+        Ok(operation.reason.clone())
     }
 
     fn remember(&self, id: &ResourceId, stored: Value) {
@@ -213,10 +223,10 @@ impl<'a> Operator<'a> {
             .or_else(|| payload.live.clone())
             .unwrap_or_else(|| payload.object.clone());
         let mut subject = subject(operation, id, payload, object);
-        // A change of labels alone makes no new pods.
+        // A change of labels alone makes no new pods; a Deployment's generation grows with its annotations too.
         if let Some(live) = &payload.live {
             subject.changed &= live["metadata"]["uid"] != subject.object["metadata"]["uid"]
-                || live["metadata"]["generation"] != subject.object["metadata"]["generation"];
+                || live["spec"] != subject.object["spec"];
         }
         self.tracker.until_ready(&subject).await
     }

@@ -344,17 +344,13 @@ fn drop_nulls(value: &mut Value) {
 
 fn make_resource(
     source: &Source,
-    mut object: Value,
+    object: Value,
     hook: bool,
     target: &ReleaseTarget,
     kinds: &Kinds,
 ) -> Result<Resource, String> {
     let id = identify(&object, target, kinds)?;
-    if let Some(namespace) = &id.namespace {
-        object["metadata"]["namespace"] = Value::from(namespace.as_str());
-    }
-    stringify_metadata(&mut object);
-    encode_string_data(&mut object);
+    let object = as_applied(object, &id);
     let mut policy = Policy::read(&object, hook).map_err(|why| format!("{id}: {why}"))?;
     // It holds the release's own records, and may hold others'.
     policy.anyone |= id.kind == "Namespace" && id.name == target.namespace.as_str();
@@ -364,6 +360,16 @@ fn make_resource(
         object,
         policy,
     })
+}
+
+/// A document's object as it is applied.
+pub(crate) fn as_applied(mut object: Value, id: &ResourceId) -> Value {
+    if let Some(namespace) = &id.namespace {
+        object["metadata"]["namespace"] = Value::from(namespace.as_str());
+    }
+    stringify_metadata(&mut object);
+    encode_string_data(&mut object);
+    object
 }
 
 /// Annotations and labels are texts; YAML makes numbers and booleans of unquoted ones.

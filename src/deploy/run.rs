@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::cluster::Cluster;
 use super::error::{DeployError, Failure};
 use super::graph::carry_out;
-use super::journal::Journal;
-use super::lock::{self, Lock};
+use super::journal::{self, Journal};
+use super::lock::{self, Lock, Runner};
 use super::operate::Operator;
 use super::plan::{self, Action, DeployPlan, Operation};
 use super::resources::ResourceId;
@@ -31,8 +31,8 @@ pub struct RunOptions {
     pub settle: Duration,
     /// Revisions that are kept; 0 keeps all.
     pub history_max: usize,
-    /// The pipeline that runs kiel, named to whoever waits for the lock.
-    pub pipeline: Option<String>,
+    /// Who runs kiel, named to whoever waits for the lock.
+    pub runner: Runner,
 }
 
 impl Default for RunOptions {
@@ -41,7 +41,7 @@ impl Default for RunOptions {
             timeout: None,
             settle: Duration::from_secs(5),
             history_max: 5,
-            pipeline: None,
+            runner: Runner::default(),
         }
     }
 }
@@ -166,13 +166,12 @@ impl Run<'_> {
         limit: impl Future<Output = ()>,
     ) -> Result<Outcome, DeployError> {
         let mut limit = std::pin::pin!(limit);
-        if !plan.has_changes() {
+        if !plan.has_changes() && journal::is_tidy(&plan.base.history, self.options.history_max) {
             return self.only_track(&plan, stop, limit).await;
         }
         self.make_namespace(&plan).await?;
-        let pipeline = self.options.pipeline.as_deref();
         let lock = tokio::select! {
-            lock = lock::acquire(self.cluster, stop.target, pipeline, self.events) => lock?,
+            lock = lock::acquire(self.cluster, stop.target, &self.options.runner, self.events) => lock?,
             () = &mut limit => return Err(stop.timed_out(vec![(format!("release {}", stop.target), "somebody else deploys it".to_owned())])),
             () = stop.cancel.cancelled() => return Err(stop.cancelled()),
         };
@@ -221,6 +220,7 @@ impl Run<'_> {
             plan::plan(self.cluster, stop.target, &plan.rendered, &plan.options).await?
         };
         if !plan.has_changes() {
+            journal::tidy(self.cluster, stop.target, &plan.base.history, self.options.history_max).await?;
             return self.only_track(&plan, stop, limit).await;
         }
         self.announce(&plan);
@@ -233,10 +233,7 @@ impl Run<'_> {
             }
             () = &mut limit => Err(stop.timed_out(self.tracker.waiting())),
             () = stop.cancel.cancelled() => Err(stop.cancelled()),
-            () = lock.lost.cancelled() => Err(DeployError::LockLost {
-                release: stop.target.clone(),
-                why: "it was deleted, or not renewed in time and taken by another run".to_owned(),
-            }),
+            why = lock.lost() => Err(DeployError::LockLost { release: stop.target.clone(), why }),
         };
         journal.note_hooks(&operator.hook_runs());
         match end {

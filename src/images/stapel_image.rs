@@ -6,7 +6,7 @@ use kiel_llb::Platform;
 use kiel_stapel::key::Key;
 use kiel_stapel::listing::{FileEntry, Listing};
 use kiel_stapel::spec::{GitMapping, StapelSpec};
-use kiel_stapel::stage::{MappingContent, PlanInput, StapelPlan};
+use kiel_stapel::stage::{MappingContent, PlanInput, StapelPlan, seen};
 use serde::Serialize;
 
 use super::ImagesError;
@@ -23,12 +23,27 @@ pub struct StapelImagePlan {
     /// What it is made of.
     #[serde(skip)]
     pub spec: StapelSpec,
-    /// All files of each mapping, relative to its `add`.
+    /// What Git knows of each mapping.
     #[serde(skip)]
-    pub content: Vec<Listing>,
+    pub content: Vec<MappingContent>,
     /// The folder of each mapping in the repository.
     #[serde(skip)]
     pub roots: Vec<String>,
+}
+
+impl StapelImagePlan {
+    /// All files of each mapping, relative to its `add`.
+    #[must_use]
+    pub fn files(&self) -> Vec<Listing> {
+        self.content.iter().map(|content| content.all.clone()).collect()
+    }
+
+    /// What the image holds of each mapping when the part of this number is made.
+    #[must_use]
+    pub fn seen(&self, part: usize) -> Vec<Listing> {
+        let parts = &self.plan.parts;
+        seen(&self.spec.git, &self.content, &parts[..parts.len().min(part + 1)])
+    }
 }
 
 /// Makes the plan; `keys` holds the keys of all images that this one needs.
@@ -69,7 +84,6 @@ pub(super) fn plan(
             source,
         }
     })?;
-    let content = content.into_iter().map(|content| content.all).collect();
     Ok(StapelImagePlan {
         plan,
         spec: spec.clone(),
@@ -145,15 +159,18 @@ fn below<'a>(outer: &str, inner: &'a str) -> Option<&'a str> {
     rest.strip_prefix('/').filter(|rest| !rest.is_empty())
 }
 
-/// Leaves out what another mapping puts into a folder of this one: that folder is the other's alone.
+/// Leaves out what another mapping puts into a folder of this one: that folder is the other's alone. So is the way to
+/// it: a file or link there would stand where a folder has to be.
 fn without(listing: Listing, inner: &[&str]) -> Listing {
     if inner.is_empty() {
         return listing;
     }
     let ours = |entry: &&FileEntry| {
-        !inner
-            .iter()
-            .any(|folder| entry.path == *folder || below(folder, &entry.path).is_some())
+        !inner.iter().any(|folder| {
+            entry.path == *folder
+                || below(folder, &entry.path).is_some()
+                || below(&entry.path, folder).is_some()
+        })
     };
     Listing::new(listing.entries().iter().filter(ours).cloned().collect())
 }

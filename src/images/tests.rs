@@ -328,6 +328,7 @@ fn a_mapping_leaves_the_folder_of_an_inner_mapping_to_it() {
     };
     let paths = |index: usize| {
         plan.content[index]
+            .all
             .entries()
             .iter()
             .map(|entry| entry.path.clone())
@@ -335,6 +336,38 @@ fn a_mapping_leaves_the_folder_of_an_inner_mapping_to_it() {
     };
     assert_eq!(paths(0), ["a", "libs/y"]);
     assert_eq!(paths(1), ["y"]);
+}
+
+#[test]
+fn a_file_on_the_way_to_an_inner_mapping_is_left_out() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let files = commit(
+        dir.path(),
+        &[("a", "1"), ("link@", "a"), ("lib", "2"), ("libs/y", "3")],
+    );
+    let mapping = |add: &str, to: &str| GitMapping {
+        add: add.into(),
+        to: to.into(),
+        ..GitMapping::default()
+    };
+    let spec = StapelSpec {
+        from: From::External("alpine".into()),
+        git: vec![
+            mapping("/", "/app"),
+            mapping("/libs", "/app/link/x/y"),
+            mapping("/libs", "/app/a/b"),
+        ],
+        ..StapelSpec::default()
+    };
+    let platform = "linux/amd64".parse().expect("a platform");
+    let images = vec![image("app", ImageKind::Stapel(Box::new(spec)))];
+    let planned = plan_images(&config(images), &[], &files, &platform).expect("a key");
+    let PlannedKind::Stapel(plan) = &planned[0].kind else {
+        panic!("a Stapel image")
+    };
+    let all = plan.content[0].all.entries();
+    let paths: Vec<&str> = all.iter().map(|entry| entry.path.as_str()).collect();
+    assert_eq!(paths, ["lib", "libs/y"]);
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub struct File {
     pub link: String,
     /// Content of a regular file, else empty.
     pub content: Bytes,
+    /// Extended attributes.
+    pub xattrs: BTreeMap<String, Bytes>,
     /// The number of the layer that it came with, base first.
     pub layer: usize,
 }
@@ -278,9 +280,17 @@ fn apply(
     files: &mut BTreeMap<String, File>,
 ) -> std::io::Result<()> {
     let mut seen = BTreeSet::new();
-    for entry in tar::Archive::new(bytes).entries()? {
+    let mut extended = Extended::default();
+    for entry in tar::Archive::new(bytes).entries()?.raw(true) {
         let mut entry = entry?;
-        let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if extended.take(&mut entry)? {
+            continue;
+        }
+        let extended = std::mem::take(&mut extended);
+        let raw = extended
+            .value("path")
+            .unwrap_or_else(|| entry.path_bytes().into_owned());
+        let raw = String::from_utf8_lossy(&raw).into_owned();
         let path = raw.trim_start_matches("./").trim_end_matches('/').to_owned();
         let is_plain = !raw.starts_with('/') && path.split('/').all(|part| part != "..");
         faults.check(is_plain, || format!("layer {number} has the path `{raw}`"));
@@ -301,7 +311,7 @@ fn apply(
             };
             files.retain(|other, _| *other != gone && !is_under(other, &gone));
         } else {
-            let file = read_entry(&mut entry, number)?;
+            let file = read_entry(&mut entry, &extended, number)?;
             if file.kind != tar::EntryType::Directory {
                 files.retain(|other, _| !is_under(other, &path));
             }
@@ -318,12 +328,87 @@ fn is_under(path: &str, folder: &str) -> bool {
             .is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn read_entry(entry: &mut tar::Entry<'_, &[u8]>, layer: usize) -> std::io::Result<File> {
+/// What stands before an entry's header: PAX records, or GNU's long names under the keywords of PAX. Records are read by
+/// their length; a value may hold line feeds.
+#[derive(Default)]
+struct Extended(BTreeMap<String, Vec<u8>>);
+
+impl Extended {
+    /// Whether the entry is such a one.
+    fn take(&mut self, entry: &mut tar::Entry<'_, &[u8]>) -> std::io::Result<bool> {
+        let mut content = Vec::new();
+        match entry.header().entry_type() {
+            tar::EntryType::XHeader => {
+                entry.read_to_end(&mut content)?;
+                self.0.extend(
+                    records(&content).ok_or_else(|| std::io::Error::other("a PAX record is broken"))?,
+                );
+            }
+            kind @ (tar::EntryType::GNULongName | tar::EntryType::GNULongLink) => {
+                entry.read_to_end(&mut content)?;
+                content.truncate(
+                    content
+                        .iter()
+                        .position(|byte| *byte == 0)
+                        .unwrap_or(content.len()),
+                );
+                let keyword = if kind == tar::EntryType::GNULongName {
+                    "path"
+                } else {
+                    "linkpath"
+                };
+                self.0.insert(keyword.to_owned(), content);
+            }
+            tar::EntryType::XGlobalHeader => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn value(&self, keyword: &str) -> Option<Vec<u8>> {
+        self.0.get(keyword).cloned()
+    }
+
+    fn number(&self, keyword: &str) -> Option<u64> {
+        let value = std::str::from_utf8(self.0.get(keyword)?).ok()?;
+        value.split('.').next()?.parse().ok()
+    }
+
+    fn xattrs(&self) -> BTreeMap<String, Bytes> {
+        let name = |(keyword, value): (&String, &Vec<u8>)| {
+            let name = keyword.strip_prefix("SCHILY.xattr.")?;
+            Some((name.to_owned(), Bytes::copy_from_slice(value)))
+        };
+        self.0.iter().filter_map(name).collect()
+    }
+}
+
+fn records(mut bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
+    let mut records = Vec::new();
+    while !bytes.is_empty() {
+        let space = bytes.iter().position(|byte| *byte == b' ')?;
+        let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
+        let record = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
+        let equals = record.iter().position(|byte| *byte == b'=')?;
+        let keyword = String::from_utf8(record[..equals].to_vec()).ok()?;
+        records.push((keyword, record[equals + 1..].to_vec()));
+        bytes = &bytes[length..];
+    }
+    Some(records)
+}
+
+fn read_entry(entry: &mut tar::Entry<'_, &[u8]>, extended: &Extended, layer: usize) -> std::io::Result<File> {
     let header = entry.header();
     let (kind, mode) = (header.entry_type(), header.mode()?);
-    let (uid, gid, mtime) = (header.uid()?, header.gid()?, header.mtime()?);
-    let link = entry
-        .link_name_bytes()
+    let number = |keyword: &str, plain: std::io::Result<u64>| extended.number(keyword).map_or(plain, Ok);
+    let (uid, gid, mtime) = (
+        number("uid", header.uid())?,
+        number("gid", header.gid())?,
+        number("mtime", header.mtime())?,
+    );
+    let link = extended
+        .value("linkpath")
+        .or_else(|| entry.link_name_bytes().map(std::borrow::Cow::into_owned))
         .map(|name| String::from_utf8_lossy(&name).into_owned());
     let mut content = Vec::new();
     entry.read_to_end(&mut content)?;
@@ -336,6 +421,28 @@ fn read_entry(entry: &mut tar::Entry<'_, &[u8]>, layer: usize) -> std::io::Resul
         mtime,
         link,
         content: content.into(),
+        xattrs: extended.xattrs(),
         layer,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read_by_their_length() {
+        let found = records(b"12 path=a\nb\n15 uid=1234567\n").expect("records");
+        let want = [("path", &b"a\nb"[..]), ("uid", &b"1234567"[..])];
+        assert!(
+            found
+                .iter()
+                .map(|(keyword, value)| (keyword.as_str(), &value[..]))
+                .eq(want),
+            "{found:?}"
+        );
+        for broken in [&b"13 path=a\nb\n"[..], b"5 a=b", b"x", b"0 a=b\n"] {
+            assert_eq!(records(broken), None, "{broken:?}");
+        }
+    }
 }

@@ -60,6 +60,9 @@ pub struct GitMapping {
     pub exclude_paths: Vec<String>,
     /// Which files a stage depends on.
     pub stage_dependencies: StageDependencies,
+    /// Whether a stage sees only the files that `stageDependencies` name.
+    #[serde(default)]
+    pub hermetic: bool,
 }
 
 /// Globs relative to a mapping's `add`, for each stage that can depend on files.

@@ -43,6 +43,39 @@ pub struct PlanInput<'a> {
     pub content: &'a [MappingContent],
 }
 
+impl MappingContent {
+    /// The files that `stageDependencies` name for a stage.
+    #[must_use]
+    pub fn named(&self, stage: UserStage) -> Option<&Listing> {
+        match stage {
+            UserStage::BeforeInstall => None,
+            UserStage::Install => Some(&self.install),
+            UserStage::BeforeSetup => Some(&self.before_setup),
+            UserStage::Setup => Some(&self.setup),
+        }
+    }
+}
+
+/// What an image holds of each mapping once these parts of it are there and their stages have begun: all files, or,
+/// of a hermetic mapping, those that are named for the stages among them.
+#[must_use]
+pub fn seen(mappings: &[GitMapping], content: &[MappingContent], parts: &[Part]) -> Vec<Listing> {
+    let stages = || {
+        parts.iter().filter_map(|part| match part {
+            Part::Stage { stage, .. } => Some(*stage),
+            Part::CopiedImport { .. } | Part::Import { .. } | Part::Archive => None,
+        })
+    };
+    let of_mapping = |(mapping, content): (&GitMapping, &MappingContent)| {
+        if !mapping.hermetic {
+            return content.all.clone();
+        }
+        let named = stages().filter_map(|stage| content.named(stage));
+        Listing::new(named.flat_map(Listing::entries).cloned().collect())
+    };
+    mappings.iter().zip(content).map(of_mapping).collect()
+}
+
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -265,14 +298,13 @@ impl Maker<'_> {
         let mappings = self.input.spec.git.iter().zip(self.input.content).enumerate();
         mappings
             .filter_map(|(index, (mapping, content))| {
-                let (globs, listing) = match stage {
+                let globs = match stage {
                     UserStage::BeforeInstall => return None,
-                    UserStage::Install => (&mapping.stage_dependencies.install, &content.install),
-                    UserStage::BeforeSetup => {
-                        (&mapping.stage_dependencies.before_setup, &content.before_setup)
-                    }
-                    UserStage::Setup => (&mapping.stage_dependencies.setup, &content.setup),
+                    UserStage::Install => &mapping.stage_dependencies.install,
+                    UserStage::BeforeSetup => &mapping.stage_dependencies.before_setup,
+                    UserStage::Setup => &mapping.stage_dependencies.setup,
                 };
+                let listing = content.named(stage)?;
                 let index = Value::Number(index as u64);
                 (!globs.is_empty()).then(|| Value::List(vec![index, listing_key(listing).into()]))
             })
@@ -426,6 +458,7 @@ fn archive_record(mappings: &[GitMapping]) -> Record {
             .maybe("group", mapping.group.as_deref())
             .list("include", &mapping.include_paths)
             .list("exclude", &mapping.exclude_paths)
+            .with("hermetic", Value::Flag(mapping.hermetic))
     });
     Record::of("kiel archive 1").list("mappings", mappings)
 }

@@ -6,7 +6,7 @@ use kiel_stapel::spec::{
     EnvDependency, EnvImport, From, GitMapping, ImageSpec, Import, Mount, MountKind, NamePart, Position,
     Shell, StapelSpec,
 };
-use kiel_stapel::stage::{MappingContent, Part, PlanError, PlanInput, StapelPlan, plan};
+use kiel_stapel::stage::{MappingContent, Part, PlanError, PlanInput, StapelPlan, plan, seen};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -206,6 +206,33 @@ fn git_content_outside_of_stage_dependencies_changes_the_image_alone() {
         "chmod"
     );
     assert_eq!(with(vec![a, b]), "====x", "removal");
+}
+
+#[test]
+fn a_hermetic_mapping_shows_a_stage_what_is_named_for_it_and_those_before() {
+    let mut case = case();
+    case.spec.git[0].stage_dependencies.setup = vec!["lib".into()];
+    case.content[0].setup = Listing::new(case.content[0].all.entries()[1..2].to_vec());
+    // What is named for a stage without commands is laid down for none.
+    case.spec.git[0].stage_dependencies.before_setup = vec!["z".into()];
+    case.content[0].before_setup = Listing::new(case.content[0].all.entries()[2..].to_vec());
+    let plain = plan_of(&case).expect("a plan");
+    case.spec.git[0].hermetic = true;
+    let plan = plan_of(&case).expect("a plan");
+    assert!(
+        plan.parts.iter().zip(&plain.parts).any(|(a, b)| a != b),
+        "the keys differ"
+    );
+    let paths = |parts: &[Part]| {
+        let seen = seen(&case.spec.git, &case.content, parts);
+        let paths = seen[0].entries().iter().map(|entry| entry.path.clone());
+        paths.collect::<Vec<_>>().join(" ")
+    };
+    let found: Vec<String> = (1..=plan.parts.len())
+        .map(|end| paths(&plan.parts[..end]))
+        .collect();
+    // beforeInstall, archive, install, import, setup
+    assert_eq!(found, ["", "", "a.txt", "a.txt", "a.txt lib/b.sh"]);
 }
 
 #[test]

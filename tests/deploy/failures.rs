@@ -29,7 +29,7 @@ async fn check(name: &str, documents: &[&str], seconds: u64, parts: &[&str]) {
         history.last().map(|revision| revision.status),
         Some(Status::Failed)
     );
-    assert!(!bench.exists("lease/kiel.release.app"), "the lock is free");
+    assert!(!bench.exists("secret/kiel.release.app"), "the lock is free");
 }
 
 #[tokio::test]
@@ -239,10 +239,10 @@ async fn a_killed_run_blocks_nobody() {
         pending.last().map(|revision| revision.status),
         Some(Status::PendingInstall)
     );
-    assert!(bench.exists("lease/kiel.release.app"));
-    // The test's own process lives on: the lease is made to name an earlier one with its number.
+    assert!(bench.exists("secret/kiel.release.app"));
+    // The test's own process lives on: the lock is made to name an earlier one with its number.
     let process = bench.get(
-        "lease/kiel.release.app",
+        "secret/kiel.release.app",
         "{.metadata.annotations.kiel\\.dev/process}",
     );
     let (here, _) = process.rsplit_once(',').expect("four parts");
@@ -250,7 +250,7 @@ async fn a_killed_run_blocks_nobody() {
     bench.kubectl(&[
         "annotate",
         "--overwrite",
-        "lease",
+        "secret",
         "kiel.release.app",
         &annotation,
     ]);
@@ -277,10 +277,10 @@ async fn a_killed_run_blocks_nobody() {
 #[tokio::test]
 async fn a_holder_elsewhere_blocks_until_its_lease_runs_out() {
     let mut bench = Bench::new("elsewhere").await;
-    let lease = "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata:\n  name: kiel.release.app\nspec:\n  \
-         holderIdentity: process 7 on far (pipeline 9)\n";
+    let lock = "apiVersion: v1\nkind: Secret\ntype: kiel.dev/lock\nmetadata:\n  name: kiel.release.app\n  annotations:\n    \
+         kiel.dev/holder: process 7 of bob on far (pipeline 9)\n    kiel.dev/since: '2026-01-02T03:04:05.678901Z'\n";
     let file = tempfile::NamedTempFile::new().expect("a temp file");
-    fs_err::write(file.path(), lease).expect("written");
+    fs_err::write(file.path(), lock).expect("written");
     bench.kubectl(&["create", "namespace", bench.namespace()]);
     bench.kubectl(&["create", "-f", &file.path().display().to_string()]);
     let begun = Instant::now();
@@ -295,7 +295,7 @@ async fn a_holder_elsewhere_blocks_until_its_lease_runs_out() {
     );
     let told = format!("{:?}", bench.told());
     assert!(
-        told.contains("process 7 on far (pipeline 9) is deploying it"),
+        told.contains("process 7 of bob on far (pipeline 9) is deploying it, since 2026-01-02T03:04:05Z"),
         "{told}"
     );
 }

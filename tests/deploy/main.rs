@@ -4,8 +4,13 @@
     reason = "tests read the environment's variables themselves"
 )]
 
+mod crash;
 mod failures;
+#[path = "../support/gate.rs"]
+mod gate;
 mod kinds;
+mod interop;
 mod lifecycle;
+mod requests;
 mod rights;
 mod support;

@@ -179,7 +179,10 @@ pub(crate) fn chart(documents: &[&str]) -> Rendered {
             source: format!("app/templates/{n}.yaml"),
             text: unindent(text),
         };
-        if source.text.contains("helm.sh/hook:") {
+        if ["helm.sh/hook:", "\"helm.sh/hook\":"]
+            .iter()
+            .any(|key| source.text.contains(key))
+        {
             rendered.hooks.push(source);
         } else {
             rendered.manifest_text.push_str(&format!(

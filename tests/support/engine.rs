@@ -312,6 +312,7 @@ async fn run_client(options: &EngineOptions, script: &str) -> Result<()> {
         build: Build::Graph(sh(&busybox(), script, "step").definition()),
         exporter: None,
         read_files: Vec::new(),
+        links_in: None,
     };
     client.solve(&session, request, &events).await?;
     drop(events);

@@ -1,14 +1,17 @@
 //! `cargo xtask`: the commands of kiel's developers.
 //!
 //! `env` brings up real components for tests and demos (BuildKit, a registry, one Kubernetes node, Helm),
-//! `test` runs every test against them, `demo` shows kiel at work. Everything that a fresh Debian-like
+//! `test` runs every test against them, `oracle` compares kiel with real programs, `demo` shows kiel at work. Everything that a fresh Debian-like
 //! machine lacks is fetched or built once into one cache folder outside the tree (see [`cache`]).
 //! Nothing here is part of kiel itself.
 
+mod api;
 mod cache;
 mod cargo;
 mod demo;
 mod env;
+mod kubelet;
+mod oracle;
 mod say;
 mod shell;
 mod test;
@@ -33,15 +36,25 @@ enum Command {
     },
     /// Bring the environment up and run every test of every crate
     Test(test::Args),
+    /// kiel beside the real programs that it stands for
+    Oracle {
+        #[command(subcommand)]
+        action: oracle::Action,
+    },
     /// Show kiel at work: from a commit to running pods, a change, the way back
     Demo(demo::Args),
+    /// The environment's second node, whose pods do what their annotations say
+    #[command(hide = true)]
+    FakeKubelet(kubelet::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Env { action } => env::run(&action).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::run(&args),
+        Command::Oracle { action } => oracle::run(&action),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::FakeKubelet(args) => kubelet::run(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         say::error(&error);

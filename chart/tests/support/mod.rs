@@ -1,5 +1,8 @@
 //! Cases of `helm template`: a folder with a chart and the arguments of a command line.
 
+#[path = "fixed.rs"]
+mod fixed;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +12,8 @@ use kiel_chart::{
     load, render_on_own_stack,
 };
 use kiel_template::files::{FileError, FileTree};
-use kiel_template::functions::Environment;
+
+use fixed::Fixed;
 
 /// A folder of the disk as a tree of files.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -52,19 +56,6 @@ fn list(root: &Path, dir: &str, found: &mut Vec<String>) -> std::io::Result<()> 
         }
     }
     Ok(())
-}
-
-/// A clock that stands still and entropy that is none.
-struct Fixed;
-
-impl Environment for Fixed {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::UNIX_EPOCH
-    }
-
-    fn fill_random(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
 }
 
 /// A command line of `helm template` without its first two words.

@@ -1,9 +1,10 @@
 //! The ephemeral engine: a buildkitd that runs as long as somebody uses it and leaves nothing behind.
 //!
-//! Two lock files in the state folder decide, and the kernel releases them however a process dies:
+//! Three lock files in the state folder decide, and the kernel releases them however a process dies:
 //! - `use.lock` is held shared by every client for life. Pid 1 of the engine waits to hold it alone: then the last
 //!   client is gone, and it ends everything in its namespace, itself last.
-//! - `start.lock` is held alone by the client that looks whether an engine answers, and starts one if none does.
+//! - `start.lock` is held alone by the client that looks whether an engine runs, and starts one if none does.
+//! - `alive.lock` is held alone by pid 1 for life: an engine that is about to end still has its socket.
 //!
 //! The engine lives in mount and PID namespaces of its own (and, for an ordinary user, in a user namespace with
 //! the user's subordinate ids), so that a kill -9 of any of its processes, or of all clients, ends all of it. No
@@ -22,7 +23,6 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 
-use super::Address;
+use super::{Address, Client};
 use crate::registry::RegistryOptions;
 use supervise::{Message, Start};
 
@@ -55,6 +55,8 @@ const WHOLE_LOGS: [(&str, &str); 2] = [
     ("BUILDKIT_STEP_LOG_MAX_SPEED", "-1"),
 ];
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long an engine that does not answer has to end.
+const END_LIMIT: Duration = Duration::from_secs(15);
 /// Socket addresses are shorter than 108 bytes, with their final zero.
 const SOCKET_LIMIT: usize = 107;
 
@@ -166,19 +168,15 @@ impl Engine {
         make_folder(&folder)?;
         let in_use = lock(folder.join("use.lock"), File::lock_shared).await?;
         let starting = lock(folder.join("start.lock"), File::lock).await?;
-        let address = Address::Unix(socket.clone());
-        if UnixStream::connect(&socket).is_ok() {
-            return Ok(Self {
-                address,
-                started: false,
-                _in_use: in_use,
-            });
+        let address = Address::Unix(socket);
+        let started = !joins(&folder, &address).await?;
+        if started {
+            start(options, &folder, &config).await?;
         }
-        start(options, &folder, &config).await?;
         drop(starting);
         Ok(Self {
             address,
-            started: true,
+            started,
             _in_use: in_use,
         })
     }
@@ -188,6 +186,31 @@ impl Engine {
     pub fn address(&self) -> &Address {
         &self.address
     }
+}
+
+/// Whether an engine runs and answers; waits for the end of one that does not.
+async fn joins(folder: &Path, address: &Address) -> Result<bool, EngineError> {
+    let path = folder.join("alive.lock");
+    if lock(path.clone(), |file| file.try_lock_shared().map_err(Into::into))
+        .await
+        .is_ok()
+    {
+        return Ok(false);
+    }
+    if Client::connect(address).await.is_ok() {
+        return Ok(true);
+    }
+    let ended = tokio::time::timeout(END_LIMIT, lock(path.clone(), File::lock_shared)).await;
+    ended.map_or_else(
+        |_| {
+            let reason = format!(
+                "an engine that does not answer runs there and does not end within {} s; end its processes",
+                END_LIMIT.as_secs()
+            );
+            Err(EngineError::State { path, reason })
+        },
+        |ended| ended.map(|_| false),
+    )
 }
 
 /// The program of this name in a search path, as PATH is one.

@@ -13,7 +13,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use nix::errno::Errno;
@@ -232,7 +232,13 @@ fn init() -> Result<(), Message> {
             "cannot mount /proc: {error}; a container needs an unmasked /proc (procMount: Unmasked) for it"
         )
     })?;
-    let lock = open_lock(&start)?;
+    let alive = start.folder.join("alive.lock");
+    // Free by now: whoever starts an engine has seen the end of the one before.
+    let _alive = open_lock(&alive)?;
+    _alive
+        .lock()
+        .map_err(|error| format!("cannot lock `{}`: {error}", alive.display()))?;
+    let lock = open_lock(&start.folder.join("use.lock"))?;
     let notify_path = start.folder.join("notify");
     drop(fs_err::remove_file(&notify_path));
     let notify =
@@ -245,13 +251,12 @@ fn init() -> Result<(), Message> {
     Ok(())
 }
 
-fn open_lock(start: &Start) -> Result<File, Message> {
-    let path = start.folder.join("use.lock");
-    let opened = OpenOptions::new().read(true).append(true).open(&path);
+fn open_lock(path: &Path) -> Result<File, Message> {
+    let opened = OpenOptions::new().read(true).append(true).open(path);
     opened.map_err(|error| format!("cannot open `{}`: {error}", path.display()).into())
 }
 
-fn spawn_buildkitd(start: &Start, notify: &std::path::Path) -> Result<Child, Message> {
+fn spawn_buildkitd(start: &Start, notify: &Path) -> Result<Child, Message> {
     let folder = &start.folder;
     let log = File::options().append(true).open(folder.join("log"));
     let log = log.map_err(|error| format!("cannot open the log: {error}"))?;
@@ -300,7 +305,7 @@ fn close_report() {
 /// which ends itself when nothing is left; until then the lock keeps new clients waiting.
 ///
 /// buildkitd may end in order first: killed between two writes it leaves a snapshot's folder that its database does
-/// not know, and every later build fails on that folder.
+/// not know, and a later build fails on that folder once.
 fn end_with_last_client(lock: &File, buildkitd: Pid) {
     let granted = lock.lock();
     if kill(buildkitd, Signal::SIGTERM).is_ok() {

@@ -38,8 +38,8 @@ pub(crate) fn namespace_kind() -> ApiKind {
 pub(super) fn build(plan: &mut DeployPlan, kinds: &Kinds, parts: Parts<'_>) -> Result<(), DeployError> {
     let deletes: Vec<Operation> = parts
         .gone
-        .into_iter()
-        .filter_map(|(id, recorded)| delete_operation(plan, kinds, id, &recorded, parts.live))
+        .iter()
+        .filter_map(|(id, recorded)| delete_operation(plan, kinds, id.clone(), recorded, parts.live))
         .collect();
     let writes = |decided: &Decided| {
         decided
@@ -51,8 +51,9 @@ pub(super) fn build(plan: &mut DeployPlan, kinds: &Kinds, parts: Parts<'_>) -> R
     let (pre, post) = plan.hook_events();
 
     let mut graph = Graph::default();
+    let mut parts = parts;
     if !parts.namespace_exists {
-        graph.add(create_namespace(plan), &[]);
+        graph.add(create_namespace(plan, &mut parts.main), &[]);
         graph.close_stage();
     }
     for (resource, decision) in parts.crds {
@@ -93,9 +94,18 @@ fn add_hooks(graph: &mut Graph, plan: &DeployPlan, kinds: &Kinds, event: HookEve
     }
 }
 
-fn create_namespace(plan: &DeployPlan) -> Operation {
+/// The release's namespace: as the chart has it, where the chart has it.
+fn create_namespace(plan: &DeployPlan, main: &mut Decided) -> Operation {
     let name = plan.target.namespace.as_str();
-    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let own = main
+        .iter()
+        .position(|(resource, _)| resource.id.kind == "Namespace" && resource.id.name == name)
+        .map(|place| main.remove(place));
+    let bare = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let (object, diff, source) = match own {
+        Some((resource, decision)) => (decision.object, decision.diff, resource.source),
+        None => (bare, String::new(), String::new()),
+    };
     Operation {
         action: Action::CreateNamespace,
         resource: Some(ResourceId {
@@ -104,6 +114,8 @@ fn create_namespace(plan: &DeployPlan) -> Operation {
             namespace: None,
             name: name.to_owned(),
         }),
+        diff,
+        source,
         payload: Some(Box::new(Payload {
             kind: namespace_kind(),
             object,
@@ -142,8 +154,8 @@ fn add_resource(
         return Added::default();
     };
     let (action, reason) = match &decision.verdict {
-        Verdict::Create => (Some(Action::Create), String::new()),
-        Verdict::Update => (Some(Action::Update), String::new()),
+        Verdict::Create => (Some(Action::Create), decision.reason.clone()),
+        Verdict::Update => (Some(Action::Update), decision.reason.clone()),
         Verdict::Recreate(reason) => (Some(Action::Recreate), reason.clone()),
         Verdict::Unchanged(ready) => {
             plan.unchanged.push(resource.id.clone());

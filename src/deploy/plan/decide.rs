@@ -3,11 +3,13 @@
 //! Objects that certainly are as wanted cost no request; all others, and everything that is to be created, are
 //! tried by a dry run, so that what the server refuses is known before anything changes.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
+use super::autoscale::Autoscaled;
 use super::diff::{diff, significant};
+use super::immutable::{self, is_immutable};
 use super::{PlanOptions, Problem};
 use crate::deploy::annotations::DeletePolicy;
 use crate::deploy::cluster::{ApplyMode, Cluster};
@@ -41,6 +43,8 @@ pub(crate) struct Decision {
     pub(crate) take_over: bool,
     /// Fields of others are overruled.
     pub(crate) force: bool,
+    /// Why, where the chart alone does not say it.
+    pub(crate) reason: String,
 }
 
 /// What all decisions of a plan share.
@@ -54,7 +58,10 @@ pub(crate) struct Context<'a> {
     /// Names of objects that the run will create and that admission looks up.
     pub(crate) new_names: BTreeSet<String>,
     /// Objects of the last records: ours even where marks are missing.
-    pub(crate) recorded: HashSet<ObjectKey<'a>>,
+    pub(crate) recorded: HashMap<ObjectKey<'a>, &'a Value>,
+    /// The last record is of a run that succeeded: the cluster was as it says.
+    pub(crate) settled: bool,
+    pub(crate) autoscaled: Autoscaled,
 }
 
 impl Context<'_> {
@@ -81,32 +88,19 @@ impl Context<'_> {
         };
         self.check_owner(resource, live)?;
         keep_replicas(resource, &mut object, live);
+        if self.autoscaled.holds(resource, live)
+            && let Some(spec) = object["spec"].as_object_mut()
+        {
+            spec.remove("replicas");
+        }
         if live["metadata"]["deletionTimestamp"].is_string() {
             let diff = diff(None, Some(&object), resource.policy.sensitive);
-            let verdict = Verdict::Recreate("it is being deleted".to_owned());
-            return Ok(Decision {
-                verdict,
-                diff,
-                object,
-                live: Some(live.clone()),
-                take_over: false,
-                force: false,
-            });
+            return Ok(Decision::recreate(object, live, diff, "it is being deleted"));
         }
         if let Some(reason) = rerun_reason(resource, live) {
-            let diff = diff(
-                Some(live),
-                Some(&overlay(live, &object)),
-                resource.policy.sensitive,
-            );
-            return Ok(Decision {
-                verdict: Verdict::Recreate(reason),
-                diff,
-                object,
-                live: Some(live.clone()),
-                take_over: false,
-                force: false,
-            });
+            let after = overlay(live, &object);
+            let diff = diff(Some(live), Some(&after), resource.policy.sensitive);
+            return Ok(Decision::recreate(object, live, diff, &reason));
         }
         if fields::is_applied(&object, live) {
             return Ok(unchanged(object, live, resource));
@@ -128,6 +122,8 @@ impl Context<'_> {
             self.try_create(resource, kind, &object, false).await?;
         }
         let diff = diff(None, Some(&object), resource.policy.sensitive);
+        let missing = self.settled && self.recorded.contains_key(&resource.id.key());
+        let reason = if missing { "it was deleted in the cluster" } else { "" };
         Ok(Decision {
             verdict: Verdict::Create,
             diff,
@@ -135,6 +131,7 @@ impl Context<'_> {
             live: None,
             take_over: false,
             force: false,
+            reason: reason.to_owned(),
         })
     }
 
@@ -222,7 +219,7 @@ impl Context<'_> {
         }
         match marks::owner(live, self.target) {
             Owner::Ours => Ok(()),
-            Owner::Nobody if self.recorded.contains(&resource.id.key()) => Ok(()),
+            Owner::Nobody if self.recorded.contains_key(&resource.id.key()) => Ok(()),
             Owner::Nobody => Err(Problem::new(
                 resource,
                 format!(
@@ -257,6 +254,7 @@ impl Context<'_> {
                 force,
                 verdict: Verdict::Update,
                 diff: diff(Some(live), Some(&after), sensitive),
+                reason: self.drift(resource, live, &after),
                 object,
                 live: Some(live.clone()),
                 take_over: fields::take_over(live).is_some(),
@@ -267,26 +265,33 @@ impl Context<'_> {
                 let recreate = policies.contains(&DeletePolicy::BeforeCreation)
                     || policies.contains(&DeletePolicy::BeforeCreationIfImmutable);
                 if !recreate {
-                    return Err(Problem::new(
-                        resource,
-                        format!(
-                            "{error}; to have it deleted and made again, annotate it with \
-                             werf.io/delete-policy: before-creation-if-immutable"
-                        ),
-                    ));
+                    return Err(Problem::new(resource, immutable::explain(resource, live, &error)));
                 }
                 let diff = diff(Some(live), Some(&overlay(live, &object)), sensitive);
-                let verdict = Verdict::Recreate("a field changes that can't be changed".to_owned());
-                Ok(Decision {
-                    verdict,
-                    diff,
-                    object,
-                    live: Some(live.clone()),
-                    take_over: false,
-                    force: false,
-                })
+                let reason = "a field changes that can't be changed";
+                Ok(Decision::recreate(object, live, diff, reason))
             }
             Err(DryRunError::Api(error)) => Err(Problem::rejected(resource, &error)),
+        }
+    }
+
+    /// What was changed in the cluster and comes back.
+    fn drift(&self, resource: &Resource, live: &Value, after: &Value) -> String {
+        let by_hand: Vec<String> = fields::by_hand(live, after)
+            .into_iter()
+            .map(|(manager, paths)| format!("{manager}: {}", paths.join(", ")))
+            .collect();
+        if !by_hand.is_empty() {
+            return format!("overrides what was changed by hand ({})", by_hand.join("; "));
+        }
+        let same = |recorded: &&Value| {
+            super::as_deployed(recorded, self.target, self.kinds).is_some_and(|object| object == resource.object)
+        };
+        let recorded = self.recorded.get(&resource.id.key()).filter(|_| self.settled);
+        if recorded.is_some_and(same) {
+            "it was changed in the cluster".to_owned()
+        } else {
+            String::new()
         }
     }
 
@@ -345,6 +350,20 @@ impl From<ApiError> for DryRunError {
     }
 }
 
+impl Decision {
+    fn recreate(object: Value, live: &Value, diff: String, reason: &str) -> Self {
+        Self {
+            verdict: Verdict::Recreate(reason.to_owned()),
+            diff,
+            object,
+            live: Some(live.clone()),
+            take_over: false,
+            force: false,
+            reason: String::new(),
+        }
+    }
+}
+
 fn unchanged(object: Value, live: &Value, resource: &Resource) -> Decision {
     let ready = resource.policy.non_blocking || matches!(status::compute(live), Status::Ready(_));
     Decision {
@@ -354,6 +373,7 @@ fn unchanged(object: Value, live: &Value, resource: &Resource) -> Decision {
         live: Some(live.clone()),
         take_over: false,
         force: false,
+        reason: String::new(),
     }
 }
 
@@ -379,7 +399,8 @@ fn keep_replicas(resource: &Resource, object: &mut Value, live: &Value) {
     }
 }
 
-/// Fields that belong to somebody whose fields are not taken over: path and manager.
+/// Fields that belong to somebody whose fields are not taken over: path and manager. What an autoscaler has set and
+/// no autoscaler sets any more is nobody's; where one does, the chart's replicas have been left out.
 fn foreign_conflicts(error: &ApiError, live: &Value) -> Vec<(String, String)> {
     let managers = || live["metadata"]["managedFields"].as_array().into_iter().flatten();
     error
@@ -391,7 +412,9 @@ fn foreign_conflicts(error: &ApiError, live: &Value) -> Vec<(String, String)> {
                 .filter(|entry| entry["manager"] == manager && !fields::is_own(entry))
                 .peekable();
             let taken = named.peek().is_some()
-                && named.all(|entry| marks::is_overruled(entry) || entry["subresource"] == "status");
+                && named.all(|entry| {
+                    marks::is_overruled(entry) || marks::is_autoscaler(entry) || entry["subresource"] == "status"
+                });
             (!taken).then(|| (field.clone(), manager.to_owned()))
         })
         .collect()
@@ -415,18 +438,6 @@ fn conflict_problem(resource: &Resource, conflicts: &[(String, String)]) -> Prob
             fields.join(", ")
         ),
     )
-}
-
-/// The server refuses because a field can't be changed.
-pub(crate) fn is_immutable(error: &ApiError) -> bool {
-    let words = [
-        "immutable",
-        "may not be changed",
-        "may not change",
-        "updates to statefulset spec",
-        "cannot be changed",
-    ];
-    error.code == 422 && words.iter().any(|word| error.message.contains(word))
 }
 
 /// The live object with the chart's fields over it: what it will about be after a recreation.
@@ -461,7 +472,8 @@ mod tests {
         let live = json!({"metadata": {"managedFields": [
             {"manager": "kubectl-edit", "operation": "Update"},
             {"manager": "helm", "operation": "Apply"}, {"manager": "helm", "operation": "Update"},
-            {"manager": "kube-controller-manager", "operation": "Update", "subresource": "scale"}]}});
+            {"manager": "kube-controller-manager", "operation": "Update", "subresource": "scale"},
+            {"manager": "operator", "operation": "Update"}]}});
         let mut error = ApiError::local("conflict");
         error.causes = vec![
             (".data.a".into(), "conflict with \"kubectl-edit\" using v1".into()),
@@ -470,11 +482,12 @@ mod tests {
                 ".spec.replicas".into(),
                 "conflict with \"kube-controller-manager\" with subresource \"scale\"".into(),
             ),
+            (".data.c".into(), "conflict with \"operator\" using v1".into()),
         ];
         let foreign = foreign_conflicts(&error, &live);
         assert_eq!(
             foreign,
-            [(".spec.replicas".to_owned(), "kube-controller-manager".to_owned())]
+            [(".data.c".to_owned(), "operator".to_owned())]
         );
     }
 

@@ -3,9 +3,11 @@
 //! Making a plan changes nothing. Everything that the server would refuse is found here: objects that are to be
 //! created or changed are tried by dry runs.
 
+mod autoscale;
 mod build;
 mod decide;
 mod diff;
+mod immutable;
 mod live;
 mod order;
 mod show;
@@ -21,9 +23,13 @@ use super::cluster::Cluster;
 use super::error::{DeployError, Problem};
 use super::input::{Rendered, Source};
 use super::kinds::{ApiKind, Kinds};
-use super::resources::{HookEvent, ObjectKey, Resource, ResourceId, Resources, identify, read_objects};
-use crate::release::{self, Release, ReleaseError, ReleaseTarget, Revision, Status};
+use super::resources::{
+    HookEvent, ObjectKey, Resource, ResourceId, Resources, as_applied, identify, read_objects,
+};
+use super::rights::Needed;
+use crate::release::{self, ApiError, Release, ReleaseError, ReleaseTarget, Revision, Status};
 
+use self::autoscale::Autoscaled;
 pub(crate) use build::{hook_operation, namespace_kind};
 pub(crate) use decide::{Decision, Verdict};
 pub(crate) use live::Live;
@@ -194,8 +200,33 @@ impl DeployPlan {
     }
 }
 
-/// What has to be done to have the cluster as the chart wants it.
+/// What has to be done to have the cluster as the chart wants it. Rights that are missing are found here, all of them.
 pub async fn plan(
+    cluster: &Cluster,
+    target: &ReleaseTarget,
+    rendered: &Rendered,
+    options: &PlanOptions,
+) -> Result<DeployPlan, DeployError> {
+    let (needed, result) = match make_plan(cluster, target, rendered, options).await {
+        Ok(plan) if plan.has_changes() => (Needed::of_operations(&plan.operations, target), Ok(plan)),
+        Ok(plan) => return Ok(plan),
+        Err(error) if error.is_forbidden() => {
+            let mut kinds = (*read_kinds(cluster).await?).clone();
+            let resources = Resources::read(rendered, target, &mut kinds).map_err(DeployError::Documents)?;
+            (Needed::of_resources(&resources, &kinds, target), Err(error))
+        }
+        Err(error) => return Err(error),
+    };
+    match needed.missing(cluster, target).await {
+        Some(missing) => Err(DeployError::MissingRights {
+            release: target.clone(),
+            missing: Box::new(missing),
+        }),
+        None => result,
+    }
+}
+
+async fn make_plan(
     cluster: &Cluster,
     target: &ReleaseTarget,
     rendered: &Rendered,
@@ -232,7 +263,9 @@ pub async fn plan(
         options,
         new_namespaces: new_namespaces(&resources, &live, target, namespace_exists),
         new_names: new_names(&resources, &live),
-        recorded: recorded.iter().map(|(id, _)| id.key()).collect(),
+        recorded: recorded.iter().map(|(id, object)| (id.key(), object)).collect(),
+        settled: past.base.history.last().is_some_and(|last| last.status == Status::Deployed),
+        autoscaled: Autoscaled::read(cluster, &kinds, &resources, &live, &gone).await?,
     };
     let crds = if options.install_crds {
         &resources.crds[..]
@@ -398,6 +431,12 @@ pub(crate) fn recorded_objects(
         }
     }
     found
+}
+
+/// A recorded object as a chart's document would be applied.
+fn as_deployed(recorded: &Value, target: &ReleaseTarget, kinds: &Kinds) -> Option<Value> {
+    let id = identify(recorded, target, kinds).ok()?;
+    Some(as_applied(recorded.clone(), &id))
 }
 
 /// A recorded apiVersion may be gone from the cluster; the object is then found under another one.
@@ -584,14 +623,18 @@ impl Problem {
             resource: resource.id.to_string(),
             source: resource.source.clone(),
             why,
+            forbidden: false,
         }
     }
 
-    pub(crate) fn rejected(resource: &Resource, error: &crate::release::ApiError) -> Self {
-        Self::new(
-            resource,
-            format!("the server refuses it: {}", plain(&error.to_string())),
-        )
+    pub(crate) fn rejected(resource: &Resource, error: &ApiError) -> Self {
+        Self {
+            forbidden: error.is_forbidden(),
+            ..Self::new(
+                resource,
+                format!("the server refuses it: {}", plain(&error.to_string())),
+            )
+        }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::release::api;
 
 /// Failures of each replica that are forgiven where no annotation says otherwise.
 const FAILURES_ALLOWED: u64 = 1;
+/// Reasons of pods that a message repeats.
+const PODS_EXPLAINED: usize = 3;
 /// The last lines of a Job's container are waited for this long.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -36,6 +38,8 @@ struct View {
     troubles: Vec<(Option<Place>, Trouble)>,
     /// Ends of containers of pods that are not ready, without those before the run.
     ends: u64,
+    /// Those of the pod that has the most.
+    most_ends: u64,
     wanted: u64,
 }
 
@@ -51,13 +55,17 @@ struct Follower<'a> {
     old_known: bool,
     first_seen: BTreeMap<String, Instant>,
     shown_events: BTreeSet<String>,
+    /// The last failure of a probe, by pod.
+    probes: HashMap<String, String>,
     up_since: Option<(Instant, u64)>,
+    begun: Instant,
     logs: Logs,
 }
 
 pub(super) async fn follow(tracker: &Tracker, subject: &Subject) -> Result<String, Failure> {
     let mut changes = tracker.watches.subscribe();
     let mut follower = Follower::new(tracker, subject);
+    tracker.begin_waiting(&subject.id);
     loop {
         // Marked as seen before looking: a change during the look wakes the wait below.
         changes.borrow_and_update();
@@ -121,7 +129,9 @@ impl<'a> Follower<'a> {
             old_known: false,
             first_seen: BTreeMap::new(),
             shown_events: BTreeSet::new(),
+            probes: HashMap::new(),
             up_since: None,
+            begun: Instant::now(),
             logs,
         }
     }
@@ -144,11 +154,13 @@ impl<'a> Follower<'a> {
             Ok(object) => object,
             Err(end) => return end,
         };
+        let object = self.without_old_deadline(object, wake);
         let view = self.view(&object);
         self.show(&view);
         self.follow_logs(&view);
         if let Status::Failed(why) = &view.status {
-            return Some(Err(self.failure(why.clone(), self.to_blame(&view)).await));
+            let why = self.explained(why, &view);
+            return Some(Err(self.failure(why, self.to_blame(&view)).await));
         }
         if let Some(failure) = self.check_ends(&view).await {
             return Some(Err(failure));
@@ -172,15 +184,36 @@ impl<'a> Follower<'a> {
             return Err(last.map(|last| match status::compute(&last) {
                 Status::Ready(detail) => Ok(detail),
                 Status::Failed(why) => Err(self.plain_failure(why)),
-                Status::Progressing(_) => {
-                    Err(self.plain_failure("somebody deleted it while it was waited for".to_owned()))
-                }
+                Status::Progressing(_) => Err(self.plain_failure(deleted(&last))),
             }));
         };
         let generation = |metadata: &Value| metadata["generation"].as_i64().unwrap_or(0);
         let stale = object["metadata"]["uid"] != applied["uid"]
             || generation(&object["metadata"]) < generation(applied);
         if stale { Err(None) } else { Ok(object) }
+    }
+
+    /// A deadline that was exceeded before this run says nothing about it: its controller takes it back only when a
+    /// replica gets ready. It counts when this run has waited for as long.
+    fn without_old_deadline(&self, object: Arc<Value>, wake: &mut Option<Instant>) -> Arc<Value> {
+        let exceeded = |object: &Value| match status::condition(object, "Progressing") {
+            Some(("False", "ProgressDeadlineExceeded", _)) => status::transition_time(object, "Progressing"),
+            _ => None,
+        };
+        let Some(time) = exceeded(&object) else {
+            return object;
+        };
+        let seconds = object["spec"]["progressDeadlineSeconds"].as_u64().unwrap_or(600);
+        let due = self.begun + Duration::from_secs(seconds);
+        if exceeded(&self.subject.object) != Some(time) || due <= Instant::now() {
+            return object;
+        }
+        *wake = Some(wake.map_or(due, |wake| wake.min(due)));
+        let mut object = Arc::unwrap_or_clone(object);
+        if let Some(conditions) = object["status"]["conditions"].as_array_mut() {
+            conditions.retain(|condition| condition["type"] != "Progressing");
+        }
+        Arc::new(object)
     }
 
     fn view(&mut self, object: &Value) -> View {
@@ -193,10 +226,12 @@ impl<'a> Follower<'a> {
             _ => object["spec"]["replicas"].as_u64().unwrap_or(1),
         };
         let mut troubles = Vec::new();
-        let mut ends = 0;
+        let (mut ends, mut most_ends) = (0, 0);
         for pod in alive.iter().filter(|pod| !pod.report.ready) {
             let before = self.old_pods.get(&pod.name).copied().unwrap_or(0);
-            ends += pod.report.ends().saturating_sub(before);
+            let new = pod.report.ends().saturating_sub(before);
+            ends += new;
+            most_ends = new.max(most_ends);
             for trouble in &pod.report.troubles {
                 let place = trouble.container.as_ref().map(|container| place(pod, container));
                 troubles.push((place, trouble.clone()));
@@ -213,6 +248,7 @@ impl<'a> Follower<'a> {
             pods,
             troubles,
             ends,
+            most_ends,
             wanted,
         }
     }
@@ -277,7 +313,9 @@ impl<'a> Follower<'a> {
         let mut troubles = Vec::new();
         for event in shelf.all() {
             let name = text(&event, "name");
-            if event["type"] != "Warning" || shelf.is_initial(name) {
+            // That a claim finds no volume is no warning to its controller.
+            let tells = event["type"] == "Warning" || event["reason"] == "FailedBinding";
+            if !tells || shelf.is_initial(name) {
                 continue;
             }
             let about = &event["involvedObject"];
@@ -289,6 +327,10 @@ impl<'a> Follower<'a> {
             }
             let message = event["message"].as_str().unwrap_or_default();
             let reason = event["reason"].as_str().unwrap_or_default();
+            if let (Some(pod), "Unhealthy") = (pod, reason) {
+                self.probes
+                    .insert(pod.name.clone(), first_line(message).to_owned());
+            }
             // Restarts and waits repeat their events; the words are shown once. A probe's begin with its kind, and go
             // on with what differs from pod to pod.
             let words = match reason {
@@ -331,8 +373,45 @@ impl<'a> Follower<'a> {
         }
         let mut told = BTreeSet::new();
         details.retain(|detail| told.insert(*detail));
+        let detail = details.join("; ");
+        let why = self.explained(&detail, view);
         self.tracker
-            .say_waiting(&self.subject.id, "waiting", &details.join("; "));
+            .say_waiting(&self.subject.id, "waiting", &detail, why);
+    }
+
+    /// A reason with what its pods have to say, as far as it isn't said yet.
+    fn explained(&self, why: &str, view: &View) -> String {
+        let mut all: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for pod in view
+            .pods
+            .iter()
+            .filter(|pod| !pod.report.ready && !pod.report.terminating)
+        {
+            let end = pod.report.containers.iter().find_map(|container| {
+                let end = container.last_end.as_ref()?;
+                Some(format!("container {}: {end}", container.name))
+            });
+            let probe = self.probes.get(&pod.name).cloned();
+            let text = end.or(probe).unwrap_or_else(|| pod.report.standing.clone());
+            if !text.is_empty()
+                && !(why.contains(&text) || why.contains(&pod.report.detail) && !pod.report.detail.is_empty())
+            {
+                all.entry(text).or_default().push(&pod.name);
+            }
+        }
+        let mut explained = why.to_owned();
+        if !all.is_empty() && explained.ends_with('.') {
+            explained.pop();
+        }
+        for (text, pods) in all.into_iter().take(PODS_EXPLAINED) {
+            match &pods[..] {
+                [only] if *only == self.subject.id.name => explained.push_str(&format!("; {text}")),
+                [only] => explained.push_str(&format!("; pod {only}: {text}")),
+                [first, ..] => explained.push_str(&format!("; {} pods such as {first}: {text}", pods.len())),
+                [] => {}
+            }
+        }
+        explained
     }
 
     fn follow_logs(&mut self, view: &View) {
@@ -368,7 +447,8 @@ impl<'a> Follower<'a> {
             (None, "Job") => return None,
             (None, _) => FAILURES_ALLOWED,
         };
-        if view.ends <= allowed.saturating_mul(view.wanted.max(1)) {
+        let too_many = view.ends > allowed.saturating_mul(view.wanted.max(1));
+        if !too_many && view.most_ends <= allowed {
             return None;
         }
         let blamed = self.to_blame(view)?;
@@ -379,10 +459,23 @@ impl<'a> Follower<'a> {
             .flat_map(|pod| &pod.report.containers)
             .find(|container| container.name == blamed.0.container)?;
         let end = container.last_end.clone().unwrap_or_default();
-        let why = format!(
-            "container {} of pod {} has ended {} times ({end})",
-            container.name, blamed.0.pod, container.ends
+        let often = match container.ends {
+            1 => "has ended".to_owned(),
+            ends => format!("has ended {ends} times"),
+        };
+        let mut why = format!(
+            "container {} of pod {} {often} ({end})",
+            container.name, blamed.0.pod
         );
+        // A container that a probe has ended looks like one that was told to end.
+        let killers = ["Liveness", "Startup"];
+        if let Some(probe) = self
+            .probes
+            .get(&blamed.0.pod)
+            .filter(|text| killers.iter().any(|kind| text.starts_with(kind)))
+        {
+            why.push_str(&format!("; {probe}"));
+        }
         Some(self.failure(why, Some(blamed)).await)
     }
 
@@ -455,7 +548,9 @@ impl<'a> Follower<'a> {
             *wake = Some(due);
             let seconds = self.tracker.times.settle.as_secs();
             let detail = format!("up; without a readiness probe it has to stay so for {seconds} s");
-            self.tracker.say_waiting(&self.subject.id, "waiting", &detail);
+            let why = detail.clone();
+            self.tracker
+                .say_waiting(&self.subject.id, "waiting", &detail, why);
         }
         due <= now
     }
@@ -478,6 +573,14 @@ impl<'a> Follower<'a> {
             failure.log = self.logs.recent();
         }
         failure
+    }
+}
+
+/// What is said about an object that is gone before it was ready.
+fn deleted(last: &Value) -> String {
+    match status::condition(last, "DisruptionTarget") {
+        Some(("True", reason, message)) => format!("it was deleted: {reason}: {message}"),
+        _ => "somebody deleted it while it was waited for".to_owned(),
     }
 }
 

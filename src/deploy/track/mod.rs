@@ -53,8 +53,8 @@ pub(crate) struct Tracker {
     watches: Arc<Watches>,
     events: Events,
     times: Times,
-    /// What is waited for, and why it isn't ready.
-    waiting: Mutex<BTreeMap<String, String>>,
+    /// What is waited for: what was told of it, and all that is known about why it isn't ready.
+    waiting: Mutex<BTreeMap<String, (String, String)>>,
 }
 
 impl Tracker {
@@ -121,7 +121,8 @@ impl Tracker {
                     .get(&id.name)
                     .filter(|object| object["metadata"]["uid"] == uid);
                 let Some(object) = found else { break };
-                self.say_waiting(id, "deleting", &deleting(&object));
+                let detail = deleting(&object);
+                self.say_waiting(id, "deleting", &detail, detail.clone());
             }
             if changes.changed().await.is_err() {
                 break;
@@ -135,14 +136,22 @@ impl Tracker {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting
             .iter()
-            .map(|(resource, why)| (resource.clone(), why.clone()))
+            .map(|(resource, (_, why))| (resource.clone(), why.clone()))
             .collect()
     }
 
-    fn say_waiting(&self, id: &ResourceId, state: &str, detail: &str) {
+    /// Nothing is known of it yet, and nothing is told.
+    fn begin_waiting(&self, id: &ResourceId) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = waiting.insert(id.to_string(), detail.to_owned());
-        if before.as_deref() != Some(detail) {
+        let why = "the server has told nothing about it since it was applied".to_owned();
+        waiting.insert(id.to_string(), (String::new(), why));
+    }
+
+    /// Tells what is waited for where that has changed; `why` is kept for the case that time runs out.
+    fn say_waiting(&self, id: &ResourceId, state: &str, detail: &str, why: String) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = waiting.insert(id.to_string(), (detail.to_owned(), why));
+        if before.is_none_or(|(before, _)| before != detail) {
             self.events.send(Event::Resource {
                 resource: id.to_string(),
                 state: state.to_owned(),

@@ -57,6 +57,8 @@ pub(crate) struct PodReport {
     pub(crate) not_begun: bool,
     /// What it does that pods on their way up don't, in a few words; mostly nothing.
     pub(crate) detail: String,
+    /// How far it is, also on its usual way up: for those who have waited for too long.
+    pub(crate) standing: String,
     pub(crate) containers: Vec<Container>,
     pub(crate) troubles: Vec<Trouble>,
 }
@@ -77,6 +79,7 @@ pub(crate) fn examine(pod: &Value) -> PodReport {
     let mut troubles = Vec::new();
     let mut containers = Vec::new();
     let mut detail = String::new();
+    let mut standing = String::new();
     let mut begun = false;
     let always = pod["spec"]["restartPolicy"].as_str().unwrap_or("Always") == "Always";
     for (list, init) in [("initContainerStatuses", true), ("containerStatuses", false)] {
@@ -85,6 +88,9 @@ pub(crate) fn examine(pod: &Value) -> PodReport {
             let must_stay = !init && always || init && is_sidecar(pod, name);
             let container = container(status, must_stay);
             begun |= container.has_logs;
+            if standing.is_empty() {
+                standing = stands_at(name, status, init);
+            }
             if let Some(waiting) = waiting(status) {
                 if detail.is_empty() && !matches!(waiting.0, "ContainerCreating" | "PodInitializing") {
                     detail = format!("container {name}: {}", waiting.0);
@@ -94,8 +100,15 @@ pub(crate) fn examine(pod: &Value) -> PodReport {
             containers.push(container);
         }
     }
-    if let Some(("False", "Unschedulable", message)) = condition(pod, "PodScheduled") {
-        detail = format!("cannot be scheduled: {message}");
+    let unscheduled = match condition(pod, "PodScheduled") {
+        Some(("False", "Unschedulable", message)) => Some(format!("cannot be scheduled: {message}")),
+        Some(("False", "SchedulingGated", _)) => {
+            Some(format!("waits for its scheduling gates: {}", gates(pod)))
+        }
+        _ => None,
+    };
+    if let Some(text) = unscheduled {
+        detail = text;
         troubles.push(Trouble {
             container: None,
             text: detail.clone(),
@@ -108,8 +121,33 @@ pub(crate) fn examine(pod: &Value) -> PodReport {
         terminating: pod["metadata"]["deletionTimestamp"].is_string(),
         not_begun: !begun,
         detail,
+        standing,
         containers,
         troubles,
+    }
+}
+
+fn gates(pod: &Value) -> String {
+    let gates = pod["spec"]["schedulingGates"].as_array().into_iter().flatten();
+    let names: Vec<&str> = gates.filter_map(|gate| gate["name"].as_str()).collect();
+    names.join(", ")
+}
+
+/// What a container that is not ready is at; nothing for one that is ready or has done its work.
+fn stands_at(name: &str, status: &Value, init: bool) -> String {
+    let state = &status["state"];
+    if let Some(reason) = state["waiting"]["reason"].as_str() {
+        return format!("container {name} waits: {reason}");
+    }
+    if status["ready"] == true || init && state["terminated"]["exitCode"] == 0 {
+        return String::new();
+    }
+    if state["running"].is_null() {
+        return format!("container {name} has ended");
+    }
+    match init {
+        true => format!("container {name} is still running"),
+        false => format!("container {name} is running, but not ready"),
     }
 }
 
@@ -133,23 +171,29 @@ fn container(status: &Value, must_stay: bool) -> Container {
     Container {
         name: status["name"].as_str().unwrap_or_default().to_owned(),
         ends: restarts + u64::from(ended || backing_off),
-        last_end: bad.then(|| end_text(last)),
+        last_end: bad.then(|| end_text(last, must_stay)),
         has_logs: ended || !state["running"].is_null() || restarts > 0,
         running: !state["running"].is_null(),
         restarts,
     }
 }
 
-fn end_text(end: &Value) -> String {
+/// Exit code, the kubelet's and the container's own words, and what they mean where that is not plain.
+fn end_text(end: &Value, must_stay: bool) -> String {
     let code = end["exitCode"].as_i64().unwrap_or(0);
     let reason = end["reason"].as_str().unwrap_or_default();
     let message = end["message"].as_str().unwrap_or_default().trim();
     let mut text = format!("exit code {code}");
-    if !matches!(reason, "" | "Error") {
+    if !matches!(reason, "" | "Error" | "Completed") {
         text.push_str(&format!(", {reason}"));
     }
     if !message.is_empty() {
         text.push_str(&format!(": {}", message.chars().take(500).collect::<String>()));
+    }
+    if reason == "OOMKilled" {
+        text.push_str("; it needs more memory than resources.limits.memory allows");
+    } else if code == 0 && must_stay {
+        text.push_str("; it should go on running");
     }
     text
 }
@@ -182,14 +226,37 @@ fn waiting_trouble(name: &str, (reason, message): (&str, &str)) -> Option<Troubl
         | "ErrImagePull"
         | "ImagePullBackOff"
         | "ImageInspectError"
-        | "RegistryUnavailable" => format!("the image of container {name} cannot be pulled: {message}"),
-        _ => format!("container {name} cannot be started: {message}"),
+        | "RegistryUnavailable" => {
+            format!(
+                "the image of container {name} cannot be pulled: {message}{}",
+                pull_hint(message)
+            )
+        }
+        _ => format!(
+            "container {name} cannot be started: {message}{}",
+            reference_hint(message)
+        ),
     };
     Some(Trouble {
         container: Some(name.to_owned()),
         text,
         patience,
     })
+}
+
+/// What may mend a pull, where the registry's words tell it.
+fn pull_hint(message: &str) -> &'static str {
+    let message = message.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if message.contains("lookup") {
+        ""
+    } else if has(&["denied", "unauthorized", "forbidden", "authentication required"]) {
+        "; check the image's name, and the imagePullSecrets of the pod or of its service account"
+    } else if has(&["not found", "manifest unknown", "name unknown"]) {
+        "; check the image's name and tag"
+    } else {
+        ""
+    }
 }
 
 /// Whether a registry's answer won't be another one the next time.
@@ -223,7 +290,7 @@ pub(crate) fn event_trouble(event: &Value, owner_lacks_pods: bool, not_begun: bo
     };
     match event["reason"].as_str()? {
         "FailedCreate" if owner_lacks_pods => {
-            let text = format!("its pods cannot be created: {message}");
+            let text = format!("its pods cannot be created: {message}{}", reference_hint(message));
             // Quota gets free when old pods go.
             let patience = if message.contains("exceeded quota") {
                 Patience::Forever
@@ -238,10 +305,19 @@ pub(crate) fn event_trouble(event: &Value, owner_lacks_pods: bool, not_begun: bo
             } else {
                 Patience::Forever
             };
-            trouble(format!("a volume cannot be mounted: {message}"), patience)
+            let hint = reference_hint(message);
+            trouble(format!("a volume cannot be mounted: {message}{hint}"), patience)
         }
         "ProvisioningFailed" | "FailedBinding" => trouble(message.to_owned(), Patience::Forever),
         _ => None,
+    }
+}
+
+fn reference_hint(message: &str) -> &'static str {
+    if missing_reference(message).is_some() {
+        "; create it first, or put it into the chart"
+    } else {
+        ""
     }
 }
 

@@ -76,6 +76,13 @@ pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<(&'a str, &
     Some((text("status"), text("reason"), text("message")))
 }
 
+/// When the condition of a type has got its status.
+pub(crate) fn transition_time<'a>(object: &'a Value, kind: &str) -> Option<&'a str> {
+    let all = object["status"]["conditions"].as_array()?;
+    let found = all.iter().find(|condition| condition["type"] == kind)?;
+    found["lastTransitionTime"].as_str()
+}
+
 fn reason_text(reason: &str, message: &str) -> String {
     match (reason.is_empty(), message.is_empty()) {
         (false, false) => format!("{reason}: {message}"),

@@ -26,6 +26,8 @@ const WATCH_SECONDS: u64 = 290;
 const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS + 30);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A watch that has gone on for this long was no failure, however it ended.
+const LONG_ENOUGH: Duration = Duration::from_secs(1);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -220,8 +222,8 @@ impl Follow {
                 Ok(mut version) => {
                     self.tell();
                     let begun = Instant::now();
-                    while self.watch(&mut version).await.is_ok() {}
-                    if begun.elapsed() > LONGEST_PAUSE {
+                    self.watch_on(&mut version).await;
+                    if begun.elapsed() > LONG_ENOUGH {
                         pause = FIRST_PAUSE;
                     }
                 }
@@ -267,6 +269,17 @@ impl Follow {
                 .collect(),
         );
         Ok(version)
+    }
+
+    /// Connection after connection, as long as each can be resumed.
+    async fn watch_on(&self, version: &mut String) {
+        loop {
+            let begun = Instant::now();
+            // Something between us and the server may end every answer at once; then only LISTs tell anything.
+            if self.watch(version).await.is_err() || begun.elapsed() < FIRST_PAUSE {
+                return;
+            }
+        }
     }
 
     /// One connection. `Ok` where it can be resumed from `version`.

@@ -231,6 +231,8 @@ fn with_parents(entries: impl IntoIterator<Item = LayerEntry>) -> Result<Entries
                     parents.insert(path[..end].to_owned(), (Content::Folder, Owner::default()));
                 }
                 Some((Content::Folder | Content::Kept, _)) => {}
+                // A submodule is an empty folder, which another mapping may fill.
+                Some((Content::Blob(FileMode::Commit, _) | Content::Bytes(FileMode::Commit, _), _)) => {}
                 Some(_) => {
                     let reason = "a path above it is no folder in the same layer";
                     return Err(LayerError::Path {

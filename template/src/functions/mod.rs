@@ -6,10 +6,12 @@
 //!
 //! Not here: `include` and `tpl`, which need the templates; `env` and `expandenv`, which Helm removes.
 
+mod aes;
 mod args;
 mod cast;
 mod certificates;
 mod decimal;
+mod derive;
 mod dicts;
 mod encoding;
 mod helm;
@@ -26,6 +28,7 @@ pub mod semver;
 mod sha1;
 mod strings;
 mod time;
+mod toml;
 mod urls;
 mod words;
 
@@ -84,7 +87,9 @@ pub fn all(environment: &Rc<dyn Environment>) -> Functions {
 /// Sprig's own functions.
 pub fn sprig(environment: &Rc<dyn Environment>) -> Functions {
     let mut functions = Functions::new();
+    aes::register(&mut functions, environment);
     certificates::register(&mut functions, environment);
+    derive::register(&mut functions);
     dicts::register(&mut functions);
     encoding::register(&mut functions);
     lists::register(&mut functions);
@@ -102,9 +107,10 @@ pub fn sprig(environment: &Rc<dyn Environment>) -> Functions {
     functions
 }
 
-/// What Helm adds or replaces: YAML, JSON, `required`, `fail`, `lookup`.
+/// What Helm adds or replaces: YAML, JSON, TOML, `required`, `fail`, `lookup`.
 pub fn helm_additions(environment: &Rc<dyn Environment>) -> Functions {
     let mut functions = Functions::new();
     helm::register(&mut functions, environment);
+    toml::register(&mut functions);
     functions
 }

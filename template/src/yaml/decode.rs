@@ -215,6 +215,10 @@ impl Target for serde_json::Value {
     )]
     fn float(value: f64) -> Self {
         const INT_LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        let negative_zero = value == 0.0 && value.is_sign_negative();
+        if negative_zero {
+            return serde_json::Number::from_f64(value).map_or(Self::Null, Self::Number);
+        }
         if value.fract() == 0.0 && (-INT_LIMIT..INT_LIMIT).contains(&value) {
             return (value as i64).into();
         }

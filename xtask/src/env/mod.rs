@@ -10,6 +10,7 @@ mod debian;
 mod go;
 mod hub;
 mod images;
+mod kubelet;
 mod layer;
 mod node;
 mod oci;
@@ -27,6 +28,7 @@ use clap::Subcommand;
 
 use crate::cache::Cache;
 use crate::say;
+pub(crate) use programs::helm_batch;
 pub(crate) use settings::Settings;
 
 /// What to do with the environment.
@@ -75,9 +77,11 @@ pub(crate) fn up(cache: &Cache) -> Result<Variables> {
     if same && cluster::becomes_ready(&settings) {
         say::note("Kubernetes is up already");
     } else {
+        kubelet::stop(&settings)?;
         cluster::start(&settings, &root)?;
         fs_err::write(stamp, made_of)?;
     }
+    kubelet::ensure_up(&settings)?;
     let variables = variables(&settings);
     write_variables(cache, &variables)?;
     Ok(variables)
@@ -127,6 +131,7 @@ fn down(cache: &Cache) -> Result<()> {
     let settings = Settings::read(cache)?;
     let _lock = lock(cache)?;
     settings.claim_name()?;
+    kubelet::stop(&settings)?;
     cluster::stop(&settings, &debian::Root::cached(cache))?;
     registry::stop(&settings)?;
     let started = Instant::now();
@@ -152,6 +157,7 @@ fn status(cache: &Cache) -> Result<()> {
         up(cluster::is_ready(&settings)),
         settings.node()
     ));
+    say::line(&format!("fake      {}", kubelet::status(&settings)));
     for (name, source) in images::sources(cache) {
         say::line(&format!("image     {name}  {source}"));
     }
@@ -185,6 +191,11 @@ fn variables(settings: &Settings) -> Variables {
         (
             "KIEL_TEST_KUBECONFIG",
             settings.kubeconfig().display().to_string(),
+        ),
+        ("KIEL_TEST_FAKE_NODE", kubelet::NODE.to_owned()),
+        (
+            "KIEL_TEST_API_SOCKET",
+            kubelet::socket(settings).display().to_string(),
         ),
         ("KIEL_TEST_BUILDKITD", program("buildkitd")),
         ("KIEL_TEST_HELM", program("helm")),

@@ -127,6 +127,23 @@ const PROGRAMS: [Program; 7] = [
     },
 ];
 
+/// Helm's engine as a program that answers many questions (`xtask/tools/helm/batch`), built on first use.
+pub(crate) fn helm_batch(cache: &Cache) -> Result<PathBuf> {
+    let binary = cache.folder("bin")?.join("helm-batch-3.21.4");
+    if !binary.exists() {
+        let started = Instant::now();
+        let build = Build {
+            module: "helm",
+            package: "./batch",
+            tags: "",
+            ldflags: HELM_FLAGS,
+        };
+        Go::find(cache)?.build(&build, &binary)?;
+        say::step("helm-batch", "built from its Go module", started.elapsed());
+    }
+    Ok(binary)
+}
+
 /// Makes sure that every compiled program is linked in the folder of programs.
 pub(crate) fn prepare(cache: &Cache, settings: &Settings) -> Result<()> {
     let binaries = cache.folder("bin")?;

@@ -4,6 +4,8 @@ mod duration;
 mod layout;
 mod objects;
 
+pub(super) use objects::toml_moment;
+
 use std::rc::Rc;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};

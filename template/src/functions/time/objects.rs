@@ -250,3 +250,38 @@ impl Object for Named {
         (name == "String").then(|| Function::new(name, &[], move |_, _| Ok(Value::string(text))))
     }
 }
+
+/// The date or time of a TOML file (RFC 3339, parts may be missing); without an offset it is in UTC.
+pub(in crate::functions) fn toml_moment(text: &str) -> Option<Value> {
+    use jiff::civil;
+    let text = text.replace(['t', 'T'], "T").replace('z', "Z");
+    let local = |at: civil::DateTime| at.to_zoned(TimeZone::UTC).ok();
+    let zoned = if let Ok(date) = text
+        .parse::<civil::Date>()
+        .map_err(drop)
+        .and_then(|date| if text.len() == 10 { Ok(date) } else { Err(()) })
+    {
+        local(date.to_datetime(civil::Time::midnight()))?
+    } else if !text.contains('T') {
+        let time: civil::Time = text.parse().ok()?;
+        local(civil::Date::new(0, 1, 1).ok()?.to_datetime(time))?
+    } else {
+        let offset = text.ends_with('Z') || text.rfind(['+', '-']).is_some_and(|at| at > 10);
+        if offset {
+            let parsed = jiff::fmt::temporal::DateTimeParser::new()
+                .parse_pieces(&text)
+                .ok()?;
+            let offset = parsed.to_numeric_offset()?;
+            let at = parsed.date().to_datetime(parsed.time()?);
+            let zone = if offset == jiff::tz::Offset::UTC {
+                TimeZone::UTC
+            } else {
+                TimeZone::fixed(offset)
+            };
+            at.to_zoned(zone).ok()?
+        } else {
+            local(text.parse().ok()?)?
+        }
+    };
+    Some(Value::object(Moment(zoned)))
+}

@@ -1,9 +1,11 @@
 //! Builds on a real engine and a real registry: what is published, what is reused, what a failure leaves.
 
-#[path = "support/engine.rs"]
+mod broken;
+#[path = "../support/engine.rs"]
 #[allow(dead_code, reason = "shared with the tests of the engine")]
 mod engine;
-#[path = "support/project.rs"]
+mod links;
+#[path = "../support/project.rs"]
 mod project;
 
 use std::collections::BTreeMap;
@@ -39,8 +41,14 @@ fn main() -> ExitCode {
         test("equal_commits_give_equal_digests_on_any_engine", reproducible),
         test("a_failed_step_keeps_what_succeeded", failed_step),
         test("an_engine_that_is_lost_is_replaced_once", lost_engine),
+        test("an_engine_with_broken_snapshots_is_mended", broken::snapshots),
         test("two_builders_report_the_same_digest", race),
-        test("imports_go_through_links_of_the_image", linked_import),
+        test("imports_go_through_links_of_the_image", links::import),
+        test("git_content_goes_through_links_of_the_image", links::mappings),
+        test(
+            "git_content_reaches_linked_folders_without_commands",
+            links::no_commands,
+        ),
         test("names_and_configs_of_images_are_passed_on", dependencies),
         test("dockerfiles_see_only_what_their_key_counts", dockerfile_context),
         test("a_base_that_reads_the_context_is_refused", onbuild),
@@ -519,38 +527,6 @@ async fn race(bench: Bench) -> Result<()> {
         ensure!(a.digest == b.digest, "{}: {} and {}", a.name, a.digest, b.digest);
     }
     first.image(&b, "app").await?;
-    Ok(())
-}
-
-async fn linked_import(bench: Bench) -> Result<()> {
-    let mut images = images();
-    images.truncate(2);
-    let mut base = StapelSpec {
-        from: busybox(),
-        ..StapelSpec::default()
-    };
-    base.shell.before_install = vec!["mkdir -p /usr/links".into(), "ln -s usr/links /lib-linked".into()];
-    let mut app = StapelSpec {
-        from: From::Image("base".into()),
-        ..StapelSpec::default()
-    };
-    app.imports = vec![import(
-        "builder",
-        "/out/bin/tool",
-        "/lib-linked/tool",
-        Position::AfterInstall,
-    )];
-    images[0] = stapel("app", app);
-    images.push(stapel("base", base));
-    let mut project = Project::new(bench, images)?;
-    project.commit(&[("x", Some("x"))])?;
-    let report = project.build().await?;
-    let app = project.image(&report, "app").await?;
-    ensure!(
-        file(&app, "usr/links/tool")? == "tool\n",
-        "{:?}",
-        app.files.keys()
-    );
     Ok(())
 }
 

@@ -1,0 +1,75 @@
+//! Arguments that several of Helm's commands share.
+
+use std::io::Read as _;
+
+use clap::Args;
+use kiel_chart::{ValuesFile, ValuesInput};
+
+use super::HelmError;
+
+/// Helm's flags for values.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Values")]
+pub(super) struct HelmValuesArgs {
+    /// File with values, `-` for standard input; may be repeated
+    #[arg(long, short = 'f', value_name = "PATH", value_delimiter = ',')]
+    values: Vec<String>,
+    /// Values, such as a.b[0]=c,d=e; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Values that stay text; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set_string: Vec<String>,
+    /// Values that are files' contents; may be repeated
+    #[arg(long, value_name = "KEY=PATH")]
+    set_file: Vec<String>,
+    /// Values as JSON; may be repeated
+    #[arg(long, value_name = "KEY=JSON")]
+    set_json: Vec<String>,
+    /// Value taken as it is; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set_literal: Vec<String>,
+}
+
+impl HelmValuesArgs {
+    /// Reads the files.
+    pub(super) fn read(&self) -> Result<ValuesInput, HelmError> {
+        let mut input = ValuesInput {
+            set: self.set.clone(),
+            set_string: self.set_string.clone(),
+            set_file: self.set_file.clone(),
+            set_json: self.set_json.clone(),
+            set_literal: self.set_literal.clone(),
+            ..ValuesInput::default()
+        };
+        for name in &self.values {
+            let content = read_file(name)?;
+            input.files.push(ValuesFile {
+                name: name.clone(),
+                content,
+            });
+        }
+        // A flag that can't be read fails where it is applied, after those before it.
+        for path in input.set_file_paths().unwrap_or_default() {
+            let content = read_file(&path)?;
+            input.set_file_contents.insert(path, content);
+        }
+        Ok(input)
+    }
+}
+
+/// A file's content, or standard input's for `-`.
+fn read_file(name: &str) -> Result<Vec<u8>, HelmError> {
+    if name.trim() == "-" {
+        let mut content = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut content)?;
+        return Ok(content);
+    }
+    fs_err::read(name).map_err(|error| match error.kind() {
+        // Go: os.PathError.
+        std::io::ErrorKind::NotFound => HelmError(format!("open {name}: no such file or directory")),
+        std::io::ErrorKind::PermissionDenied => HelmError(format!("open {name}: permission denied")),
+        std::io::ErrorKind::IsADirectory => HelmError(format!("read {name}: is a directory")),
+        _ => error.into(),
+    })
+}

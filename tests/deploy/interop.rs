@@ -1,0 +1,1 @@
+//! Helm and kubectl beside kiel on one release.

@@ -1,0 +1,2 @@
+{{ define "h1" }}
+  {{ include "h2" . }}{{ end }}{{ define "h2" }}{{ .Values.x.y }}{{ end }}
