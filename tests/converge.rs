@@ -4,6 +4,8 @@
 #[path = "support/engine.rs"]
 #[allow(dead_code, reason = "shared with the tests of the engine")]
 mod engine;
+#[path = "support/gate.rs"]
+mod gate;
 mod harness;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use harness::{Project, Run, root, variable};
 use libtest_mimic::{Arguments, Completion, Trial};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 /// Where git does not see it.
@@ -27,6 +30,8 @@ fn main() -> ExitCode {
         test("the_example_is_rendered_as_helm_does", rendered),
         test("an_ordinary_user_gets_the_same_digests", ordinary_user),
         test("an_interrupted_run_ends_in_order", interrupted),
+        test("a_signal_ends_a_run_with_its_own_code", signalled),
+        test("a_process_killed_between_two_writes_is_gone_on_from", killed),
         test("a_plan_tells_what_converge_does", planned),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -289,8 +294,13 @@ spec:
 
 /// Converge in the background; standard error is read up to the first line with a text.
 fn begin(project: &Project, until: &str) -> Result<(Child, BufReader<ChildStderr>)> {
+    begin_by(project, &variable("KIEL_TEST_KUBECONFIG"), until)
+}
+
+fn begin_by(project: &Project, kubeconfig: &str, until: &str) -> Result<(Child, BufReader<ChildStderr>)> {
     let mut child = project
         .command(&["converge", "--namespace", &project.namespace])
+        .env("KUBECONFIG", kubeconfig)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()?;
@@ -302,13 +312,205 @@ fn begin(project: &Project, until: &str) -> Result<(Child, BufReader<ChildStderr
     Ok((child, lines))
 }
 
-/// Ctrl-C, then the exit code and the rest of standard error.
-fn interrupt((mut child, mut lines): (Child, BufReader<ChildStderr>)) -> Result<(Option<i32>, String)> {
+fn signal(child: &Child, signal: Signal) -> Result<()> {
     let pid = nix::unistd::Pid::from_raw(child.id().try_into()?);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT)?;
+    Ok(nix::sys::signal::kill(pid, signal)?)
+}
+
+/// A signal, then the exit code and the rest of standard error.
+fn end((mut child, mut lines): (Child, BufReader<ChildStderr>), by: Signal) -> Result<(Option<i32>, String)> {
+    signal(&child, by)?;
     let mut rest = String::new();
     lines.read_to_string(&mut rest)?;
     Ok((child.wait()?.code(), rest))
+}
+
+/// Ctrl-C, then the exit code and the rest of standard error.
+fn interrupt(run: (Child, BufReader<ChildStderr>)) -> Result<(Option<i32>, String)> {
+    end(run, Signal::SIGINT)
+}
+
+/// A gate before the cluster, with a kubeconfig that leads to it.
+struct Gated {
+    runtime: tokio::runtime::Runtime,
+    gate: gate::Gate,
+    kubeconfig: tempfile::NamedTempFile,
+}
+
+impl Gated {
+    fn open() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let options = kiel::deploy::KubeOptions {
+            kubeconfigs: vec![variable("KIEL_TEST_KUBECONFIG").into()],
+            ..kiel::deploy::KubeOptions::default()
+        };
+        let gate = runtime.block_on(async {
+            let cluster = kiel::deploy::Cluster::connect(&options).await?;
+            anyhow::Ok(gate::Gate::open(cluster.client().clone()).await)
+        })?;
+        let kubeconfig = tempfile::NamedTempFile::new()?;
+        let text = format!(
+            "{{apiVersion: v1, kind: Config, current-context: g, clusters: [{{name: g, cluster: {{server: '{}'}}}}], \
+             contexts: [{{name: g, context: {{cluster: g}}}}]}}",
+            gate.url
+        );
+        fs_err::write(kubeconfig.path(), text)?;
+        Ok(Self {
+            runtime,
+            gate,
+            kubeconfig,
+        })
+    }
+
+    fn path(&self) -> String {
+        self.kubeconfig.path().display().to_string()
+    }
+
+    fn until_stopped(&self) -> Result<()> {
+        let limit = Duration::from_secs(60);
+        let stopped = async { tokio::time::timeout(limit, self.gate.stopped()).await };
+        self.runtime
+            .block_on(stopped)
+            .context("the run reaches the gate's end")
+    }
+}
+
+fn signalled() -> Result<Option<&'static str>> {
+    let chart = slow(600);
+    let project = Project::with(
+        "signalled",
+        &[("werf.yaml", WERF_YAML), (".helm/templates/slow.yaml", &chart)],
+    );
+    let (code, rest) = end(begin(&project, "0 of 1 replicas available")?, Signal::SIGTERM)?;
+    ensure!(
+        code == Some(143) && rest.contains("was cancelled"),
+        "{code:?} {rest}"
+    );
+    ensure!(statuses(&project)? == ["failed"]);
+    // The first signal marks the record, which takes for ever here; the second does not wait for it.
+    for (second, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let gated = Gated::open()?;
+        let run = begin_by(&project, &gated.path(), "0 of 1 replicas available")?;
+        gated.gate.stop_before(1);
+        signal(&run.0, Signal::SIGINT)?;
+        gated.until_stopped()?;
+        let since = Instant::now();
+        let (found, rest) = end(run, second)?;
+        ensure!(
+            found == Some(code) && rest.contains("once more ends at once"),
+            "{found:?} {rest}"
+        );
+        ensure!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    }
+    ensure!(statuses(&project)? == ["failed", "failed", "pending-install"]);
+    project.commit(&[(".helm/templates/slow.yaml", &slow(0))]);
+    let place = ["converge", "--namespace", &project.namespace];
+    project
+        .kiel(&place)
+        .expect_code(0)
+        .expect_stderr(&["is up, revision 4"]);
+    ensure!(statuses(&project)? == ["failed", "failed", "failed", "deployed"]);
+    Ok(None)
+}
+
+/// A chart without pods: what it has at `version`.
+fn light(version: u32) -> Vec<(String, String)> {
+    let map = |name: &str, more: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, annotations: {{{more}}}}}\ndata: {{v: '{version}'}}\n"
+        )
+    };
+    let hook =
+        |events: &str| format!("helm.sh/hook: '{events}', helm.sh/hook-delete-policy: before-hook-creation");
+    let templates = [
+        ("before", map("before", &hook("pre-install,pre-upgrade"))),
+        ("after", map("after", &hook("post-install,post-upgrade"))),
+        ("early", map("early", "werf.io/weight: '-1'")),
+        ("a", map("a", "")),
+        (
+            "version",
+            if version == 1 {
+                map("gone", "")
+            } else {
+                map("new", "")
+            },
+        ),
+        ("NOTES", format!("version {version}\n")),
+    ];
+    let path = |name: &str| match name {
+        "NOTES" => ".helm/templates/NOTES.txt".to_owned(),
+        name => format!(".helm/templates/{name}.yaml"),
+    };
+    templates
+        .into_iter()
+        .map(|(name, text)| (path(name), text))
+        .collect()
+}
+
+/// kill -9 of the real process at every other write; all are tried within a process (tests/deploy/crash.rs).
+fn killed() -> Result<Option<&'static str>> {
+    let project = Project::with("killed", &[("werf.yaml", WERF_YAML)]);
+    let commit = |version: u32| {
+        let files = light(version);
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()))
+            .collect();
+        project.commit(&files);
+    };
+    let place = ["converge", "--namespace", &project.namespace];
+    let state = || {
+        let path = "jsonpath={range .items[*]}{.metadata.name}={.data.v} {end}";
+        let notes = stdout(project.helm(&["get", "notes", "small"]));
+        stdout(project.kubectl(&["get", "configmaps", "-o", path])) + &notes
+    };
+    let gated = Gated::open()?;
+    commit(1);
+    project.kiel(&place).expect_code(0);
+    gated.gate.let_pass();
+    commit(2);
+    let output = project.command(&place).env("KUBECONFIG", gated.path()).output()?;
+    Run::of(&output).expect_code(0);
+    let (writes, want) = (gated.gate.writes(), state());
+    ensure!(
+        want.contains("a=2") && want.contains("new=2") && want.contains("version 2"),
+        "{want}"
+    );
+    for n in (1..=writes.len()).step_by(2) {
+        commit(1);
+        project.kiel(&place).expect_code(0);
+        commit(2);
+        gated.gate.stop_before(n);
+        let mut command = project.command(&place);
+        let mut child = command
+            .env("KUBECONFIG", gated.path())
+            .stderr(Stdio::null())
+            .spawn()?;
+        gated.until_stopped()?;
+        child.kill()?;
+        child.wait()?;
+        let since = Instant::now();
+        let run = project.kiel(&place).expect_code(0);
+        let place = format!("killed before write {n} ({:?})", writes[n - 1]);
+        ensure!(state() == want, "{place}: {}\n{run:?}", state());
+        ensure!(
+            since.elapsed() < Duration::from_secs(12),
+            "{place}: the dead process blocked: {run:?}"
+        );
+        let all = statuses(&project)?;
+        ensure!(
+            all.iter().filter(|status| *status == "deployed").count() == 1,
+            "{place}: {all:?}"
+        );
+        ensure!(
+            !all.iter().any(|status| status.starts_with("pending")),
+            "{place}: {all:?}"
+        );
+    }
+    Ok(None)
 }
 
 fn statuses(project: &Project) -> Result<Vec<String>> {
@@ -339,7 +541,14 @@ fn interrupted() -> Result<Option<&'static str>> {
         "{code:?} {rest}"
     );
     ensure!(statuses(&project)? == ["failed"]);
-    let lock = project.kubectl(&["get", "secret", "kiel.release.small", "--ignore-not-found", "-o", "name"]);
+    let lock = project.kubectl(&[
+        "get",
+        "secret",
+        "kiel.release.small",
+        "--ignore-not-found",
+        "-o",
+        "name",
+    ]);
     ensure!(stdout(lock).is_empty(), "the lock is free");
     // Who waits for a run that is killed takes over at once, without waiting for the lock to run out.
     let (mut killed, _unread) = begin(&project, "0 of 1 replicas available")?;

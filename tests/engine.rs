@@ -2,6 +2,8 @@
 //!
 //! Clients that are to be killed are this program again, started with [`engine::CLIENT`].
 
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "support/engine.rs"]
 mod engine;
 #[path = "engine/rootless.rs"]
@@ -726,7 +728,7 @@ async fn missing_programs(bench: Bench) -> Result<()> {
     ensure!(error.contains("buildkitd ended with exit status: 1"), "{error}");
     let mut unreadable = good.clone();
     unreadable.registry_hosts = BTreeSet::from(["r.example.com".to_owned()]);
-    unreadable.ca_files = vec!["/nonexistent/ca.pem".into()];
+    unreadable.registry.ca_files = vec!["/nonexistent/ca.pem".into()];
     unreadable.buildkitd = "/etc/passwd".into();
     let error = Engine::ensure(&unreadable)
         .await

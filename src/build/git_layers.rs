@@ -3,14 +3,17 @@
 //! They hold what the mapping says and nothing more: folders that the image has keep their owner and mode.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use kiel_stapel::listing::{FileEntry, FileMode, Listing};
 use kiel_stapel::spec::GitMapping;
 
 use super::links::Links;
+use super::traces::Traces;
 use crate::git::SourceTree;
-use crate::git::layer::{Content, LayerEntry, LayerError, Owner, mapping_entries, write_layer};
-use crate::registry::Blob;
+use crate::git::layer::{Content, Layer, LayerEntry, LayerError, Owner, mapping_entries, write_layer};
+use crate::registry::{Blob, BlobRead};
 
 /// The files of one mapping; the folders above it are the image's own. Reads blobs: not for async code.
 pub(crate) fn archive(
@@ -42,27 +45,40 @@ pub(crate) fn context(files: &Listing, tree: &SourceTree) -> Result<Blob, LayerE
     write(mapping_entries(files, "", &Owner::default()), tree)
 }
 
+/// What commands have made of an image since its mappings were laid down.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Around {
+    pub(crate) links: Links,
+    pub(crate) traces: Traces,
+}
+
 /// What turns `before` into `after`, one listing for each mapping; nothing where they are equal.
 ///
-/// Folders that are there already are in no patch: commands may have changed their owner or mode.
+/// Folders that are there already are in no patch: commands may have changed their owner or mode. One that has become
+/// empty goes if commands have left nothing in it, and what commands have removed or replaced stays so.
 pub(crate) fn patch(
     mappings: &[GitMapping],
     before: &[Listing],
     after: &[Listing],
-    links: &Links,
+    around: &Around,
     tree: &SourceTree,
 ) -> Result<Option<Blob>, LayerError> {
     if before == after {
         return Ok(None);
     }
     let there: BTreeMap<String, FileMode> = targets(mappings, after).collect();
+    let stays = |path: &str, mode| {
+        // A submodule is a folder: commands may have put something there.
+        mode == FileMode::Commit && !around.traces.lets_go(&around.links.real_folder(path))
+    };
     let gone: Vec<String> = targets(mappings, before)
+        .filter(|(path, mode)| is_gone(path, &there) && !stays(path, *mode))
         .map(|(path, _)| path)
-        .filter(|path| is_gone(path, &there))
         .collect();
     let mut folders: BTreeSet<String> = targets(mappings, before)
         .flat_map(|(path, _)| parents(&path))
         .collect();
+    let emptied = emptied(&folders, &there, around);
     let pairs = mappings.iter().zip(after);
     folders.extend(pairs.flat_map(|(mapping, files)| folders_of_the_image(mapping, files)));
     let mut entries = Vec::new();
@@ -85,18 +101,45 @@ pub(crate) fn patch(
             &owner(mapping),
         ));
     }
-    entries.extend(gone.iter().map(|path| entry(path, Content::Whiteout)));
-    if entries.is_empty() {
-        return Ok(None);
-    }
+    let gone = gone.iter().filter(|path| !is_within(path, &emptied));
+    let gone = gone.chain(&emptied);
+    entries.extend(gone.map(|path| entry(path, Content::Whiteout)));
     let needed: BTreeSet<String> = entries.iter().flat_map(|entry| parents(&entry.path)).collect();
     let kept: Vec<&String> = needed
         .intersection(&folders)
         .filter(|folder| !there.contains_key(*folder))
         .collect();
     entries.extend(kept.iter().map(|path| entry(path, Content::Kept)));
-    links.follow(&mut entries);
+    around.links.follow(&mut entries);
+    entries.retain(|entry| !around.traces.hides(&entry.path));
+    if entries.iter().all(|entry| entry.content == Content::Kept) {
+        return Ok(None);
+    }
     write(entries, tree).map(Some)
+}
+
+/// The folders of before in which nothing is any more; of nested ones the outermost.
+fn emptied(
+    folders: &BTreeSet<String>,
+    there: &BTreeMap<String, FileMode>,
+    Around { links, traces }: &Around,
+) -> BTreeSet<String> {
+    let mut emptied = BTreeSet::new();
+    for folder in folders {
+        let goes = is_gone(folder, there)
+            && !links.is_link(folder)
+            && traces.lets_go(&links.real_folder(folder))
+            && !is_within(folder, &emptied);
+        if goes {
+            emptied.insert(folder.clone());
+        }
+    }
+    emptied
+}
+
+fn is_within(path: &str, folders: &BTreeSet<String>) -> bool {
+    path.match_indices('/')
+        .any(|(end, _)| folders.contains(&path[..end]))
 }
 
 fn targets<'a>(
@@ -147,7 +190,8 @@ fn entry(path: &str, content: Content) -> LayerEntry {
     }
 }
 
-fn owner(mapping: &GitMapping) -> Owner {
+/// To whom a mapping's files belong.
+pub(super) fn owner(mapping: &GitMapping) -> Owner {
     let number = |owner: &Option<String>| {
         owner
             .as_ref()
@@ -161,9 +205,18 @@ fn owner(mapping: &GitMapping) -> Owner {
     }
 }
 
+impl BlobRead for Layer {
+    fn read_at(&self, offset: u64, length: usize) -> std::io::Result<Bytes> {
+        Layer::read_at(self, offset, length)
+    }
+}
+
+/// A large layer stays in its file: pushing it and serving it to an engine read it piece by piece.
 fn write(entries: Vec<LayerEntry>, tree: &SourceTree) -> Result<Blob, LayerError> {
     let layer = write_layer(entries, tree)?;
-    layer.bytes().map(Blob::from_bytes).map_err(LayerError::Write)
+    let digest = layer.digest.parse().expect("a layer's digest is one");
+    let size = layer.size;
+    Ok(Blob::from_reader(Arc::new(layer), digest, size))
 }
 
 #[cfg(test)]

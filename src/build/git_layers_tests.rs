@@ -12,7 +12,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use super::{Links, archive, patch};
+use super::super::traces::{Change, Laid};
+use super::{Around, Links, archive, patch};
 use crate::git::patterns::PathFilter;
 use crate::git::{Repository, SourceTree};
 
@@ -113,10 +114,11 @@ fn listings(mappings: &[GitMapping], tree: &SourceTree) -> Vec<Listing> {
 }
 
 fn bytes(blob: &crate::registry::Blob) -> Vec<u8> {
-    match &blob.data {
-        crate::registry::BlobData::Bytes(bytes) => bytes.to_vec(),
-        crate::registry::BlobData::File(_) => panic!("layers of tests are in memory"),
-    }
+    let crate::registry::BlobData::Reader(layer) = &blob.data else {
+        panic!("layers are read where they are");
+    };
+    let size = usize::try_from(blob.size).expect("it fits");
+    layer.read_at(0, size).expect("it can be read").to_vec()
 }
 
 /// An image with the mappings of a commit, and the listings that it saw.
@@ -130,37 +132,96 @@ fn scratch(mappings: &[GitMapping], tree: &SourceTree) -> (Files, Vec<Listing>) 
     (files, listings)
 }
 
-/// What a stage leaves that knows only the mapping's own folder and its own files.
+/// What a stage does that reads nothing of Git, to a folder or file that was there when it ran first.
+#[derive(Debug, Clone)]
+enum Act {
+    /// `mkdir -p PATH; echo > PATH/own`
+    Fill(String),
+    /// `rm -rf PATH`
+    Remove(String),
+    /// `rm -rf PATH; echo > PATH`
+    Replace(String),
+}
+
+impl Act {
+    fn random(dice: usize, paths: &[String]) -> Self {
+        let path = paths[dice / 3 % paths.len()].clone();
+        match dice % 3 {
+            0 => Self::Fill(path),
+            // A file of Git that is written without being named is Git's again when a commit changes it.
+            2 if paths.iter().any(|other| other.starts_with(&format!("{path}/"))) => Self::Replace(path),
+            _ => Self::Remove(path),
+        }
+    }
+
+    /// Nothing where the command would fail; else what its layer says.
+    fn run(&self, files: &mut Files) -> Option<Vec<(String, Change)>> {
+        let (Self::Fill(path) | Self::Remove(path) | Self::Replace(path)) = self;
+        let way: Vec<&str> = path.match_indices('/').map(|(end, _)| &path[..end]).collect();
+        let is_folder = |files: &Files, path: &str| files.0.get(path).map(|found| found.kind.is_dir());
+        let own = |mode, kind| Found {
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            link: String::new(),
+            content: Vec::new(),
+        };
+        let file = || own(0o644, tar::EntryType::Regular);
+        let was_there = files.0.contains_key(path);
+        let mut changes = Vec::new();
+        match self {
+            Self::Fill(path) => {
+                for folder in way.iter().copied().chain([path.as_str()]) {
+                    match is_folder(files, folder) {
+                        Some(false) => return None,
+                        Some(true) => {}
+                        None => drop(
+                            files
+                                .0
+                                .insert(folder.into(), own(0o755, tar::EntryType::Directory)),
+                        ),
+                    }
+                    changes.push((folder.to_owned(), Change::Folder(0o755, 0, 0)));
+                }
+                files.0.insert(format!("{path}/own"), file());
+                changes.push((format!("{path}/own"), Change::Other));
+            }
+            Self::Remove(_) if way.iter().any(|folder| is_folder(files, folder) == Some(false)) => {
+                return None;
+            }
+            Self::Remove(path) => {
+                files.remove(path);
+                if was_there {
+                    changes.push((path.clone(), Change::Whiteout));
+                }
+            }
+            Self::Replace(_) if way.iter().any(|folder| is_folder(files, folder) != Some(true)) => {
+                return None;
+            }
+            Self::Replace(path) => {
+                files.remove(path);
+                files.0.insert(path.clone(), file());
+                changes.push((path.clone(), Change::Other));
+            }
+        }
+        Some(changes)
+    }
+}
+
+/// What a stage leaves in the mapping's own folder.
 fn stage(files: &mut Files) {
-    let file = |mode: u32, kind| Found {
-        kind,
-        mode,
+    let made = Found {
+        kind: tar::EntryType::Regular,
+        mode: 0o640,
         uid: 5,
         gid: 5,
         link: String::new(),
         content: b"made".to_vec(),
     };
-    files
-        .0
-        .insert("srv/app/made".into(), file(0o640, tar::EntryType::Regular));
-    files
-        .0
-        .insert("srv/made".into(), file(0o640, tar::EntryType::Regular));
+    files.0.insert("srv/app/made".into(), made);
     let folder = files.0.get_mut("srv/app").expect("the mapping's folder");
     (folder.mode, folder.uid) = (0o700, 9);
-}
-
-/// Everything but folders that hold nothing of Git: those stay, for a stage may have put something there.
-fn without_emptied(files: &Files, want: &Files) -> Files {
-    let left = |(path, found): &(&String, &Found)| !found.kind.is_dir() || want.0.contains_key(*path);
-    Files(
-        files
-            .0
-            .iter()
-            .filter(left)
-            .map(|(path, found)| (path.clone(), found.clone()))
-            .collect(),
-    )
 }
 
 /// Random histories, the same in every run; all in one repository, since git takes longer to start than the rest.
@@ -172,34 +233,54 @@ fn patches_give_the_files_of_a_build_from_scratch() {
         proptest::collection::vec(trees(), 2..5),
         any::<bool>(),
         any::<bool>(),
+        any::<u16>(),
     );
-    let cases: Vec<(Vec<Tree>, bool, bool)> = (0..CASES)
+    let cases: Vec<(Vec<Tree>, bool, bool, u16)> = (0..CASES)
         .map(|_| strategy.new_tree(&mut runner).expect("a case").current())
         .collect();
     let dir = tempfile::tempdir().expect("a folder");
     let all: Vec<Tree> = cases.iter().flat_map(|(history, ..)| history.clone()).collect();
     let mut commits = commits(dir.path(), &all).into_iter();
-    for (history, owner, nested) in &cases {
+    let mut compared = 0;
+    for (history, owner, nested, dice) in &cases {
         let trees: Vec<SourceTree> = commits.by_ref().take(history.len()).collect();
         let mappings = mappings(*owner, *nested);
-        let (mut built, mut saw) = scratch(&mappings, &trees[0]);
+        let (mut built, saw) = scratch(&mappings, &trees[0]);
         stage(&mut built);
+        let below: Vec<String> = built
+            .0
+            .keys()
+            .filter(|path| path.starts_with("srv/app/"))
+            .cloned()
+            .collect();
+        let act = Act::random(usize::from(*dice), &below);
+        let mut around = Around::default();
+        // A folder that commands make again is theirs; with an owner of Git's they could not make the same.
+        if !owner {
+            let Some(changes) = act.run(&mut built) else {
+                continue;
+            };
+            let laid = Laid::new(&mappings, &saw, &around.links);
+            around.traces.add(&laid, &changes);
+        }
         for tree in &trees[1..] {
-            let after = listings(&mappings, tree);
-            let layer = patch(&mappings, &saw, &after, &Links::default(), tree);
-            if let Some(layer) = layer.unwrap_or_else(|error| panic!("{error}: {history:?}")) {
-                built
-                    .apply(&bytes(&layer))
-                    .unwrap_or_else(|error| panic!("{error}: {history:?}"));
-            }
-            let (mut want, _) = scratch(&mappings, tree);
+            let told = || format!("{history:?} {owner} {nested} {act:?} {around:?}");
+            let (mut want, after) = scratch(&mappings, tree);
             stage(&mut want);
-            assert_eq!(
-                without_emptied(&built, &want),
-                want,
-                "{history:?} {owner} {nested}"
-            );
-            saw = after;
+            if !owner && act.run(&mut want).is_none() {
+                continue;
+            }
+            let layer = patch(&mappings, &saw, &after, &around, tree)
+                .unwrap_or_else(|error| panic!("{error}: {}", told()));
+            let mut patched = built.clone();
+            if let Some(layer) = layer {
+                patched
+                    .apply(&bytes(&layer))
+                    .unwrap_or_else(|error| panic!("{error}: {}", told()));
+            }
+            assert_eq!(patched, want, "{}", told());
+            compared += 1;
         }
     }
+    assert!(compared > CASES, "only {compared} commits were compared");
 }

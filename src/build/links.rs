@@ -71,6 +71,22 @@ impl Links {
         }));
     }
 
+    /// Whether a folder of a mapping is a link in the image.
+    pub(crate) fn is_link(&self, folder: &str) -> bool {
+        self.0.contains_key(folder)
+    }
+
+    /// Where a folder really lies.
+    pub(crate) fn real_folder(&self, folder: &str) -> String {
+        let linked = self.0.get(folder).cloned();
+        linked.unwrap_or_else(|| self.real_file(folder))
+    }
+
+    /// Where a file really lies.
+    pub(crate) fn real_file(&self, path: &str) -> String {
+        self.behind(path).unwrap_or_else(|| path.to_owned())
+    }
+
     /// Where a path below a link lies.
     fn behind(&self, path: &str) -> Option<String> {
         let mut above = path.rmatch_indices('/').map(|(end, _)| end);

@@ -23,6 +23,7 @@ mod run;
 mod saw;
 mod stapel;
 mod why;
+mod traces;
 
 pub use engine::Connect;
 pub use error::{BuildError, EngineError};

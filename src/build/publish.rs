@@ -146,15 +146,18 @@ impl Publisher {
         if let Some(found) = self.registry.head(&reference).await? {
             return Ok(found.digest);
         }
-        let ours = self
+        let pushed = self
             .registry
             .push_manifest(&reference, MEDIA_OCI_MANIFEST, manifest)
-            .await?;
-        Ok(self
-            .registry
-            .head(&reference)
-            .await?
-            .map_or(ours, |found| found.digest))
+            .await;
+        match (pushed, self.registry.head(&reference).await) {
+            (Ok(_), Ok(Some(found))) => Ok(found.digest),
+            (Ok(ours), Ok(None)) => Ok(ours),
+            (Ok(_), Err(error)) => Err(error),
+            // It was set in between where tags cannot be changed, or ours was set and only the answer got lost.
+            (Err(_), Ok(Some(found))) => Ok(found.digest),
+            (Err(error), _) => Err(error),
+        }
     }
 }
 

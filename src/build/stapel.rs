@@ -15,13 +15,14 @@ use serde_json::Value;
 
 use super::composition::Composition;
 use super::error::BuildError;
-use super::git_layers;
+use super::git_layers::{self, Around};
 use super::image_config::{self, Directives};
 use super::links::{self, Links};
 use super::publish::of_image;
 use super::report::StageReport;
 use super::run::{Built, ImageBuild};
 use super::saw;
+use super::traces::{Laid, Traces};
 use crate::buildkit::Build;
 use crate::event::BuildState;
 use crate::git::SourceTree;
@@ -37,7 +38,7 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &StapelImagePlan) -> Resul
         ctx,
         plan,
         saw: None,
-        links: Links::default(),
+        around: Around::default(),
         stages: Vec::new(),
         used_engine: false,
     };
@@ -54,8 +55,8 @@ struct Builder<'a> {
     plan: &'a StapelImagePlan,
     /// What the image so far has of the mappings; nothing before the archive.
     saw: Option<Vec<Listing>>,
-    /// Links of the image that lead the mappings elsewhere.
-    links: Links,
+    /// Links of the image that lead the mappings elsewhere, and what commands did to the mappings.
+    around: Around,
     stages: Vec<StageReport>,
     used_engine: bool,
 }
@@ -110,7 +111,10 @@ impl Builder<'_> {
     async fn take_stage(&mut self, image: &Image, index: usize) -> Result<Composition, BuildError> {
         let config: Value = serde_json::from_slice(&image.config).unwrap_or_default();
         if let Some(key) = saw::read_label(&config) {
-            self.links = Links::read_label(&config);
+            self.around = Around {
+                links: Links::read_label(&config),
+                traces: Traces::read_label(&config),
+            };
             let here = self.plan.seen(index);
             self.saw = Some(if key == saw::key_of(&here) {
                 here
@@ -224,12 +228,15 @@ impl Builder<'_> {
 
     /// Lays down the mappings; of hermetic ones nothing yet.
     async fn archive(&mut self, composition: &mut Composition, index: usize) -> Result<(), BuildError> {
-        self.links = self.find_links(composition, index).await?;
+        self.around = Around {
+            links: self.find_links(composition, index).await?,
+            traces: Traces::default(),
+        };
         let seen = self.plan.seen(index);
         let pairs = self.plan.spec.git.iter().zip(seen.clone());
         for (mapping, files) in pairs.filter(|(mapping, _)| !mapping.hermetic) {
             let mapping_here = mapping.clone();
-            let links = self.links.clone();
+            let links = self.around.links.clone();
             let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, &links, tree);
             let blob = self.ctx.blocking(archive).await?;
             composition.add_blob(blob, &format!("git archive: {} → {}", mapping.add, mapping.to));
@@ -278,10 +285,10 @@ impl Builder<'_> {
         };
         let before = std::mem::replace(saw, after.clone());
         let mappings = self.plan.spec.git.clone();
-        let links = self.links.clone();
+        let around = self.around.clone();
         let made = self
             .ctx
-            .blocking(move |tree| git_layers::patch(&mappings, &before, &after, &links, tree))
+            .blocking(move |tree| git_layers::patch(&mappings, &before, &after, &around, tree))
             .await?;
         if let Some(layer) = made {
             composition.add_blob(layer, "git patch");
@@ -392,8 +399,12 @@ impl Builder<'_> {
         let mut config = image_config::with_layers(below.base(), &diff_ids, &history);
         let saw = saw.map(|listings| (saw::key_of(&listings), listings));
         saw::write_label(&mut config, saw.as_ref().map(|(key, _)| *key));
-        let links = saw.as_ref().map_or_else(Links::default, |_| self.links.clone());
+        let links = saw
+            .as_ref()
+            .map_or_else(Links::default, |_| self.around.links.clone());
         links.write_label(&mut config);
+        let traces = self.traces_of(saw.as_ref().map(|(_, listings)| &listings[..]), &exported);
+        Traces::write_label(traces.await?.as_ref(), &mut config);
         if let Some((key, listings)) = saw {
             saw::publish(&self.ctx.publisher, key, &listings)
                 .await
@@ -416,6 +427,21 @@ impl Builder<'_> {
         let reference = repository.digest(published.digest);
         let image = self.ctx.read(&reference).await?;
         image.ok_or_else(|| self.bad(format!("stage `{stage}` vanished from the registry")))
+    }
+
+    /// What the last layer of a stage did to the mappings, with the stages before.
+    async fn traces_of(&self, saw: Option<&[Listing]>, stage: &Image) -> Result<Option<Traces>, BuildError> {
+        let (Some(saw), Some(layer)) = (saw, stage.manifest.layers.last()) else {
+            return Ok(None);
+        };
+        let laid = Laid::new(&self.plan.spec.git, saw, &self.around.links);
+        let publisher = &self.ctx.publisher;
+        let traces = self.around.traces.clone();
+        traces
+            .read_layer(laid, &publisher.registry, &publisher.repository, layer)
+            .await
+            .map(Some)
+            .map_err(of_image(self.ctx.name))
     }
 
     /// An image to begin with or to import from, pinned to its digest.
@@ -445,6 +471,7 @@ impl Builder<'_> {
         let mut config = composition.config();
         saw::write_label(&mut config, None);
         Links::default().write_label(&mut config);
+        Traces::write_label(None, &mut config);
         let env = self.dependency_env(|_| true);
         let directives = Directives {
             env: &env,

@@ -16,7 +16,7 @@ use tonic::codegen::{Body as HttpBody, BoxFuture, StdError, http};
 use tonic::server::{Grpc, NamedService, ServerStreamingService, UnaryService};
 use tonic::{Request, Response, Status};
 
-use crate::registry::{Blob, BlobData, ContentStore, Digest};
+use crate::registry::{Blob, BlobData, BlobRead, ContentStore, Digest};
 
 const CHUNK: usize = 1 << 20;
 
@@ -158,6 +158,7 @@ impl ServerStreamingService<ReadRequest> for ReadCall {
             };
             let chunks: Chunks = match blob.data {
                 BlobData::Bytes(bytes) => Box::pin(tokio_stream::iter(slices(&bytes, offset, end))),
+                BlobData::Reader(reader) => Box::pin(read(reader, offset, end)),
                 BlobData::File(path) => {
                     let (sender, receiver) = mpsc::channel(2);
                     tokio::spawn(async move {
@@ -189,6 +190,34 @@ fn slices(bytes: &Bytes, offset: i64, end: i64) -> Vec<Result<ReadResponse, Stat
         data: part.slice(start..part.len().min(start + CHUNK)),
     };
     starts.map(|start| Ok(slice(start))).collect()
+}
+
+/// The same of content that is somewhere else, with one message of it in memory.
+fn read(
+    reader: Arc<dyn BlobRead>,
+    offset: i64,
+    end: i64,
+) -> impl tokio_stream::Stream<Item = Result<ReadResponse, Status>> + Send {
+    futures::stream::try_unfold(offset, move |offset| {
+        let reader = reader.clone();
+        async move {
+            if offset >= end {
+                return Ok(None);
+            }
+            let length = usize::try_from(end - offset).unwrap_or(CHUNK).min(CHUNK);
+            let read =
+                tokio::task::spawn_blocking(move || reader.read_at(offset.unsigned_abs(), length)).await;
+            let data = read
+                .map_err(std::io::Error::other)
+                .flatten()
+                .map_err(|error| Status::internal(format!("cannot read a layer: {error}")))?;
+            if data.is_empty() {
+                return Err(Status::internal("cannot read a layer: it is shorter than it was"));
+            }
+            let next = offset + i64::try_from(data.len()).unwrap_or_default();
+            Ok(Some((ReadResponse { offset, data }, next)))
+        }
+    })
 }
 
 async fn read_file(

@@ -42,6 +42,14 @@ pub(crate) struct RegistryArgs {
     /// Do not check the registries' certificates
     #[arg(long)]
     pub(crate) skip_tls_verify_registry: bool,
+    /// File with certificate authorities (PEM) to trust for registries beside this machine's own and those of
+    /// /etc/docker/certs.d; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) registry_ca: Vec<String>,
+    /// Host of a token service outside of its registry's domain that may see the credentials for the registry; may be
+    /// repeated
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry_token_host: Vec<String>,
     /// Mirror of Docker Hub, such as https://mirror.example.com; may be repeated
     #[arg(long, value_name = "URL")]
     pub(crate) container_registry_mirror: Vec<String>,

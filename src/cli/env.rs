@@ -32,6 +32,8 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("set-json", &[]),
     ("set-literal", &[]),
     ("container-registry-mirror", &[]),
+    ("registry-ca", &[]),
+    ("registry-token-host", &[]),
 ];
 
 /// What the process was started with.

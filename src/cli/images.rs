@@ -89,8 +89,11 @@ pub(crate) fn names_by_report(report: &BuildReport) -> Vec<ImageName> {
 /// The client for all registries of the run.
 pub(crate) fn registry(args: &RegistryArgs, context: &Context) -> Result<Registry, CommandError> {
     let mut mirrors = Vec::new();
-    let given = context.env.family("container-registry-mirror");
-    for mirror in given.iter().chain(&args.container_registry_mirror) {
+    for mirror in &given(
+        context,
+        "container-registry-mirror",
+        &args.container_registry_mirror,
+    ) {
         let text = if mirror.contains("://") {
             mirror.clone()
         } else {
@@ -113,8 +116,34 @@ pub(crate) fn registry(args: &RegistryArgs, context: &Context) -> Result<Registr
         skip_tls_verify: args.skip_tls_verify_registry,
         mirrors,
         docker_config,
-        token_hosts: Vec::new(),
+        token_hosts: given(context, "registry-token-host", &args.registry_token_host),
+        ca_files: given(context, "registry-ca", &args.registry_ca)
+            .into_iter()
+            // The engine reads them too, from a folder of its own.
+            .map(|path| std::path::absolute(&path).unwrap_or_else(|_| path.into()))
+            .collect(),
+        certificate_folders: certificate_folders(context),
+        silence: None,
     })?)
+}
+
+/// The values of a flag that may be repeated: those of its variables, then those of the command line.
+fn given(context: &Context, flag: &str, arguments: &[String]) -> Vec<String> {
+    let mut values = context.env.family(flag);
+    values.extend_from_slice(arguments);
+    values
+}
+
+/// Where Docker and Podman look for a registry's certificate authority.
+fn certificate_folders(context: &Context) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = ["/etc/docker/certs.d", "/etc/containers/certs.d"]
+        .map(PathBuf::from)
+        .into();
+    if let Some(home) = context.env.home() {
+        folders.push(home.join(".config/docker/certs.d"));
+        folders.push(home.join(".config/containers/certs.d"));
+    }
+    folders
 }
 
 /// The repository of `--repo`.
@@ -234,6 +263,7 @@ fn unknown_to_engine(host: &str, options: &EngineOptions) -> Option<String> {
         (!asked.mirrors.is_empty(), "--container-registry-mirror"),
         (asked.insecure == Insecure::All, "--insecure-registry"),
         (asked.skip_tls_verify, "--skip-tls-verify-registry"),
+        (!asked.ca_files.is_empty(), "--registry-ca"),
     ]
     .into_iter()
     .filter_map(|(given, flag)| given.then_some(flag))
@@ -269,8 +299,12 @@ fn engine_options(
             .or_else(|| program("runc"))
             .unwrap_or_else(|| named("runc")),
         registry: registry.options().clone(),
+        tls_hosts: hosts
+            .iter()
+            .filter(|host| registry.speaks_tls(host))
+            .cloned()
+            .collect(),
         registry_hosts: hosts,
-        ca_files: Vec::new(),
         environment: engine::ENVIRONMENT
             .into_iter()
             .filter_map(|name| Some((name.into(), context.env.get(name)?.into())))

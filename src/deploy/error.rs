@@ -119,7 +119,9 @@ impl DeployError {
     /// Whether a right was missing.
     pub(crate) fn is_forbidden(&self) -> bool {
         match self {
-            Self::Api { source, .. } | Self::Release(ReleaseError::Api { source, .. }) => source.is_forbidden(),
+            Self::Api { source, .. } | Self::Release(ReleaseError::Api { source, .. }) => {
+                source.is_forbidden()
+            }
             Self::Rejected(problems) => problems.iter().any(|problem| problem.forbidden),
             _ => false,
         }

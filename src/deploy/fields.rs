@@ -202,11 +202,17 @@ pub(crate) fn by_hand(live: &Value, after: &Value) -> Vec<(String, Vec<String>)>
 }
 
 fn differing(tree: &Value, live: Option<&Value>, after: Option<&Value>, path: &str, paths: &mut Vec<String>) {
-    let below = tree.as_object().into_iter().flatten().filter(|(key, _)| *key != ".");
+    let below = tree
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| *key != ".");
     for (key, tree) in below {
         let (name, live, after) = (step_name(key), step(live, key), step(after, key));
         let path = format!("{path}{name}");
-        let inner = tree.as_object().is_some_and(|tree| tree.keys().any(|key| key != "."));
+        let inner = tree
+            .as_object()
+            .is_some_and(|tree| tree.keys().any(|key| key != "."));
         if live == after {
             continue;
         }
@@ -222,14 +228,19 @@ fn differing(tree: &Value, live: Option<&Value>, after: Option<&Value>, path: &s
 fn step<'a>(value: Option<&'a Value>, key: &str) -> Option<&'a Value> {
     match key.strip_prefix("f:") {
         Some(name) => value?.get(name),
-        None => value?.as_array()?.iter().find(|item| item_has_key(item, key, false)),
+        None => value?
+            .as_array()?
+            .iter()
+            .find(|item| item_has_key(item, key, false)),
     }
 }
 
 /// A step of a field tree as people write it: `.name`, `["a.b/c"]`, `[name=main]`.
 fn step_name(key: &str) -> String {
     if let Some(name) = key.strip_prefix("f:") {
-        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+        let plain = name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
         return if plain {
             format!(".{name}")
         } else {
@@ -241,7 +252,12 @@ fn step_name(key: &str) -> String {
         Ok(Value::Object(keys)) => {
             let keys: Vec<String> = keys
                 .iter()
-                .map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+                .map(|(name, value)| {
+                    format!(
+                        "{name}={}",
+                        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+                    )
+                })
                 .collect();
             format!("[{}]", keys.join(","))
         }
@@ -251,7 +267,81 @@ fn step_name(key: &str) -> String {
 
 /// Whether an autoscaler owns `spec.replicas`.
 pub(crate) fn is_autoscaled(live: &Value) -> bool {
-    entries(live).any(|entry| marks::is_autoscaler(entry) && entry["fieldsV1"]["f:spec"].get("f:replicas").is_some())
+    entries(live)
+        .any(|entry| marks::is_autoscaler(entry) && entry["fieldsV1"]["f:spec"].get("f:replicas").is_some())
+}
+
+/// What applying `desired` makes of `live` once the fields of former tools have been taken over, as far as field trees
+/// tell: a dry run can't take over and apply at once.
+pub(crate) fn applied_after_take_over(desired: &Value, live: &Value) -> Option<Value> {
+    let managed = take_over(live)?;
+    let mut others = json!({});
+    let entries = managed.as_array().into_iter().flatten();
+    for entry in entries.filter(|entry| !is_own(entry)) {
+        union(&mut others, &entry["fieldsV1"]);
+    }
+    let mut after = merge(desired, live, &managed[0]["fieldsV1"], &others);
+    for key in ["apiVersion", "kind"] {
+        after[key] = desired[key].clone();
+    }
+    if let Some(metadata) = after["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    Some(after)
+}
+
+/// `live` with `desired` over it, without what `own` names and neither `desired` nor `others` have.
+fn merge(desired: &Value, live: &Value, own: &Value, others: &Value) -> Value {
+    match (desired, live) {
+        (Value::Object(desired), Value::Object(live)) => {
+            let mut after = live.clone();
+            after.retain(|key, _| {
+                let field = format!("f:{key}");
+                desired.contains_key(key) || own.get(&field).is_none() || others.get(&field).is_some()
+            });
+            for (key, value) in desired {
+                let field = format!("f:{key}");
+                let below = match live.get(key) {
+                    Some(live) => merge(value, live, &own[&field], &others[&field]),
+                    None => value.clone(),
+                };
+                after.insert(key.clone(), below);
+            }
+            Value::Object(after)
+        }
+        (Value::Array(desired), Value::Array(live)) => merge_items(desired, live, own, others),
+        _ => desired.clone(),
+    }
+}
+
+fn merge_items(desired: &[Value], live: &[Value], own: &Value, others: &Value) -> Value {
+    let keys: Vec<(&String, &Value)> = own
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| *key != ".")
+        .collect();
+    // A list that is owned as a whole.
+    if keys.is_empty() {
+        return Value::from(desired.to_vec());
+    }
+    let key_of =
+        |item: &Value, defaults: bool| keys.iter().find(|(key, _)| item_has_key(item, key, defaults));
+    let mut after: Vec<Value> = Vec::new();
+    for item in desired {
+        let merged = key_of(item, true).and_then(|(key, tree)| {
+            let found = live.iter().find(|live| item_has_key(live, key, false))?;
+            Some(merge(item, found, tree, &others[key.as_str()]))
+        });
+        after.push(merged.unwrap_or_else(|| item.clone()));
+    }
+    let wanted = |key: &str| desired.iter().any(|item| item_has_key(item, key, true));
+    let stays = |item: &&Value| match key_of(item, false) {
+        Some((key, _)) => !wanted(key) && others.get(key.as_str()).is_some(),
+        None => true,
+    };
+    after.extend(live.iter().filter(stays).cloned());
+    Value::Array(after)
 }
 
 fn is_leaf(tree: &Value) -> bool {
@@ -466,6 +556,31 @@ mod tests {
         let mut after = object.clone();
         assert!(drop_orphans(&mut after, &object));
         assert_eq!(after["data"], json!({"a": "1", "c": "3"}));
+    }
+
+    #[test]
+    fn an_apply_after_a_take_over_is_predicted() {
+        let ports = json!({"k:{\"port\":81,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}});
+        let object = json!({
+            "metadata": {"name": "a", "labels": {"x": "1", "theirs": "1"}, "managedFields": [
+                {"manager": "helm", "operation": "Update", "apiVersion": "v1",
+                 "fieldsV1": {"f:metadata": {"f:labels": {"f:x": {}}}, "f:spec": {"f:ports": ports, "f:type": {}}}},
+                {"manager": "operator", "operation": "Update", "apiVersion": "v1",
+                 "fieldsV1": {"f:metadata": {"f:labels": {"f:theirs": {}}}}}]},
+            "spec": {"ports": [{"port": 81, "protocol": "TCP"}], "type": "ClusterIP", "filledIn": 1},
+        });
+        let desired = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "labels": {"y": "2"}},
+            "spec": {"ports": [{"port": 80}]}});
+        let after = applied_after_take_over(&desired, &object).expect("there is a former tool");
+        assert_eq!(
+            after["metadata"],
+            json!({"name": "a", "labels": {"theirs": "1", "y": "2"}})
+        );
+        assert_eq!(after["spec"], json!({"ports": [{"port": 80}], "filledIn": 1}));
+        assert_eq!(
+            applied_after_take_over(&desired, &live(&json!({}), json!({}))),
+            None
+        );
     }
 
     #[test]

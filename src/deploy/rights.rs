@@ -132,8 +132,9 @@ impl Needed {
                 .namespace
                 .as_deref()
                 .and_then(|namespace| rules.get(namespace));
-            let granted =
-                move |verb: &str| known.is_some_and(|rules| rules.iter().any(|rule| grants(rule, place, verb)));
+            let granted = move |verb: &str| {
+                known.is_some_and(|rules| rules.iter().any(|rule| grants(rule, place, verb)))
+            };
             verbs
                 .iter()
                 .filter(move |verb| !granted(verb))
@@ -189,7 +190,9 @@ fn grants(rule: &Value, place: &Place, verb: &str) -> bool {
         let mut list = rule[key].as_array().into_iter().flatten();
         list.any(|item| item == wanted || item == "*")
     };
-    let named = rule["resourceNames"].as_array().is_some_and(|names| !names.is_empty());
+    let named = rule["resourceNames"]
+        .as_array()
+        .is_some_and(|names| !names.is_empty());
     !named && has("verbs", verb) && has("apiGroups", &place.group) && has("resources", &place.resource)
 }
 
@@ -209,10 +212,16 @@ async fn is_refused(cluster: &Cluster, place: &Place, verb: &str) -> bool {
 
 async fn user(cluster: &Cluster) -> Option<String> {
     let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
-    let review = post(cluster, "/apis/authentication.k8s.io/v1/selfsubjectreviews", &body)
-        .await
-        .ok()?;
-    review["status"]["userInfo"]["username"].as_str().map(str::to_owned)
+    let review = post(
+        cluster,
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+        &body,
+    )
+    .await
+    .ok()?;
+    review["status"]["userInfo"]["username"]
+        .as_str()
+        .map(str::to_owned)
 }
 
 impl MissingRights {
@@ -238,7 +247,8 @@ impl MissingRights {
     /// Roles with bindings that grant what is missing, as YAML.
     #[must_use]
     pub fn roles(&self) -> String {
-        let mut namespaces: Vec<&Option<String>> = self.places.iter().map(|(place, _)| &place.namespace).collect();
+        let mut namespaces: Vec<&Option<String>> =
+            self.places.iter().map(|(place, _)| &place.namespace).collect();
         namespaces.dedup();
         namespaces
             .into_iter()
@@ -253,9 +263,8 @@ impl MissingRights {
             Some(namespace) => ("Role", format!("{{name: {name}, namespace: {namespace}}}")),
             None => ("ClusterRole", format!("{{name: {name}}}")),
         };
-        let mut text = format!(
-            "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {metadata}\nrules:\n"
-        );
+        let mut text =
+            format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {metadata}\nrules:\n");
         let mut rules: BTreeMap<(&str, &[&str]), Vec<&str>> = BTreeMap::new();
         for (place, verbs) in self
             .places
@@ -309,9 +318,15 @@ mod tests {
     #[test]
     fn rules_are_read() {
         let deployments = place(Some("x"), "apps", "deployments");
-        let rule = |verbs: &[&str], groups: &[&str], names: &[&str]| json!({"verbs": verbs, "apiGroups": groups,
-            "resources": ["deployments"], "resourceNames": names});
-        assert!(grants(&rule(&["get", "patch"], &["apps"], &[]), &deployments, "patch"));
+        let rule = |verbs: &[&str], groups: &[&str], names: &[&str]| {
+            json!({"verbs": verbs, "apiGroups": groups,
+            "resources": ["deployments"], "resourceNames": names})
+        };
+        assert!(grants(
+            &rule(&["get", "patch"], &["apps"], &[]),
+            &deployments,
+            "patch"
+        ));
         assert!(grants(&rule(&["*"], &["*"], &[]), &deployments, "delete"));
         assert!(!grants(&rule(&["get"], &["apps"], &[]), &deployments, "patch"));
         assert!(!grants(&rule(&["*"], &[""], &[]), &deployments, "get"));

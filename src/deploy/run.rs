@@ -220,7 +220,13 @@ impl Run<'_> {
             plan::plan(self.cluster, stop.target, &plan.rendered, &plan.options).await?
         };
         if !plan.has_changes() {
-            journal::tidy(self.cluster, stop.target, &plan.base.history, self.options.history_max).await?;
+            journal::tidy(
+                self.cluster,
+                stop.target,
+                &plan.base.history,
+                self.options.history_max,
+            )
+            .await?;
             return self.only_track(&plan, stop, limit).await;
         }
         self.announce(&plan);

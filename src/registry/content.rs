@@ -11,6 +11,15 @@ use bytes::Bytes;
 
 use super::{Descriptor, Digest, MEDIA_OCI_CONFIG, MEDIA_OCI_MANIFEST, Manifest, Platform};
 
+/// Content that is read piece by piece. It may block.
+pub trait BlobRead: std::fmt::Debug + Send + Sync {
+    /// Up to `length` bytes from `offset` on; fewer at the end.
+    ///
+    /// # Errors
+    /// The content cannot be read.
+    fn read_at(&self, offset: u64, length: usize) -> std::io::Result<Bytes>;
+}
+
 /// Where a blob's bytes are.
 #[derive(Debug, Clone)]
 pub enum BlobData {
@@ -18,6 +27,8 @@ pub enum BlobData {
     Bytes(Bytes),
     /// In a file that nobody changes while the run lasts.
     File(PathBuf),
+    /// Somewhere else; read when they are needed, piece by piece.
+    Reader(Arc<dyn BlobRead>),
 }
 
 /// A blob whose digest and size are known.
@@ -50,6 +61,16 @@ impl Blob {
             digest,
             size,
             data: BlobData::File(path),
+        }
+    }
+
+    /// A blob that is read where it is, of a digest and size that the caller has computed.
+    #[must_use]
+    pub fn from_reader(reader: Arc<dyn BlobRead>, digest: Digest, size: u64) -> Self {
+        Self {
+            digest,
+            size,
+            data: BlobData::Reader(reader),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with a registry, in words that name the registry and the remedy.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Why a registry operation failed. No variant ever holds a credential, a token or a signed URL.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -41,7 +42,7 @@ pub enum RegistryError {
     },
     /// TLS failed.
     #[error(
-        "cannot {action} `{name}`: no trusted TLS connection to `{host}`: {reason}; trust its CA on this machine, or use --insecure-registry for plain http or --skip-tls-verify-registry"
+        "cannot {action} `{name}`: no trusted TLS connection to `{host}`: {reason}; if its certificate is of a CA of your own, name the CA's file by --registry-ca or put it into /etc/docker/certs.d/{host}/ca.crt; --insecure-registry uses plain http, --skip-tls-verify-registry trusts everybody"
     )]
     Tls {
         /// What was to be done.
@@ -83,7 +84,7 @@ pub enum RegistryError {
     },
     /// The registry names a token service that it may not name.
     #[error(
-        "cannot ask for a token for registry `{host}`: it names the token service `{realm}`, which is {reason}; no credentials were sent"
+        "cannot ask for a token for registry `{host}`: it names the token service `{realm}`, which is {reason}; no credentials were sent{remedy}"
     )]
     Realm {
         /// The registry's host.
@@ -92,6 +93,16 @@ pub enum RegistryError {
         realm: String,
         /// The rule that was broken.
         reason: &'static str,
+        /// What allows it, with a separator before it, or nothing.
+        remedy: String,
+    },
+    /// The file of a certificate authority cannot be used.
+    #[error("cannot read certificate authority `{path}`: {reason}")]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The registry sends us to a place where it may not send us.
     #[error("cannot {action} `{name}`: registry `{host}` points to `{target}`, which is {reason}")]
@@ -161,14 +172,36 @@ pub enum RegistryError {
         /// The cause.
         reason: String,
     },
-    /// A local file that was to be uploaded cannot be read.
-    #[error("cannot read layer file `{path}`: {reason}")]
+    /// Local content that was to be uploaded cannot be read.
+    #[error("cannot push `{name}`: its content on this machine cannot be read: {reason}")]
     File {
-        /// The file.
-        path: PathBuf,
+        /// What was to be pushed.
+        name: String,
         /// The cause.
         reason: String,
     },
+}
+
+impl RegistryError {
+    /// With how long the registry wants to be left alone.
+    pub(super) fn with_wait(self, wait: Duration) -> Self {
+        match self {
+            Self::Answer {
+                action,
+                name,
+                host,
+                status,
+                reason,
+            } => Self::Answer {
+                action,
+                name,
+                host,
+                status,
+                reason: format!("{reason}; it wants no request for {} s", wait.as_secs()),
+            },
+            error => error,
+        }
+    }
 }
 
 /// What was being done, for messages; every request carries one.
@@ -242,6 +275,13 @@ impl Subject {
             host,
             status,
             reason,
+        }
+    }
+
+    pub(super) fn unreadable(&self, kind: std::io::ErrorKind) -> RegistryError {
+        RegistryError::File {
+            name: self.name.clone(),
+            reason: kind.to_string(),
         }
     }
 

@@ -3,12 +3,14 @@
 //! [`Registry`] is the one client of a run. It promises
 //! - that everything it hands out was checked against its digest, and that bodies are bounded;
 //! - that a credential goes only to the registry it belongs to and to that registry's token service, never to the
-//!   target of a redirect, and never into a message;
-//! - that requests that can be repeated are repeated on 429, 5xx and resets, a bounded number of times;
+//!   target of a redirect, and never into a message (`docs/registries.md` has the rules);
+//! - that requests that can be repeated are repeated on 429, 5xx and resets, a bounded number of times, when the
+//!   registry wants them to be;
+//! - that content is streamed: a layer of any size takes little memory;
 //! - that the first request to a host needs no ping before it: how the host is reached and how it wants to be
 //!   asked is learned from the first answer.
 //!
-//! `oci-client` gives the grammar of references and the registry's error document. Its transport is not used:
+//! `oci-client` gives the registry's error document, and the tests a second opinion. Its transport is not used:
 //! it follows token realms and redirects wherever they point, and neither counts nor repeats requests. `oci-spec`
 //! is the second opinion of [`validate`].
 //!
@@ -17,11 +19,13 @@
 
 mod content;
 mod credentials;
+mod entries;
 mod error;
 mod http;
 mod manifest;
 mod pull;
 mod push;
+mod realm;
 mod redirect;
 mod reference;
 mod token;
@@ -31,9 +35,11 @@ pub mod validate;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-pub use content::{Blob, BlobData, ContentStore, Layout};
+pub use content::{Blob, BlobData, BlobRead, ContentStore, Layout};
 pub use credentials::Credentials;
+pub(crate) use entries::Extended;
 pub use error::RegistryError;
 pub use manifest::{
     Descriptor, Image, Index, MEDIA_DOCKER_CONFIG, MEDIA_DOCKER_INDEX, MEDIA_DOCKER_LAYER_GZIP,
@@ -41,6 +47,7 @@ pub use manifest::{
     MEDIA_OCI_LAYER_ZSTD, MEDIA_OCI_MANIFEST, Manifest, Platform,
 };
 pub use push::BlobSource;
+pub(crate) use redirect::is_loopback_name;
 pub use reference::{DOCKER_HUB, Digest, Reference, Repository};
 pub use reqwest::Url;
 pub use token::AccessToken;
@@ -81,8 +88,15 @@ pub struct RegistryOptions {
     pub mirrors: Vec<Url>,
     /// The folder of docker's `config.json`; without it there are no credentials.
     pub docker_config: Option<PathBuf>,
-    /// Hosts of token services that a registry may name beside those of its own domain.
+    /// Hosts of token services that a registry may name beside those of its own domain (`--registry-token-host`).
     pub token_hosts: Vec<String>,
+    /// Files of certificate authorities to trust beside the machine's own, for every registry (`--registry-ca`).
+    pub ca_files: Vec<PathBuf>,
+    /// Folders with a folder for each registry (`name` or `name:port`), whose `*.crt` are the authorities to trust for
+    /// it: Docker's and Podman's `certs.d`.
+    pub certificate_folders: Vec<PathBuf>,
+    /// For how long nothing may move on a connection; a minute if nothing is said.
+    pub silence: Option<Duration>,
 }
 
 /// The client for all registries of a run. Clones share connections, tokens and counters.
@@ -101,15 +115,22 @@ impl Registry {
     /// A client with these options.
     ///
     /// # Errors
-    /// When the TLS stack cannot be set up.
+    /// A file of [`RegistryOptions::ca_files`] cannot be read.
     pub fn new(options: RegistryOptions) -> Result<Self, RegistryError> {
-        Ok(Self(Arc::new(Transport::new(options)?)))
+        http::check_authorities(&options.ca_files)?;
+        Ok(Self(Arc::new(Transport::new(options))))
     }
 
     /// The options it was made with.
     #[must_use]
     pub fn options(&self) -> &RegistryOptions {
         self.0.options()
+    }
+
+    /// Whether a registry was found to speak TLS. Nothing is asked: unknown is no.
+    #[must_use]
+    pub fn speaks_tls(&self, registry: &str) -> bool {
+        self.0.speaks_tls(registry)
     }
 
     /// How many requests were sent so far, by method and host (token services included).

@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::error::{RegistryError, Subject};
 use super::manifest::{self, Document};
-use super::transport::{Answer, Call, Host, Read, Target};
+use super::transport::{Answer, Call, Host, Pieces, Read, Target, pieces};
 use super::{Descriptor, Digest, Image, Platform, Reference, Registry, Repository};
 
 /// Manifests are at most 4 MiB by the distribution specification.
@@ -16,6 +16,8 @@ const MANIFEST_LIMIT: u64 = 4 << 20;
 /// Configs and records; layers are streamed, not read.
 const BLOB_LIMIT: u64 = 64 << 20;
 const TAG_PAGES: usize = 10_000;
+/// A registry that filters may have a page without a tag, not one after the other.
+const EMPTY_PAGES: usize = 3;
 const MANIFEST_TYPES: &str = "application/vnd.oci.image.manifest.v1+json, \
      application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, \
@@ -23,7 +25,7 @@ const MANIFEST_TYPES: &str = "application/vnd.oci.image.manifest.v1+json, \
 
 /// An open blob: the answer that streams it, and its length.
 pub(super) struct OpenBlob {
-    pub(super) body: reqwest::Body,
+    pub(super) body: Pieces,
     pub(super) size: u64,
 }
 
@@ -171,6 +173,8 @@ impl Registry {
         };
         let mut target = Target::Api(format!("/v2/{}/tags/list?n=1000", repository.path()));
         let mut tags = BTreeSet::new();
+        let endless = || subject.content("its list of tags does not end");
+        let mut without_news = 0;
         for _ in 0..TAG_PAGES {
             let call = Call::new(
                 subject.clone(),
@@ -187,7 +191,9 @@ impl Registry {
             }
             let page: Page = serde_json::from_slice(&answer.body)
                 .map_err(|_| subject.content("its list of tags is not valid JSON"))?;
+            let known = tags.len();
             tags.extend(page.tags.unwrap_or_default());
+            without_news = if tags.len() > known { 0 } else { without_news + 1 };
             match next_page(&answer) {
                 None => return Ok(tags),
                 // A link to elsewhere would take the credentials along.
@@ -195,10 +201,36 @@ impl Registry {
                     let target = next.origin().ascii_serialization();
                     return Err(subject.redirect(target, "another host"));
                 }
+                Some(next) if next == answer.url || without_news >= EMPTY_PAGES => return Err(endless()),
                 Some(next) => target = Target::Location(next),
             }
         }
-        Err(subject.content("its list of tags does not end"))
+        Err(endless())
+    }
+
+    /// Writes a blob of any size to `to`; its digest is not checked.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; also when nothing can be written.
+    pub(crate) async fn save_blob(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        to: &mut (dyn std::io::Write + Send),
+    ) -> Result<(), RegistryError> {
+        use futures::StreamExt as _;
+        let subject = Subject {
+            action: "read",
+            name: format!("{repository}@{digest}"),
+            host: self.0.host(repository.registry()).name.clone(),
+        };
+        let OpenBlob { mut body, .. } = self.open_blob(repository, digest).await?;
+        while let Some(data) = body.next().await {
+            let data = data.map_err(|error| subject.content(error.to_string()))?;
+            to.write_all(&data)
+                .map_err(|error| subject.content(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// A blob opened for streaming, from the first source that has it.
@@ -226,7 +258,7 @@ impl Registry {
                         .content_length()
                         .ok_or_else(|| subject.content("its length is unknown"))?;
                     Ok(OpenBlob {
-                        body: response.into(),
+                        body: pieces(response, self.0.silence()),
                         size,
                     })
                 });
@@ -309,9 +341,6 @@ impl Registry {
                 MANIFEST_LIMIT,
             );
             call.accept = Some(MANIFEST_TYPES);
-            if method == Method::HEAD {
-                call.read = Read::Nothing;
-            }
             match self.0.send(&host, call).await {
                 Ok(answer) if answer.status.is_success() => return Ok(Some((host, answer))),
                 Ok(answer) if answer.status == StatusCode::NOT_FOUND => {}

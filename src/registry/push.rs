@@ -7,11 +7,10 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::error::{RegistryError, Subject};
 use super::pull::pull_scopes;
-use super::transport::{Answer, Body, Call, Host, Target};
-use super::{Blob, BlobData, Digest, Reference, Registry, Repository, redirect};
+use super::transport::{Answer, Body, Call, Failure, Host, Patience, Target};
+use super::{Blob, Digest, Reference, Registry, Repository, redirect};
 
 const ANSWER_LIMIT: u64 = 1 << 20;
-const UPLOAD_ATTEMPTS: u32 = 3;
 
 /// Where an uploaded blob comes from.
 #[derive(Debug, Clone)]
@@ -24,8 +23,8 @@ pub enum BlobSource {
 
 impl Registry {
     /// Makes sure that a repository has a blob. It is mounted from `mount_from` where that is a repository of the
-    /// same registry that has it, else uploaded unless it is there. An upload that breaks starts anew, at most
-    /// three times.
+    /// same registry that has it, else uploaded unless it is there. An upload that breaks starts anew, a bounded
+    /// number of times.
     ///
     /// # Errors
     /// See [`RegistryError`].
@@ -49,28 +48,7 @@ impl Registry {
         if mountable.is_none() && self.has_blob(repository, digest).await? {
             return Ok(());
         }
-        let mut attempt = 1;
-        loop {
-            match self.upload(repository, digest, source, mountable).await {
-                Err(error @ RegistryError::Unreachable { .. }) if attempt < UPLOAD_ATTEMPTS => {
-                    tracing::debug!(%error, "starting an upload anew");
-                }
-                Err(
-                    error @ RegistryError::Answer {
-                        status: 500.. | 404 | 416 | 429,
-                        ..
-                    },
-                ) if attempt < UPLOAD_ATTEMPTS => {
-                    tracing::debug!(%error, "starting an upload anew");
-                }
-                Err(RegistryError::Refused { .. } | RegistryError::NoCredentials { .. }) if attempt == 1 => {
-                    // The token may have run out in the middle of a long upload.
-                    tracing::debug!("starting an upload anew with a new token");
-                }
-                result => return result,
-            }
-            attempt += 1;
-        }
+        self.upload(repository, digest, source, mountable).await
     }
 
     /// Publishes a manifest or index under a tag or digest and tells its digest. What it names must be there.
@@ -133,31 +111,49 @@ impl Registry {
             name: format!("{repository}@{digest}"),
             host: host.name.clone(),
         };
-        let answer = self
-            .start(&host, &subject, repository, digest, mount_from)
-            .await?;
-        match answer.status {
-            StatusCode::CREATED => return Ok(()),
-            StatusCode::ACCEPTED => {}
-            _ => return Err(self.failed(&host, &subject, answer).await),
+        let mut patience = Patience::default();
+        loop {
+            let answer = self
+                .start(&host, &subject, repository, digest, mount_from)
+                .await?;
+            match answer.status {
+                StatusCode::CREATED => return Ok(()),
+                StatusCode::ACCEPTED => {}
+                _ => return Err(self.failed(&host, &subject, answer).await),
+            }
+            let location = location(&host, &subject, &answer, digest).await?;
+            let body = self.body(&subject, digest, source).await?;
+            match self.finish(&host, &subject, repository, location, body).await {
+                Ok(()) => return Ok(()),
+                // What has arrived of a broken upload nobody knows: the next attempt opens another.
+                Err(failure) => patience.wait(failure).await?,
+            }
         }
-        let location = location(&host, &subject, &answer, digest).await?;
-        let body = self.body(&subject, digest, source).await?;
+    }
+
+    /// Sends the blob to where its upload was opened.
+    async fn finish(
+        &self,
+        host: &Host,
+        subject: &Subject,
+        repository: &Repository,
+        location: Url,
+        body: Body,
+    ) -> Result<(), Failure> {
         let scopes = push_scopes(repository, None);
-        let mut call = Call::new(
-            subject.clone(),
-            Method::PUT,
-            Target::Location(location),
-            scopes,
-            ANSWER_LIMIT,
-        );
+        let target = Target::Location(location);
+        let mut call = Call::new(subject.clone(), Method::PUT, target, scopes, ANSWER_LIMIT);
         call.content_type = Some("application/octet-stream".to_owned());
         call.body = body;
-        let answer = self.0.send(&host, call).await?;
+        let answer = self.0.send_once(host, &mut call).await?;
         match answer.status {
             StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(()),
-            StatusCode::NOT_FOUND => Err(subject.answer(404, "; the upload is gone".to_owned())),
-            _ => Err(self.failed(&host, &subject, answer).await),
+            StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE => {
+                let status = answer.status.as_u16();
+                let error = subject.answer(status, "; the upload is gone".to_owned());
+                Err(Failure::at_once(error))
+            }
+            _ => Err(self.failed(host, subject, answer).await.into()),
         }
     }
 
@@ -206,24 +202,7 @@ impl Registry {
             BlobSource::Blob(blob) if blob.digest != digest => {
                 Err(subject.content(format!("the content at hand has digest {}", blob.digest)))
             }
-            BlobSource::Blob(Blob {
-                data: BlobData::Bytes(bytes),
-                ..
-            }) => Ok(Body::Bytes(bytes.clone())),
-            BlobSource::Blob(Blob {
-                data: BlobData::File(path),
-                size,
-                ..
-            }) => {
-                let file = tokio::fs::File::open(path)
-                    .await
-                    .map_err(|error| RegistryError::File {
-                        path: path.clone(),
-                        reason: error.kind().to_string(),
-                    })?;
-                let stream = tokio_util::io::ReaderStream::with_capacity(file, 256 << 10);
-                Ok(Body::Stream(Some(reqwest::Body::wrap_stream(stream)), *size))
-            }
+            BlobSource::Blob(blob) => Ok(Body::Blob(blob.data.clone(), blob.size)),
             BlobSource::Repository(from) => {
                 let opened = self.open_blob(from, digest).await?;
                 Ok(Body::Stream(Some(opened.body), opened.size))

@@ -1,10 +1,14 @@
 //! Where a registry may send its client: not from https to http, and not from a public host into a private network.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
 
 use reqwest::Url;
 
 use super::token::host_name;
+
+/// Where a proxy looks names up, this machine's own answer may never come.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(3);
 
 /// How far an address reaches. A redirect never leads to a nearer one than it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +26,9 @@ pub(super) async fn check(from: &Url, to: &Url) -> Result<(), &'static str> {
         (_, "https") | ("http", "http") => {}
         ("https", "http") => return Err("plain http, though the registry is not"),
         _ => return Err("neither https nor http"),
+    }
+    if !to.username().is_empty() || to.password().is_some() {
+        return Err("a URL with credentials in it");
     }
     if from.host_str() == to.host_str() {
         return Ok(());
@@ -44,8 +51,8 @@ async fn reach(url: &Url) -> Option<Reach> {
         return Some(reach_of(address));
     }
     let port = url.port_or_known_default()?;
-    let addresses = tokio::net::lookup_host((host, port)).await.ok()?;
-    addresses.map(|address| reach_of(address.ip())).min()
+    let addresses = tokio::time::timeout(LOOK_UP_LIMIT, tokio::net::lookup_host((host, port))).await;
+    addresses.ok()?.ok()?.map(|address| reach_of(address.ip())).min()
 }
 
 fn reach_of(address: IpAddr) -> Reach {
@@ -76,7 +83,7 @@ fn reach_of_v6(address: Ipv6Addr) -> Reach {
 }
 
 /// Whether a registry's name is of this machine; plain http needs no flag there, as with docker.
-pub(super) fn is_loopback_name(registry: &str) -> bool {
+pub(crate) fn is_loopback_name(registry: &str) -> bool {
     let name = host_name(registry).trim_matches(['[', ']']);
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

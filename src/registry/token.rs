@@ -1,9 +1,7 @@
-//! How a registry wants to be asked: challenges, token services, which of them may see credentials.
+//! How a registry wants to be asked: its challenges, and the answers of token services.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use reqwest::Url;
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
@@ -31,6 +29,12 @@ impl std::fmt::Debug for AccessToken {
 pub(super) enum Challenge {
     Basic,
     Bearer { realm: String, service: String },
+}
+
+impl Challenge {
+    pub(super) fn is_bearer(&self) -> bool {
+        matches!(self, Self::Bearer { .. })
+    }
 }
 
 #[derive(Deserialize)]
@@ -89,38 +93,6 @@ pub(super) fn read_answer(bytes: &[u8]) -> Option<AccessToken> {
     })
 }
 
-/// Whether `registry` may name this token service, and if not, why. `plain` tells that the registry itself was
-/// reached over plain http.
-///
-/// A service may be on the registry's own host (any port), in its own domain (`auth.docker.io` for
-/// `registry-1.docker.io`), or on a host that the user has named.
-pub(super) fn check_realm(
-    registry: &str,
-    plain: bool,
-    realm: &Url,
-    named: &[String],
-) -> Result<(), &'static str> {
-    match realm.scheme() {
-        "https" => {}
-        "http" if plain => {}
-        "http" => return Err("plain http, though the registry is not"),
-        _ => return Err("neither https nor http"),
-    }
-    if !realm.username().is_empty() || realm.password().is_some() {
-        return Err("a URL with credentials in it");
-    }
-    let Some(host) = realm.host_str() else {
-        return Err("a URL without a host");
-    };
-    let own = host_name(registry);
-    let with_port = realm.port().map(|port| format!("{host}:{port}"));
-    let is_named = |name: &String| name == host || with_port.as_ref() == Some(name);
-    if host == own || same_domain(host, own) || named.iter().any(is_named) {
-        return Ok(());
-    }
-    Err("not in the registry's own domain")
-}
-
 /// A host without its port.
 pub(super) fn host_name(host: &str) -> &str {
     match host.rsplit_once(':') {
@@ -129,77 +101,9 @@ pub(super) fn host_name(host: &str) -> &str {
     }
 }
 
-/// Whether two names share their last two labels; addresses share nothing.
-fn same_domain(a: &str, b: &str) -> bool {
-    fn domain(name: &str) -> Option<String> {
-        if name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
-            return None;
-        }
-        let mut labels = name.rsplit('.');
-        let (top, second) = (labels.next()?, labels.next()?);
-        Some(format!("{second}.{top}").to_ascii_lowercase())
-    }
-    domain(a).is_some_and(|domain_a| domain(b).as_ref() == Some(&domain_a))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(registry: &str, plain: bool, realm: &str, want: Result<(), &str>) {
-        let named = ["auth.example.org".to_owned()];
-        assert_eq!(
-            check_realm(registry, plain, &Url::parse(realm).unwrap(), &named),
-            want,
-            "{realm}"
-        );
-    }
-
-    #[test]
-    fn realms_stay_with_their_registry() {
-        let foreign = Err("not in the registry's own domain");
-        check(
-            "registry-1.docker.io",
-            false,
-            "https://auth.docker.io/token",
-            Ok(()),
-        );
-        check(
-            "registry.gitlab.com",
-            false,
-            "https://gitlab.com/jwt/auth",
-            Ok(()),
-        );
-        check(
-            "r.example.com:5000",
-            false,
-            "https://r.example.com:5001/auth",
-            Ok(()),
-        );
-        check("r.example.com", false, "https://auth.example.org/token", Ok(()));
-        check("127.0.0.1:5000", true, "http://127.0.0.1:5001/auth", Ok(()));
-        check("r.example.com", false, "https://evil.test/token", foreign);
-        check("r.example.com", false, "https://169.254.169.254/latest", foreign);
-        check("127.0.0.1:5000", true, "http://127.0.0.2/auth", foreign);
-        check(
-            "r.example.com",
-            false,
-            "http://r.example.com/token",
-            Err("plain http, though the registry is not"),
-        );
-        check(
-            "r.example.com",
-            false,
-            "file:///etc/passwd",
-            Err("neither https nor http"),
-        );
-        check(
-            "r.example.com",
-            false,
-            "https://a:b@r.example.com/",
-            Err("a URL with credentials in it"),
-        );
-    }
 
     #[test]
     fn bearer_comes_before_basic() {

@@ -3,30 +3,39 @@
 //! The first request to a host runs alone; what it teaches (scheme, challenge) the others use. So no ping is
 //! needed, and a run of many images asks a token service once.
 
+mod body;
+mod host;
+mod patience;
+mod tokens;
+
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
 };
 use reqwest::{Method, Response, StatusCode, Url};
 
+use body::Progress;
+pub(super) use body::{Body, Pieces, pieces};
+pub(super) use host::Host;
+use host::locked;
+use patience::{ATTEMPTS, CONNECT_ATTEMPTS};
+pub(super) use patience::{Failure, Patience};
+
 use super::credentials::{CredentialStore, Credentials};
 use super::error::{RegistryError, Subject, describe, printable};
-use super::http::Clients;
-use super::token::{AccessToken, Challenge, challenge, check_realm, read_answer};
+use super::http::{Clients, name_of};
+use super::token::{Challenge, challenge};
 use super::{DOCKER_HUB, RegistryOptions, redirect};
 
-const ATTEMPTS: u32 = 5;
-const CONNECT_ATTEMPTS: u32 = 3;
-const FIRST_DELAY: Duration = Duration::from_millis(200);
-const LONGEST_DELAY: Duration = Duration::from_secs(30);
 const MAX_REDIRECTS: u32 = 3;
 const ERROR_BODY_LIMIT: u64 = 64 << 10;
-const TOKEN_LIMIT: u64 = 1 << 20;
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
+/// For how long nothing may move on a connection.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// The HTTP side of a [`super::Registry`].
 pub(crate) struct Transport {
@@ -37,24 +46,6 @@ pub(crate) struct Transport {
     requests: Mutex<BTreeMap<(String, String), u64>>,
 }
 
-/// One registry or mirror, and what is known about it.
-pub(super) struct Host {
-    /// As it stands in references; credentials belong to this name.
-    pub(super) name: String,
-    address: String,
-    prefix: String,
-    schemes: Vec<&'static str>,
-    learned: Mutex<Learned>,
-    first: tokio::sync::Mutex<()>,
-    tokens: tokio::sync::Mutex<HashMap<Vec<String>, AccessToken>>,
-}
-
-#[derive(Default, Clone)]
-struct Learned {
-    scheme: Option<&'static str>,
-    challenge: Option<Challenge>,
-}
-
 /// Where a request goes.
 #[derive(Clone)]
 pub(super) enum Target {
@@ -62,14 +53,6 @@ pub(super) enum Target {
     Api(String),
     /// A place that the registry itself has named.
     Location(Url),
-}
-
-/// What a request carries.
-pub(super) enum Body {
-    Empty,
-    Bytes(Bytes),
-    /// Can be sent once.
-    Stream(Option<reqwest::Body>, u64),
 }
 
 /// How much of the answer is read before it is handed out.
@@ -143,37 +126,24 @@ impl Answer {
     }
 }
 
-/// Why an attempt failed, and whether another one makes sense.
-enum Failure {
-    Final(RegistryError),
-    Temporary {
-        error: RegistryError,
-        attempts: u32,
-        after: Option<Duration>,
-    },
-}
-
-impl From<RegistryError> for Failure {
-    fn from(error: RegistryError) -> Self {
-        Self::Final(error)
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // The maps behind these locks are valid after every single statement.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Transport {
-    pub(super) fn new(options: RegistryOptions) -> Result<Self, RegistryError> {
-        let http = Clients::new(&options)?;
-        Ok(Self {
+    pub(super) fn new(options: RegistryOptions) -> Self {
+        Self {
             credentials: CredentialStore::new(options.docker_config.clone()),
+            http: Clients::new(options.clone()),
             options,
-            http,
             hosts: Mutex::default(),
             requests: Mutex::default(),
-        })
+        }
+    }
+
+    /// For how long nothing may move on a connection.
+    pub(super) fn silence(&self) -> Duration {
+        self.options.silence.unwrap_or(SILENCE)
+    }
+
+    pub(super) fn speaks_tls(&self, registry: &str) -> bool {
+        self.host(registry).scheme() == Some("https")
     }
 
     pub(super) fn options(&self) -> &RegistryOptions {
@@ -250,27 +220,20 @@ impl Transport {
     /// Sends a request, as often as its budget allows.
     pub(super) async fn send(&self, host: &Host, mut call: Call) -> Result<Answer, RegistryError> {
         let _first = host.hold_first().await;
-        let mut attempt = 1;
+        let mut patience = Patience::default();
         loop {
-            let (error, attempts, after) = match self.attempt(host, &mut call).await {
+            match self.attempt(host, &mut call).await {
                 Ok(answer) => return Ok(answer),
-                Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Temporary {
-                    error,
-                    attempts,
-                    after,
-                }) => (error, attempts, after),
-            };
-            if attempt >= attempts || matches!(call.body, Body::Stream(None, _)) {
-                return Err(error);
+                Err(failure) if call.body.is_spent() => return Err(failure.into_error()),
+                Err(failure) => patience.wait(failure).await?,
             }
-            let delay = after
-                .unwrap_or(FIRST_DELAY * 2u32.pow(attempt - 1))
-                .min(LONGEST_DELAY);
-            tracing::debug!(%error, ?delay, "repeating a registry request");
-            tokio::time::sleep(delay).await;
-            attempt += 1;
         }
+    }
+
+    /// Sends a request once, and once more where it has to be authorized first.
+    pub(super) async fn send_once(&self, host: &Host, call: &mut Call) -> Result<Answer, Failure> {
+        let _first = host.hold_first().await;
+        self.attempt(host, call).await
     }
 
     async fn attempt(&self, host: &Host, call: &mut Call) -> Result<Answer, Failure> {
@@ -281,14 +244,20 @@ impl Transport {
             if answer.status != StatusCode::UNAUTHORIZED {
                 return Ok(answer);
             }
+            if !host.is_own(&answer.url) {
+                // A storage's challenge must not teach how to talk to the registry.
+                let place = answer.url.origin().ascii_serialization();
+                let reason = format!("; it came from `{place}`, where the registry points to");
+                return Err(call.subject.answer(401, reason).into());
+            }
             let challenge = challenge(&answer.headers);
-            let is_news = authorization.is_none() || matches!(challenge, Some(Challenge::Bearer { .. }));
-            if renewed || !is_news || challenge.is_none() || matches!(call.body, Body::Stream(None, _)) {
+            let is_news = authorization.is_none() || challenge.as_ref().is_some_and(Challenge::is_bearer);
+            if renewed || !is_news || challenge.is_none() || call.body.is_spent() {
                 let has_credentials = self.credentials(&host.name).await?.is_some();
                 return Err(call.subject.refused(has_credentials, said(&answer.body)).into());
             }
             renewed = true;
-            locked(&host.learned).challenge = challenge;
+            host.learn_challenge(challenge);
             host.tokens.lock().await.remove(&call.scopes);
         }
     }
@@ -317,8 +286,12 @@ impl Transport {
             match self.follow(host, call, url, authorization.clone()).await {
                 Ok(answer) if index < last && wants_tls(&answer) => {}
                 Ok(answer) => {
-                    locked(&host.learned).scheme = Some(scheme);
+                    host.learn_scheme(scheme);
                     return Ok(answer);
+                }
+                // A host that does not speak http may well speak TLS.
+                Err(failure) if index < last && failure.is_no_http() => {
+                    preferred = preferred.or(Some(failure))
                 }
                 // Without a connection over any scheme, the failure of the preferred one tells more.
                 Err(
@@ -352,7 +325,13 @@ impl Transport {
                 .await?;
             let may_follow = [Method::GET, Method::HEAD].contains(&call.method);
             if !response.status().is_redirection() || !may_follow {
-                return self.read(call, response, url).await;
+                // Over HTTP/2 the answer to a HEAD tells the length of a body that does not come.
+                let read = if call.method == Method::HEAD {
+                    Read::Nothing
+                } else {
+                    call.read
+                };
+                return self.read(&call.subject, read, response, url).await;
             }
             let location = response
                 .headers()
@@ -378,7 +357,7 @@ impl Transport {
         url: &Url,
         authorization: Option<HeaderValue>,
     ) -> Result<Response, Failure> {
-        let mut request = self.http.of(url).request(call.method.clone(), url.clone());
+        let mut request = self.http.of(url)?.request(call.method.clone(), url.clone());
         if let Some(accept) = call.accept {
             request = request.header(ACCEPT, accept);
         }
@@ -389,64 +368,75 @@ impl Transport {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
+        let progress = Progress::default();
+        let mut size = 0;
         request = match &mut call.body {
             Body::Empty if [Method::POST, Method::PUT].contains(&call.method) => {
                 request.header(CONTENT_LENGTH, 0)
             }
             Body::Empty => request,
             Body::Bytes(bytes) => request.body(bytes.clone()),
-            Body::Stream(stream, size) => {
-                let request = request.header(CONTENT_LENGTH, *size);
-                request.body(stream.take().unwrap_or_default())
+            Body::Blob(data, length) => {
+                size = *length;
+                let opened = body::open(data, size).await;
+                let opened = opened.map_err(|error| call.subject.unreadable(error.kind()))?;
+                request.header(CONTENT_LENGTH, size).body(progress.watch(opened))
+            }
+            Body::Stream(stream, length) => {
+                size = *length;
+                let once = stream
+                    .take()
+                    .unwrap_or_else(|| Box::pin(futures::stream::empty()));
+                request.header(CONTENT_LENGTH, size).body(progress.watch(once))
             }
         };
         self.count(&call.method, url);
-        request
-            .send()
-            .await
-            .map_err(|error| temporary(&call.subject, error))
+        match progress.answer(size, self.silence(), request.send()).await {
+            Some(answer) => answer.map_err(|error| temporary(&call.subject, error)),
+            None => Err(self.silent(&call.subject)),
+        }
+    }
+
+    /// A host that stands still is treated like one that resets the connection.
+    fn silent(&self, subject: &Subject) -> Failure {
+        broken(subject, body::silent(self.silence()))
     }
 
     fn count(&self, method: &Method, url: &Url) {
-        let host = url.host_str().unwrap_or_default();
-        let host = url
-            .port()
-            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         *locked(&self.requests)
-            .entry((method.to_string(), host))
+            .entry((method.to_string(), name_of(url)))
             .or_default() += 1;
     }
 
-    async fn read(&self, call: &Call, response: Response, url: Url) -> Result<Answer, Failure> {
+    async fn read(
+        &self,
+        subject: &Subject,
+        read: Read,
+        response: Response,
+        url: Url,
+    ) -> Result<Answer, Failure> {
         let (status, headers) = (response.status(), response.headers().clone());
-        let (body, stream) = match call.read {
+        let silence = self.silence();
+        let (body, stream) = match read {
             Read::Nothing if status.is_success() => (Bytes::new(), Some(response)),
-            _ if !status.is_success() => (
-                read_bounded(response, ERROR_BODY_LIMIT).await.unwrap_or_default(),
-                None,
-            ),
-            Read::Whole(limit) => match read_bounded(response, limit).await {
+            _ if !status.is_success() => {
+                let body = read_bounded(response, ERROR_BODY_LIMIT, silence).await;
+                (body.unwrap_or_default(), None)
+            }
+            Read::Whole(limit) => match read_bounded(response, limit, silence).await {
                 Ok(body) => (body, None),
                 Err(Unread::TooLong) => {
-                    return Err(call
-                        .subject
-                        .content(format!("it is longer than {limit} bytes"))
-                        .into());
+                    return Err(subject.content(format!("it is longer than {limit} bytes")).into());
                 }
-                Err(Unread::Broken(error)) => return Err(temporary(&call.subject, error)),
+                Err(Unread::Broken(reason)) => return Err(broken(subject, reason)),
             },
             Read::Nothing => (Bytes::new(), None),
         };
-        if is_temporary(status) {
-            let error = call.subject.answer(status.as_u16(), said(&body));
-            let after = headers
-                .get(RETRY_AFTER)
-                .and_then(|value| value.to_str().ok()?.parse().ok());
-            let after = after.map(Duration::from_secs);
+        if patience::is_temporary(status) {
             return Err(Failure::Temporary {
-                error,
+                error: subject.answer(status.as_u16(), said(&body)),
                 attempts: ATTEMPTS,
-                after,
+                after: patience::retry_after(&headers),
             });
         }
         Ok(Answer {
@@ -457,246 +447,46 @@ impl Transport {
             url,
         })
     }
-
-    /// What to send as authorization; nothing until the host has asked for it.
-    async fn authorization(
-        &self,
-        host: &Host,
-        subject: &Subject,
-        scopes: &[String],
-    ) -> Result<Option<HeaderValue>, Failure> {
-        let challenge = locked(&host.learned).challenge.clone();
-        let text = match challenge {
-            None => return Ok(None),
-            Some(Challenge::Basic) => match self.credentials(&host.name).await? {
-                Some(Credentials::Password { user, secret }) => basic(&user, &secret),
-                _ => return Ok(None),
-            },
-            Some(Challenge::Bearer { realm, service }) => {
-                // One caller fetches a token, the others of the same scope wait for it.
-                let mut tokens = host.tokens.lock().await;
-                let cached = tokens.get(scopes).filter(|token| token.stale_at > Instant::now());
-                let token = match cached {
-                    Some(token) => token.clone(),
-                    None => {
-                        let token = self.fetch_token(host, subject, &realm, &service, scopes).await?;
-                        tokens.insert(scopes.to_vec(), token.clone());
-                        token
-                    }
-                };
-                format!("Bearer {}", token.token)
-            }
-        };
-        let value = HeaderValue::from_str(&text);
-        value
-            .map(Some)
-            .map_err(|_| subject.content("its token cannot be sent in a header").into())
-    }
-
-    /// A token for an engine; see [`super::Registry::token`].
-    pub(super) async fn token_for(
-        &self,
-        registry: &str,
-        realm: &str,
-        service: &str,
-        scopes: &[String],
-    ) -> Result<AccessToken, RegistryError> {
-        let host = self.host(registry);
-        let subject = Subject {
-            action: "get a token for",
-            name: scopes.join(" "),
-            host: registry.to_owned(),
-        };
-        let mut attempt = 1;
-        loop {
-            match self.fetch_token(&host, &subject, realm, service, scopes).await {
-                Ok(token) => return Ok(token),
-                Err(Failure::Temporary { attempts, after, .. }) if attempt < attempts => {
-                    let delay = after
-                        .unwrap_or(FIRST_DELAY * 2u32.pow(attempt - 1))
-                        .min(LONGEST_DELAY);
-                    tokio::time::sleep(delay).await;
-                    attempt += 1;
-                }
-                Err(Failure::Final(error) | Failure::Temporary { error, .. }) => return Err(error),
-            }
-        }
-    }
-
-    async fn fetch_token(
-        &self,
-        host: &Host,
-        subject: &Subject,
-        realm: &str,
-        service: &str,
-        scopes: &[String],
-    ) -> Result<AccessToken, Failure> {
-        let refuse = |reason| RegistryError::Realm {
-            host: host.name.clone(),
-            realm: printable(realm, 100),
-            reason,
-        };
-        let mut url = Url::parse(realm).map_err(|_| refuse("not a URL"))?;
-        let plain = locked(&host.learned).scheme.unwrap_or(host.schemes[0]) == "http";
-        check_realm(&host.address, plain, &url, &self.options.token_hosts).map_err(refuse)?;
-        let credentials = self.credentials(&host.name).await?;
-        let fields = token_fields(service, scopes, credentials.as_ref());
-        let request = match &credentials {
-            Some(Credentials::Identity(_)) => {
-                self.count(&Method::POST, &url);
-                let form = reqwest::Url::parse_with_params("http://form", &fields);
-                let form = form
-                    .ok()
-                    .and_then(|url| url.query().map(str::to_owned))
-                    .unwrap_or_default();
-                self.http
-                    .of(&url)
-                    .post(url)
-                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                    .body(form)
-            }
-            Some(Credentials::Password { user, secret }) => {
-                url.query_pairs_mut().extend_pairs(&fields);
-                self.count(&Method::GET, &url);
-                self.http.of(&url).get(url).basic_auth(user, Some(secret))
-            }
-            None => {
-                url.query_pairs_mut().extend_pairs(&fields);
-                self.count(&Method::GET, &url);
-                self.http.of(&url).get(url)
-            }
-        };
-        let response = request.send().await.map_err(|error| temporary(subject, error))?;
-        let status = response.status();
-        let body = read_bounded(response, TOKEN_LIMIT).await.unwrap_or_default();
-        if is_temporary(status) {
-            let error = subject.answer(status.as_u16(), "; its token service is overloaded".to_owned());
-            return Err(Failure::Temporary {
-                error,
-                attempts: ATTEMPTS,
-                after: None,
-            });
-        }
-        if !status.is_success() {
-            return Err(subject.refused(credentials.is_some(), said(&body)).into());
-        }
-        read_answer(&body).ok_or_else(|| {
-            subject
-                .content("its token service answered without a token")
-                .into()
-        })
-    }
 }
 
-fn token_fields(
-    service: &str,
-    scopes: &[String],
-    credentials: Option<&Credentials>,
-) -> Vec<(&'static str, String)> {
-    let mut fields = Vec::new();
-    if !service.is_empty() {
-        fields.push(("service", service.to_owned()));
-    }
-    match credentials {
-        Some(Credentials::Identity(token)) => {
-            fields.push(("grant_type", "refresh_token".to_owned()));
-            fields.push(("refresh_token", token.clone()));
-            fields.push(("client_id", "kiel".to_owned()));
-            fields.push(("scope", scopes.join(" ")));
-        }
-        Some(Credentials::Password { user, .. }) => {
-            fields.push(("account", user.clone()));
-            fields.extend(scopes.iter().map(|scope| ("scope", scope.clone())));
-        }
-        None => fields.extend(scopes.iter().map(|scope| ("scope", scope.clone()))),
-    }
-    fields
-}
-
-impl Host {
-    fn new(name: &str, address: &str, prefix: &str, schemes: Vec<&'static str>) -> Self {
-        Self {
-            name: name.to_owned(),
-            address: address.to_owned(),
-            prefix: prefix.to_owned(),
-            schemes,
-            learned: Mutex::default(),
-            first: tokio::sync::Mutex::default(),
-            tokens: tokio::sync::Mutex::default(),
-        }
-    }
-
-    fn schemes(&self) -> Vec<&'static str> {
-        locked(&self.learned)
-            .scheme
-            .map_or_else(|| self.schemes.clone(), |scheme| vec![scheme])
-    }
-
-    fn url(&self, scheme: &str, path: &str) -> Option<Url> {
-        Url::parse(&format!("{scheme}://{}{}{path}", self.address, self.prefix)).ok()
-    }
-
-    /// Whether a URL leads to this host, so that its credentials may go along.
-    pub(super) fn is_own(&self, url: &Url) -> bool {
-        let allowed = self.schemes();
-        allowed.contains(&url.scheme())
-            && self
-                .url(url.scheme(), "/")
-                .is_some_and(|own| own.origin() == url.origin())
-    }
-
-    /// Waits for the first request to this host; the guard makes the caller the first.
-    async fn hold_first(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let is_known = || locked(&self.learned).scheme.is_some();
-        if is_known() {
-            return None;
-        }
-        let guard = self.first.lock().await;
-        (!is_known()).then_some(guard)
-    }
-}
-
-/// What Go's HTTP server says to a plain request on a TLS port; it says nothing more to a HEAD.
+/// What the HTTP servers of Go and nginx say to a plain request on a TLS port; they say nothing more to a HEAD.
 fn wants_tls(answer: &Answer) -> bool {
+    let body = String::from_utf8_lossy(&answer.body);
     answer.status == StatusCode::BAD_REQUEST
         && answer.header("docker-distribution-api-version").is_none()
-        && (answer.body.is_empty()
-            || answer
-                .body
-                .starts_with(b"Client sent an HTTP request to an HTTPS"))
-}
-
-fn is_temporary(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
+        && (body.is_empty()
+            || body.starts_with("Client sent an HTTP request to an HTTPS")
+            || body.contains("plain HTTP request was sent to HTTPS port"))
 }
 
 fn temporary(subject: &Subject, error: reqwest::Error) -> Failure {
-    let attempts = if error.is_connect() {
-        CONNECT_ATTEMPTS
-    } else {
-        ATTEMPTS
-    };
-    match subject.unreachable(describe(error)) {
+    let is_connect = error.is_connect();
+    match broken(subject, describe(error)) {
         // A certificate does not get better; the scheme may still be the wrong one.
-        error @ RegistryError::Tls { .. } => Failure::Temporary {
+        Failure::Temporary {
+            error: error @ RegistryError::Tls { .. },
+            ..
+        } => Failure::Temporary {
             error,
             attempts: CONNECT_ATTEMPTS,
             after: Some(Duration::ZERO),
         },
-        error => Failure::Temporary {
+        Failure::Temporary { error, after, .. } if is_connect => Failure::Temporary {
             error,
-            attempts,
-            after: None,
+            attempts: CONNECT_ATTEMPTS,
+            after,
         },
+        failure => failure,
     }
 }
 
-fn basic(user: &str, secret: &str) -> String {
-    use base64::Engine as _;
-    format!(
-        "Basic {}",
-        base64::engine::general_purpose::STANDARD.encode(format!("{user}:{secret}"))
-    )
+/// A connection that ended too early.
+fn broken(subject: &Subject, reason: String) -> Failure {
+    Failure::Temporary {
+        error: subject.unreachable(reason),
+        attempts: ATTEMPTS,
+        after: None,
+    }
 }
 
 /// The registry's own words from an error body, with a separator before them.
@@ -715,15 +505,18 @@ fn said(body: &[u8]) -> String {
 
 enum Unread {
     TooLong,
-    Broken(reqwest::Error),
+    Broken(String),
 }
 
-async fn read_bounded(mut response: Response, limit: u64) -> Result<Bytes, Unread> {
+async fn read_bounded(mut response: Response, limit: u64, silence: Duration) -> Result<Bytes, Unread> {
     if response.content_length().is_some_and(|length| length > limit) {
         return Err(Unread::TooLong);
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
+    while let Some(chunk) = body::chunk(&mut response, silence)
+        .await
+        .map_err(Unread::Broken)?
+    {
         if (body.len() + chunk.len()) as u64 > limit {
             return Err(Unread::TooLong);
         }

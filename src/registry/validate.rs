@@ -7,12 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use oci_spec::image::{ImageConfiguration, ImageManifest};
 
+use super::entries::Extended;
 use super::pull::OpenBlob;
+use super::transport::Pieces;
 use super::{
-    BlobSource, Descriptor, Digest, Image, MEDIA_DOCKER_LAYER_GZIP, MEDIA_OCI_LAYER, MEDIA_OCI_LAYER_GZIP,
-    MEDIA_OCI_LAYER_ZSTD, Platform, Reference, Registry, RegistryError,
+    BlobSource, Descriptor, Digest, Image, MEDIA_DOCKER_CONFIG, MEDIA_DOCKER_LAYER_GZIP,
+    MEDIA_DOCKER_MANIFEST, MEDIA_OCI_CONFIG, MEDIA_OCI_LAYER, MEDIA_OCI_LAYER_GZIP, MEDIA_OCI_LAYER_ZSTD,
+    MEDIA_OCI_MANIFEST, Platform, Reference, Registry, RegistryError,
 };
 
 /// A file of an image, as the last layer that has it says.
@@ -86,7 +90,8 @@ pub async fn image(
     faults.check(head == descriptor, || {
         format!("HEAD tells {head:?}, GET {descriptor:?}")
     });
-    let diff_ids = check_documents(&mut faults, &image, &bytes, platform);
+    check_manifest(&mut faults, &image, &bytes);
+    let diff_ids = check_config(&mut faults, &image, platform);
     let mut files = BTreeMap::new();
     for (number, layer) in image.manifest.layers.iter().enumerate() {
         let OpenBlob { body, size } = registry
@@ -108,6 +113,7 @@ pub async fn image(
             &mut files,
         );
     }
+    check_files(&mut faults, &files);
     if faults.0.is_empty() {
         return Ok(Validated {
             image,
@@ -160,19 +166,21 @@ impl Faults {
     }
 }
 
-async fn collect(body: reqwest::Body) -> Result<Vec<u8>, String> {
-    use http_body_util::BodyExt as _;
-    body.collect()
-        .await
-        .map(|body| body.to_bytes().to_vec())
-        .map_err(|error| error.to_string())
+async fn collect(mut body: Pieces) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = body.next().await {
+        bytes.extend_from_slice(&piece.map_err(|error| error.to_string())?);
+    }
+    Ok(bytes)
 }
 
-/// Manifest and config; tells the diff ids.
-fn check_documents(faults: &mut Faults, image: &Image, bytes: &[u8], platform: &Platform) -> Vec<Digest> {
+fn check_manifest(faults: &mut Faults, image: &Image, bytes: &[u8]) {
     let manifest = &image.manifest;
     faults.check(image.descriptor.digest == Digest::of(bytes), || {
         "the manifest's digest is wrong".to_owned()
+    });
+    faults.check(image.descriptor.size == bytes.len() as u64, || {
+        "the manifest's size is wrong".to_owned()
     });
     faults.check(manifest.schema_version == 2, || {
         format!("schema version {}", manifest.schema_version)
@@ -182,9 +190,36 @@ fn check_documents(faults: &mut Faults, image: &Image, bytes: &[u8], platform: &
             .0
             .push(format!("the manifest is not one for oci-spec: {error}"));
     }
-    let rewritten = |layer: &Descriptor| layer.annotations.keys().any(|key| key.starts_with("buildkit/"));
-    faults.check(!manifest.layers.iter().any(rewritten), || {
-        "a layer carries notes of the engine".to_owned()
+    let (kind, config) = (
+        image.descriptor.media_type.as_str(),
+        manifest.config.media_type.as_str(),
+    );
+    let fits = matches!(
+        (kind, config),
+        (MEDIA_OCI_MANIFEST, MEDIA_OCI_CONFIG) | (MEDIA_DOCKER_MANIFEST, MEDIA_DOCKER_CONFIG)
+    );
+    faults.check(fits, || {
+        format!("a manifest of type `{kind}` with a config of type `{config}`")
+    });
+    for (number, layer) in manifest.layers.iter().enumerate() {
+        let own = layer.annotations.keys().find(|key| key.starts_with("buildkit/"));
+        faults.check(own.is_none(), || {
+            format!("layer {number} carries notes of the engine")
+        });
+        let is_docker = layer.media_type == MEDIA_DOCKER_LAYER_GZIP;
+        faults.check(is_docker == (kind == MEDIA_DOCKER_MANIFEST), || {
+            format!(
+                "layer {number} has type `{}` in a manifest of type `{kind}`",
+                layer.media_type
+            )
+        });
+    }
+}
+
+/// Tells the diff ids.
+fn check_config(faults: &mut Faults, image: &Image, platform: &Platform) -> Vec<Digest> {
+    faults.check(image.config.len() as u64 == image.manifest.config.size, || {
+        "the config's size is wrong".to_owned()
     });
     let config = match ImageConfiguration::from_reader(&*image.config) {
         Ok(config) => config,
@@ -212,7 +247,7 @@ fn check_documents(faults: &mut Faults, image: &Image, bytes: &[u8], platform: &
         .iter()
         .filter_map(|id| id.parse().ok())
         .collect();
-    let layers = manifest.layers.len();
+    let layers = image.manifest.layers.len();
     faults.check(diff_ids.len() == layers, || {
         format!("{} diff ids for {layers} layers", diff_ids.len())
     });
@@ -239,6 +274,9 @@ fn check_layer(
     faults.check(digest == layer.digest, || {
         format!("layer {number} has digest {digest}")
     });
+    faults.check(bytes.len() as u64 == layer.size, || {
+        format!("layer {number} is {} bytes long, not {}", bytes.len(), layer.size)
+    });
     let tar = match decompress(&layer.media_type, bytes) {
         Ok(tar) => tar,
         Err(reason) => {
@@ -254,6 +292,28 @@ fn check_layer(
     });
     if let Err(error) = apply(faults, number, &tar, files) {
         faults.0.push(format!("layer {number} is not a tar: {error}"));
+    }
+    let ended = tar.len().is_multiple_of(512) && tar.ends_with(&[0; 1024]);
+    faults.check(ended, || format!("layer {number} is a tar without an end"));
+}
+
+/// What only the whole image tells: hard links lead to files, and nothing lies below what is no folder.
+fn check_files(faults: &mut Faults, files: &BTreeMap<String, File>) {
+    for (path, file) in files {
+        let target = file.link.trim_start_matches("./").trim_start_matches('/');
+        let leads = file.kind != tar::EntryType::Link || files.contains_key(target);
+        faults.check(leads, || {
+            format!("`{path}` is a hard link to `{target}`, which is not there")
+        });
+        let above = path
+            .match_indices('/')
+            .find_map(|(end, _)| files.get_key_value(&path[..end]));
+        if let Some((above, folder)) = above {
+            faults.check(
+                folder.kind == tar::EntryType::Directory || folder.kind == tar::EntryType::Symlink,
+                || format!("`{path}` lies below `{above}`, which is no folder"),
+            );
+        }
     }
 }
 
@@ -287,10 +347,7 @@ fn apply(
             continue;
         }
         let extended = std::mem::take(&mut extended);
-        let raw = extended
-            .value("path")
-            .unwrap_or_else(|| entry.path_bytes().into_owned());
-        let raw = String::from_utf8_lossy(&raw).into_owned();
+        let raw = extended.path(&entry);
         let path = raw.trim_start_matches("./").trim_end_matches('/').to_owned();
         let is_plain = !raw.starts_with('/') && path.split('/').all(|part| part != "..");
         faults.check(is_plain, || format!("layer {number} has the path `{raw}`"));
@@ -328,75 +385,6 @@ fn is_under(path: &str, folder: &str) -> bool {
             .is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// What stands before an entry's header: PAX records, or GNU's long names under the keywords of PAX. Records are read by
-/// their length; a value may hold line feeds.
-#[derive(Default)]
-struct Extended(BTreeMap<String, Vec<u8>>);
-
-impl Extended {
-    /// Whether the entry is such a one.
-    fn take(&mut self, entry: &mut tar::Entry<'_, &[u8]>) -> std::io::Result<bool> {
-        let mut content = Vec::new();
-        match entry.header().entry_type() {
-            tar::EntryType::XHeader => {
-                entry.read_to_end(&mut content)?;
-                self.0.extend(
-                    records(&content).ok_or_else(|| std::io::Error::other("a PAX record is broken"))?,
-                );
-            }
-            kind @ (tar::EntryType::GNULongName | tar::EntryType::GNULongLink) => {
-                entry.read_to_end(&mut content)?;
-                content.truncate(
-                    content
-                        .iter()
-                        .position(|byte| *byte == 0)
-                        .unwrap_or(content.len()),
-                );
-                let keyword = if kind == tar::EntryType::GNULongName {
-                    "path"
-                } else {
-                    "linkpath"
-                };
-                self.0.insert(keyword.to_owned(), content);
-            }
-            tar::EntryType::XGlobalHeader => {}
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn value(&self, keyword: &str) -> Option<Vec<u8>> {
-        self.0.get(keyword).cloned()
-    }
-
-    fn number(&self, keyword: &str) -> Option<u64> {
-        let value = std::str::from_utf8(self.0.get(keyword)?).ok()?;
-        value.split('.').next()?.parse().ok()
-    }
-
-    fn xattrs(&self) -> BTreeMap<String, Bytes> {
-        let name = |(keyword, value): (&String, &Vec<u8>)| {
-            let name = keyword.strip_prefix("SCHILY.xattr.")?;
-            Some((name.to_owned(), Bytes::copy_from_slice(value)))
-        };
-        self.0.iter().filter_map(name).collect()
-    }
-}
-
-fn records(mut bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
-    let mut records = Vec::new();
-    while !bytes.is_empty() {
-        let space = bytes.iter().position(|byte| *byte == b' ')?;
-        let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
-        let record = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
-        let equals = record.iter().position(|byte| *byte == b'=')?;
-        let keyword = String::from_utf8(record[..equals].to_vec()).ok()?;
-        records.push((keyword, record[equals + 1..].to_vec()));
-        bytes = &bytes[length..];
-    }
-    Some(records)
-}
-
 fn read_entry(entry: &mut tar::Entry<'_, &[u8]>, extended: &Extended, layer: usize) -> std::io::Result<File> {
     let header = entry.header();
     let (kind, mode) = (header.entry_type(), header.mode()?);
@@ -424,25 +412,4 @@ fn read_entry(entry: &mut tar::Entry<'_, &[u8]>, extended: &Extended, layer: usi
         xattrs: extended.xattrs(),
         layer,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn records_are_read_by_their_length() {
-        let found = records(b"12 path=a\nb\n15 uid=1234567\n").expect("records");
-        let want = [("path", &b"a\nb"[..]), ("uid", &b"1234567"[..])];
-        assert!(
-            found
-                .iter()
-                .map(|(keyword, value)| (keyword.as_str(), &value[..]))
-                .eq(want),
-            "{found:?}"
-        );
-        for broken in [&b"13 path=a\nb\n"[..], b"5 a=b", b"x", b"0 a=b\n"] {
-            assert_eq!(records(broken), None, "{broken:?}");
-        }
-    }
 }

@@ -36,10 +36,16 @@ fn release(version: u32) -> Rendered {
         hook("before", "pre-install,pre-upgrade", "before-hook-creation"),
         hook("fleeting", "pre-install,pre-upgrade", "hook-succeeded"),
         job_hook("migrate", "pre-install,pre-upgrade"),
-        hook("after", "post-install,post-upgrade", "before-hook-creation,hook-succeeded"),
+        hook(
+            "after",
+            "post-install,post-upgrade",
+            "before-hook-creation,hook-succeeded",
+        ),
         hook("farewell", "pre-delete", "before-hook-creation"),
-        config_map("early", &format!("{version}"))
-            .replace("  name: early\n", "  name: early\n  annotations: {werf.io/weight: '-1'}\n"),
+        config_map("early", &format!("{version}")).replace(
+            "  name: early\n",
+            "  name: early\n  annotations: {werf.io/weight: '-1'}\n",
+        ),
         config_map("same", "1"),
         config_map(&format!("only-in-{version}"), "1"),
         format!(
@@ -101,7 +107,14 @@ impl Place {
             let options = &self.bench.options;
             let plan = kiel::deploy::plan(&self.gated, &self.bench.target, rendered, options).await?;
             let cancel = CancellationToken::new();
-            run(&self.gated, plan, &self.bench.run_options, &self.bench.events, &cancel).await
+            run(
+                &self.gated,
+                plan,
+                &self.bench.run_options,
+                &self.bench.events,
+                &cancel,
+            )
+            .await
         };
         tokio::select! {
             () = self.gate.stopped() => true,
@@ -130,7 +143,10 @@ impl Place {
 
     /// The test's own process lives on: the lock is made to name an earlier one with its number.
     async fn forget_the_holder(&self) {
-        let path = format!("/api/v1/namespaces/{}/secrets/kiel.release.app", self.bench.namespace());
+        let path = format!(
+            "/api/v1/namespaces/{}/secrets/kiel.release.app",
+            self.bench.namespace()
+        );
         let request = |method: &str, body: Vec<u8>| {
             http::Request::builder()
                 .method(method)
@@ -143,12 +159,25 @@ impl Place {
         let Ok(lock) = client.request::<Value>(request("GET", Vec::new())).await else {
             return;
         };
-        let process = lock["metadata"]["annotations"]["kiel.dev/process"].as_str().expect("a process");
+        let process = lock["metadata"]["annotations"]["kiel.dev/process"]
+            .as_str()
+            .expect("a process");
         let mut process: Value = serde_json::from_str(process).expect("JSON");
         process[3] = Value::from("1");
         let patch = json!({"metadata": {"annotations": {"kiel.dev/process": process.to_string()}}});
         let body = patch.to_string().into_bytes();
-        client.request::<Value>(request("PATCH", body)).await.expect("patched");
+        client
+            .request::<Value>(request("PATCH", body))
+            .await
+            .expect("patched");
+    }
+
+    /// What belongs to the whole cluster does not go with the namespace.
+    async fn leave(&self, all_in_namespace: bool) {
+        if !all_in_namespace {
+            let options = DismissOptions::default();
+            self.bench.dismiss(&options).await.expect("dismisses");
+        }
     }
 
     async fn state(&self, more: &[&str]) -> Value {
@@ -187,7 +216,9 @@ async fn state(bench: &Bench, more: &[&str]) -> Value {
         for item in list["items"].as_array().into_iter().flatten() {
             // The lock of a run that was killed in its very last step is nobody's, and stays until the next change.
             let kind = item["type"].as_str().unwrap_or_default();
-            if matches!(kind, "helm.sh/release.v1" | "kiel.dev/lock") || item["metadata"]["name"] == "kube-root-ca.crt" {
+            if matches!(kind, "helm.sh/release.v1" | "kiel.dev/lock")
+                || item["metadata"]["name"] == "kube-root-ca.crt"
+            {
                 continue;
             }
             let name = format!("{path} {}", item["metadata"]["name"]);
@@ -197,10 +228,14 @@ async fn state(bench: &Bench, more: &[&str]) -> Value {
     let record = release::latest(client, &bench.target).await.expect("readable");
     let history = release::history(client, &bench.target).await.expect("readable");
     let statuses: Vec<Status> = history.iter().map(|revision| revision.status).collect();
-    let deployed = statuses.iter().filter(|status| **status == Status::Deployed).count();
+    let deployed = statuses
+        .iter()
+        .filter(|status| **status == Status::Deployed)
+        .count();
     assert!(!statuses.iter().any(|status| status.is_pending()), "{statuses:?}");
     assert_eq!(deployed, usize::from(record.is_some()), "{statuses:?}");
-    let text = json!({"objects": objects, "record": record.map(|record| essence(&record, &bench.target))}).to_string();
+    let text = json!({"objects": objects, "record": record.map(|record| essence(&record, &bench.target))})
+        .to_string();
     serde_json::from_str(&text.replace(namespace, "NS")).expect("JSON")
 }
 
@@ -225,7 +260,12 @@ fn plain(mut object: Value) -> Value {
         .into_iter()
         .flatten()
         .filter(|entry| entry["subresource"].is_null() && entry["manager"] != "kube-controller-manager")
-        .map(|entry| format!("{} {} {}", entry["manager"], entry["operation"], entry["fieldsV1"]))
+        .map(|entry| {
+            format!(
+                "{} {} {}",
+                entry["manager"], entry["operation"], entry["fieldsV1"]
+            )
+        })
         .collect();
     managers.sort();
     metadata.insert("managers".to_owned(), json!(managers));
@@ -247,7 +287,14 @@ fn essence(record: &Release, target: &ReleaseTarget) -> Value {
         .iter()
         .map(|hook| json!([hook.name, hook.manifest, hook.last_run.phase]))
         .collect();
-    json!([record.info.status, record.info.notes, record.chart, record.config, record.manifest, hooks])
+    json!([
+        record.info.status,
+        record.info.notes,
+        record.chart,
+        record.config,
+        record.manifest,
+        hooks
+    ])
 }
 
 fn assert_same(found: &Value, want: &Value, what: &str) {
@@ -284,7 +331,8 @@ async fn every_point(
     let want = look(&calm, &group(0)).await;
 
     let points = (1..=writes.len()).map(|n| {
-        let (start, look, group, chart, want, writes) = (&start, &look, group(n), &chart, &want, &writes);
+        let (start, look, more, group) = (&start, &look, &more, group(n));
+        let (chart, want, writes) = (&chart, &want, &writes);
         async move {
             let place = Place::new(&format!("{name}-{n}")).await;
             start(&place).await;
@@ -296,14 +344,24 @@ async fn every_point(
                 panic!("{name}, killed before write {n} ({:?}): {error}", writes[n - 1])
             });
             let found = look(&place, &group).await;
-            assert_same(&found, want, &format!("{name}, killed before write {n} ({:?})", writes[n - 1]));
+            assert_same(
+                &found,
+                want,
+                &format!("{name}, killed before write {n} ({:?})", writes[n - 1]),
+            );
             let again = place.bench.converge(&rendered).await.expect("converges");
-            assert_eq!(again.revision, None, "{name}, killed before write {n}: nothing is left to do");
-            place.bench.dismiss(&DismissOptions::default()).await.expect("dismisses");
+            assert_eq!(
+                again.revision, None,
+                "{name}, killed before write {n}: nothing is left to do"
+            );
+            place.leave(more(&group).is_empty()).await;
         }
     });
-    futures::stream::iter(points).buffer_unordered(PARALLEL).collect::<()>().await;
-    calm.bench.dismiss(&DismissOptions::default()).await.expect("dismisses");
+    futures::stream::iter(points)
+        .buffer_unordered(PARALLEL)
+        .collect::<()>()
+        .await;
+    calm.leave(more(&group(0)).is_empty()).await;
     writes.len()
 }
 
@@ -350,5 +408,8 @@ async fn a_deletion_killed_anywhere() {
             assert_same(&place.state(&[]).await, want, &what);
         }
     });
-    futures::stream::iter(points).buffer_unordered(PARALLEL).collect::<()>().await;
+    futures::stream::iter(points)
+        .buffer_unordered(PARALLEL)
+        .collect::<()>()
+        .await;
 }

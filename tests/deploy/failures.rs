@@ -300,6 +300,58 @@ async fn a_holder_elsewhere_blocks_until_its_lease_runs_out() {
     );
 }
 
+/// A hook that never ends and needs no pod.
+fn endless_hook(event: &str) -> String {
+    job("endless", "true", &format!("{{helm.sh/hook: {event}}}")).replace("backoffLimit: 0", "parallelism: 0")
+}
+
+#[tokio::test]
+async fn a_run_whose_lock_is_taken_ends_and_leaves_the_lock() {
+    let bench = Bench::new("lost").await;
+    let endless = chart(&[&endless_hook("pre-install"), &config_map("a", "1")]);
+    let steal = async {
+        while !bench.exists("job/endless") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let theirs = ["kiel.dev/process-", "kiel.dev/holder=process 7 on far"];
+        bench.kubectl(
+            &[
+                &["annotate", "--overwrite", "secret", "kiel.release.app"][..],
+                &theirs,
+            ]
+            .concat(),
+        );
+    };
+    let (result, ()) = tokio::join!(bench.converge(&endless), steal);
+    let message = result.expect_err("lost").to_string();
+    assert!(
+        message.contains("its lock was lost (process 7 on far has it now)"),
+        "{message}"
+    );
+    assert!(bench.exists("secret/kiel.release.app"), "it is theirs");
+}
+
+#[tokio::test]
+async fn a_deletion_whose_lock_is_gone_ends() {
+    let bench = Bench::new("lost-dismiss").await;
+    let release = chart(&[&endless_hook("pre-delete"), &config_map("a", "1")]);
+    bench.converge(&release).await.expect("converges");
+    let remove = async {
+        while !bench.exists("job/endless") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bench.kubectl(&["delete", "secret", "kiel.release.app"]);
+    };
+    let options = kiel::deploy::DismissOptions::default();
+    let (result, ()) = tokio::join!(bench.dismiss(&options), remove);
+    let message = result.expect_err("lost").to_string();
+    assert!(
+        message.contains("its lock was lost (it was deleted)"),
+        "{message}"
+    );
+    assert!(bench.exists("configmap/a"));
+}
+
 #[tokio::test]
 async fn no_cluster() {
     let missing = KubeOptions {

@@ -8,8 +8,8 @@ mod crash;
 mod failures;
 #[path = "../support/gate.rs"]
 mod gate;
-mod kinds;
 mod interop;
+mod kinds;
 mod lifecycle;
 mod requests;
 mod rights;

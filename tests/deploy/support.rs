@@ -105,9 +105,14 @@ impl Bench {
     }
 
     pub(crate) fn helm(&self, arguments: &[&str]) -> String {
-        let (text, ok) = call(&variable("KIEL_TEST_HELM"), &["-n", self.namespace()], arguments);
+        let (text, ok) = self.try_helm(arguments);
         assert!(ok, "helm {arguments:?}: {text}");
         text
+    }
+
+    /// Helm's output and whether it succeeded.
+    pub(crate) fn try_helm(&self, arguments: &[&str]) -> (String, bool) {
+        call(&variable("KIEL_TEST_HELM"), &["-n", self.namespace()], arguments)
     }
 
     /// The certificates of the cluster's authority (PEM), and its URL.
@@ -129,6 +134,27 @@ impl Bench {
             String::from_utf8(ca).expect("PEM"),
             of("{.clusters[0].cluster.server}"),
         )
+    }
+
+    /// kubectl edit by a stream editor's script.
+    pub(crate) fn kubectl_edit(&self, object: &str, script: &str) {
+        let output = Command::new(variable("KIEL_TEST_KUBECTL"))
+            .args(["-n", self.namespace(), "edit", object])
+            .env("KUBECONFIG", variable("KIEL_TEST_KUBECONFIG"))
+            .env("KUBE_EDITOR", format!("sed -i '{script}'"))
+            .output()
+            .expect("kubectl runs");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// Creates objects of a text by kubectl.
+    pub(crate) fn create(&self, text: &str) {
+        let file = file_with(text);
+        self.kubectl(&["create", "-f", &file.path().display().to_string()]);
     }
 
     /// A value of an object, by kubectl's JSON path.
@@ -165,6 +191,25 @@ fn call(program: &str, first: &[&str], arguments: &[&str]) -> (String, bool) {
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .concat();
     (text, output.status.success())
+}
+
+/// A file of its own with this text.
+pub(crate) fn file_with(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a temp file");
+    fs_err::write(file.path(), text).expect("written");
+    file
+}
+
+/// The same documents as a chart in a folder, for Helm.
+pub(crate) fn chart_folder(documents: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temp folder");
+    fs_err::create_dir(folder.path().join("templates")).expect("made");
+    let metadata = "apiVersion: v2\nname: app\nversion: 1.0.0\n";
+    fs_err::write(folder.path().join("Chart.yaml"), metadata).expect("written");
+    for (n, text) in documents.iter().enumerate() {
+        fs_err::write(folder.path().join(format!("templates/{n}.yaml")), text).expect("written");
+    }
+    folder
 }
 
 /// A rendered chart of these documents; those with a hook annotation become hooks.

@@ -10,10 +10,11 @@ use anyhow::{Context, Result, ensure};
 use kiel::build::BuildReport;
 use kiel::registry::validate::{self, File, Validated};
 use kiel::registry::{Digest, Platform, Repository};
+use kiel_stapel::spec::{From, StapelSpec};
 
 use super::engine::{self, Bench};
 use super::forest;
-use super::project::{Project, git};
+use super::project::{Project, git, stapel};
 
 /// `net_bind_service`, permitted and effective, in the form of version 2.
 #[cfg(target_arch = "x86_64")]
@@ -412,7 +413,7 @@ git:
   owner: 33
   group: 33
 shell:
-  install: ["echo made > /made; echo made > /app/made; ln -s main /app/made-link", "mkdir -p /app/dir/made"]
+  install: ["echo made > /made; echo made > /app/made; ln -s main /app/made-link", "mkdir -p /app/dir/made", "rm -rf /app/tests /app/secret /app/old; echo old > /app/old", "mkdir -p /app/filled; echo own > /app/filled/own"]
   setup: ["echo more > /app/vendor/more"]
 "#;
 
@@ -451,6 +452,27 @@ const HISTORY: &[(&str, &[(&str, &str)])] = &[
     (
         "what is excluded, and the inner mapping",
         &[("src/skip/x", "2"), ("lib/deep/er/y", "y"), ("lib/-l", "")],
+    ),
+    (
+        "below what commands have removed, replaced or filled",
+        &[
+            ("src/tests/deep/a", "2"),
+            ("src/tests/b", "2"),
+            ("src/old/x", "2"),
+            ("src/old/y", "2"),
+            ("src/secret", "2"),
+            ("src/-filled/x", ""),
+        ],
+    ),
+    (
+        "it goes from Git as well",
+        &[
+            ("src/-tests/deep/a", ""),
+            ("src/-tests/b", ""),
+            ("src/-old/x", ""),
+            ("src/-old/y", ""),
+            ("src/-secret", ""),
+        ],
     ),
     (
         "all back",
@@ -493,8 +515,10 @@ fn write(dir: &Path, changes: &[(&str, &str)]) -> Result<()> {
     git(dir, &["commit", "-qm", "x"])
 }
 
-/// Every file of an image, without what may differ: times and layers.
-fn listed(image: &Validated) -> BTreeMap<&str, (tar::EntryType, u32, u64, u64, &str, &[u8])> {
+/// A file without what may differ: its time and its layer.
+type Shown<'a> = (tar::EntryType, u32, u64, u64, &'a str, &'a [u8]);
+
+fn listed(image: &Validated) -> BTreeMap<&str, Shown<'_>> {
     let shown = |file: &'_ File| (file.kind, file.mode & 0o7777, file.uid, file.gid);
     image
         .files
@@ -510,7 +534,7 @@ fn listed(image: &Validated) -> BTreeMap<&str, (tar::EntryType, u32, u64, u64, &
 }
 
 /// Each commit of a history, patched without an engine onto the first one's stages and built from scratch: the same
-/// files. Stages here read nothing that is not named for them.
+/// files and folders. Stages here read nothing that is not named for them.
 pub(crate) async fn patched(bench: Bench) -> Result<()> {
     let mut project = Project::new(bench, vec![])?;
     let first: &[(&str, &str)] = &[
@@ -523,6 +547,10 @@ pub(crate) async fn patched(bench: Bench) -> Result<()> {
         ("src/@link", "main"),
         ("src/@to", "a"),
         ("src/skip/x", "1"),
+        ("src/tests/deep/a", "1"),
+        ("src/old/x", "1"),
+        ("src/secret", "1"),
+        ("src/filled/x", "1"),
         ("lib/l", "1"),
     ];
     fs_err::write(project.dir().join("werf.yaml"), PATCHED)?;
@@ -548,9 +576,35 @@ pub(crate) async fn patched(bench: Bench) -> Result<()> {
                 found.get(path)
             );
         }
-        for (path, file) in found.iter().filter(|(path, _)| !want.contains_key(*path)) {
-            ensure!(file.0.is_dir(), "{what}: `{path}` should be gone");
-        }
+        let more: Vec<&&str> = found.keys().filter(|path| !want.contains_key(**path)).collect();
+        ensure!(more.is_empty(), "{what}: {more:?} should be gone");
     }
+    // An engine unpacks what was patched, too, and finds the same.
+    project.repository = repository;
+    let mut child = StapelSpec {
+        from: From::Image("app".into()),
+        ..StapelSpec::default()
+    };
+    child.shell.install = vec!["find /app | sort > /all".into()];
+    project.images.push(stapel("child", child));
+    let report = project.build().await?;
+    let (app, child) = (
+        project.image(&report, "app").await?,
+        project.image(&report, "child").await?,
+    );
+    let all = String::from_utf8_lossy(&child.files["all"].content).into_owned();
+    let want: std::collections::BTreeSet<String> = app
+        .files
+        .keys()
+        .filter(|path| *path == "app" || path.starts_with("app/"))
+        .map(|path| format!("/{path}"))
+        .collect();
+    ensure!(
+        all.lines()
+            .map(str::to_owned)
+            .collect::<std::collections::BTreeSet<_>>()
+            == want,
+        "{all} is not {want:?}"
+    );
     Ok(())
 }

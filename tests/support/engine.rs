@@ -162,7 +162,7 @@ pub(crate) fn options(state: &Path, tools: &Tools) -> Result<EngineOptions> {
             ..RegistryOptions::default()
         },
         registry_hosts: std::collections::BTreeSet::new(),
-        ca_files: Vec::new(),
+        tls_hosts: std::collections::BTreeSet::new(),
         environment,
         kiel: Some(tools.kiel.clone()),
     })

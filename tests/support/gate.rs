@@ -27,11 +27,15 @@ impl Call {
         self.method != "GET" && !self.path.contains("dryRun") && !self.path.contains("reviews") && !renewal
     }
 
-    /// Reads a whole collection once.
+    /// Reads a whole collection of objects once; records are listed by their labels.
     pub(crate) fn is_list(&self) -> bool {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
         let collection = path.split('/').count() % 2 == if path.starts_with("/apis/") { 1 } else { 0 };
-        self.method == "GET" && collection && path.matches('/').count() > 3 && !query.contains("watch=")
+        self.method == "GET"
+            && collection
+            && path.matches('/').count() > 3
+            && !query.contains("watch=")
+            && !query.contains("labelSelector=")
     }
 }
 
@@ -172,7 +176,9 @@ async fn pass(
     for name in ["host", "connection", "content-length", "accept-encoding"] {
         head.headers.remove(name);
     }
-    let bytes = http_body_util::BodyExt::collect(body).await.map(http_body_util::Collected::to_bytes);
+    let bytes = http_body_util::BodyExt::collect(body)
+        .await
+        .map(http_body_util::Collected::to_bytes);
     let forwarded = http::Request::from_parts(head, Body::from(bytes.unwrap_or_default()));
     Ok(match shared.client.send(forwarded).await {
         Ok(response) => response,

@@ -1,10 +1,14 @@
 //! A real registry (distribution) on loopback.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+
+use super::authority::Authority;
 
 /// The program of this name in `KIEL_TEST_BIN`, else on PATH.
 #[expect(clippy::disallowed_methods, reason = "a test's environment is its input")]
@@ -25,7 +29,20 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
-    _folder: tempfile::TempDir,
+    program: PathBuf,
+    more: String,
+    folder: tempfile::TempDir,
+    authority: Option<Authority>,
+}
+
+/// What a registry asks of its clients.
+pub(crate) enum Login {
+    /// Nothing.
+    None,
+    /// The password `p-kiel` of the account `kiel`.
+    Password,
+    /// What this part of its configuration says.
+    Other(String),
 }
 
 /// `kiel` with password `p-kiel`, hashed by bcrypt.
@@ -34,89 +51,77 @@ const HTPASSWD: &str = "kiel:$2b$05$abcdefghijklmnopqrstuuEIPafB8E6Jz4XkJUl5QRRN
 impl Server {
     /// Starts a registry, with the account `kiel`/`p-kiel` if `password` is set.
     pub(crate) fn start(program: &Path, password: bool) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let mut more = String::new();
-        if password {
-            let path = folder.path().join("htpasswd");
-            fs_err::write(&path, HTPASSWD)?;
-            more = format!("auth:\n  htpasswd: {{realm: test, path: {}}}\n", path.display());
-        }
-        Self::run(program, folder, &more)
+        Self::start_with(
+            program,
+            if password { &Login::Password } else { &Login::None },
+            None,
+        )
     }
 
     /// Starts a registry with a certificate that nobody knows.
-    #[allow(dead_code, reason = "not every test file needs it")]
     pub(crate) fn start_with_tls(program: &Path) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let (key, certificate) = (
-            folder.path().join("key.pem"),
-            folder.path().join("certificate.pem"),
-        );
-        let output = Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:prime256v1",
-                "-nodes",
-            ])
-            .args([
-                "-subj",
-                "/CN=localhost",
-                "-addext",
-                "subjectAltName=IP:127.0.0.1",
-                "-days",
-                "2",
-                "-keyout",
-            ])
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate)
-            .output()
-            .context("cannot run openssl")?;
-        ensure!(
-            output.status.success(),
-            "openssl: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let (key, certificate) = (key.display(), certificate.display());
-        let more = format!("  tls: {{certificate: {certificate}, key: {key}}}\n");
-        Self::run(program, folder, &more)
+        let authority = Authority::new()?;
+        let mut server = Self::start_with(program, &Login::None, Some(&authority))?;
+        server.authority = Some(authority);
+        Ok(server)
     }
 
-    fn run(program: &Path, folder: tempfile::TempDir, more: &str) -> Result<Self> {
-        let config = format!(
-            "version: 0.1\nlog: {{level: info}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\nhttp:\n  addr: 127.0.0.1:0\n{more}",
-            folder.path().join("data").display()
-        );
-        let path = folder.path().join("config.yml");
-        fs_err::write(&path, config)?;
-        let mut child = Command::new(program)
-            .arg("serve")
-            .arg(&path)
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut lines = BufReader::new(child.stderr.take().context("stderr is piped")?).lines();
-        let mut address = None;
-        for line in lines.by_ref() {
-            let line = line?;
-            if let Some((_, rest)) = line.split_once("listening on ") {
-                address = rest.split(['"', ' ', ',']).next().map(str::to_owned);
-                break;
+    /// Starts a registry on a free port.
+    pub(crate) fn start_with(program: &Path, login: &Login, authority: Option<&Authority>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let tls = authority.map_or_else(String::new, |authority| {
+            let (key, certificate) = (authority.key(), authority.certificate());
+            format!(
+                "  tls: {{certificate: {}, key: {}}}\n",
+                certificate.display(),
+                key.display()
+            )
+        });
+        let login = match login {
+            Login::None => String::new(),
+            Login::Password => {
+                let path = folder.path().join("htpasswd");
+                fs_err::write(&path, HTPASSWD)?;
+                format!("auth:\n  htpasswd: {{realm: test, path: {}}}\n", path.display())
             }
-        }
-        // A full pipe would stop the registry.
-        std::thread::spawn(move || lines.for_each(drop));
-        let address = address.context("the registry does not listen")?;
+            Login::Other(config) => config.clone(),
+        };
+        let data = folder.path().join("data");
+        let (child, address) = run(
+            program,
+            folder.path(),
+            &data,
+            "127.0.0.1:0",
+            &format!("{tls}{login}"),
+        )?;
         Ok(Self {
             child,
             address,
-            _folder: folder,
+            program: program.to_owned(),
+            more: format!("{tls}{login}"),
+            folder,
+            authority: None,
         })
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again on its port, with what it had stored.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        let data = self.folder.path().join("data");
+        (self.child, _) = run(
+            &self.program,
+            self.folder.path(),
+            &data,
+            &self.address,
+            &self.more,
+        )?;
+        Ok(())
     }
 
     /// A docker configuration folder with the account for this registry.
@@ -134,4 +139,35 @@ impl Drop for Server {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+fn run(program: &Path, folder: &Path, data: &Path, address: &str, more: &str) -> Result<(Child, String)> {
+    let config = format!(
+        "version: 0.1\nlog: {{level: info}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\nhttp:\n  addr: {address}\n{more}",
+        data.display()
+    );
+    let path = folder.join("config.yml");
+    fs_err::write(&path, config)?;
+    let mut child = Command::new(program)
+        .arg("serve")
+        .arg(&path)
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut lines = BufReader::new(child.stderr.take().context("stderr is piped")?).lines();
+    let mut address = None;
+    let mut said = Vec::new();
+    for line in lines.by_ref() {
+        let line = line?;
+        if let Some((_, rest)) = line.split_once("listening on ") {
+            address = rest.split(['"', ' ', ',']).next().map(str::to_owned);
+            break;
+        }
+        said.push(line);
+    }
+    // A full pipe would stop the registry.
+    std::thread::spawn(move || lines.for_each(drop));
+    let address = address.with_context(|| format!("the registry does not listen: {}", said.join("\n")))?;
+    Ok((child, address))
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::EngineOptions;
-use crate::registry::{DOCKER_HUB, Digest};
+use crate::registry::{DOCKER_HUB, Digest, is_loopback_name};
 
 #[derive(Default)]
 struct Host {
     mirrors: Vec<String>,
     is_plain: bool,
+    is_tls: bool,
     is_unverified: bool,
     ca_files: Vec<String>,
 }
@@ -51,27 +52,39 @@ fn hosts(options: &EngineOptions) -> BTreeMap<String, Host> {
             .or_default()
             .mirrors
             .push(format!("{name}{path}"));
+        let ca_files = ca_files(options, &name);
         let host = hosts.entry(name).or_default();
         host.is_plain = mirror.scheme() == "http";
         host.is_unverified = registry.skip_tls_verify && !host.is_plain;
+        if !host.is_plain {
+            host.ca_files = ca_files;
+        }
     }
-    let ca_files: Vec<String> = options
-        .ca_files
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    for name in &options.registry_hosts {
+    // Those that have authorities of their own on this machine, in this run or not: so runs share one engine.
+    let with_authorities = registry.hosts_with_authorities();
+    for name in options.registry_hosts.iter().chain(&with_authorities) {
         // BuildKit does not do both for one host.
         let is_plain = registry.insecure.allows(name);
         let is_unverified = registry.skip_tls_verify && !is_plain;
-        if is_plain || is_unverified || !ca_files.is_empty() {
+        let is_tls = options.tls_hosts.contains(name) && is_loopback_name(name);
+        let ca_files = ca_files(options, name);
+        if is_plain || is_tls || is_unverified || !ca_files.is_empty() {
             let host = hosts.entry(name.clone()).or_default();
-            host.is_plain |= is_plain;
+            host.is_tls = is_tls;
+            host.is_plain |= is_plain && !is_tls;
             host.is_unverified = is_unverified && !host.is_plain;
-            host.ca_files.clone_from(&ca_files);
+            host.ca_files = ca_files;
         }
     }
+    if !registry.ca_files.is_empty() {
+        hosts.entry(DOCKER_HUB.to_owned()).or_default().ca_files = ca_files(options, DOCKER_HUB);
+    }
     hosts
+}
+
+fn ca_files(options: &EngineOptions, name: &str) -> Vec<String> {
+    let files = options.registry.ca_files_of(name).into_iter();
+    files.map(|path| path.display().to_string()).collect()
 }
 
 fn write_host(text: &mut String, name: &str, host: &Host) {
@@ -89,6 +102,9 @@ fn write_host(text: &mut String, name: &str, host: &Host) {
     }
     if host.is_plain {
         line("http = true".to_owned());
+    }
+    if host.is_tls {
+        line("http = false".to_owned());
     }
     if host.is_unverified {
         line("insecure = true".to_owned());
@@ -116,6 +132,7 @@ fn quote(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::PathBuf;
 
     use super::*;
@@ -128,7 +145,7 @@ mod tests {
             runc: PathBuf::new(),
             registry,
             registry_hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
-            ca_files: Vec::new(),
+            tls_hosts: BTreeSet::new(),
             environment: BTreeMap::new(),
             kiel: None,
         }
@@ -149,6 +166,34 @@ mod tests {
             "[registry.\"127.0.0.1:5050\"]\nhttp = true\n[registry.\"docker.io\"]\nmirrors = [\"127.0.0.1:5050/hub\"]\n\
              [registry.\"r:5000\"]\nhttp = true\n[registry.\"s\"]\ninsecure = true\n"
         );
+    }
+
+    #[test]
+    fn authorities_are_told_and_loopback_speaks_tls_where_it_was_found_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("r.example.com:5000");
+        fs_err::create_dir(&own).unwrap();
+        fs_err::write(own.join("ca.crt"), "").unwrap();
+        let registry = RegistryOptions {
+            certificate_folders: vec![folder.path().to_owned()],
+            ..RegistryOptions::default()
+        };
+        let mut options = options(registry, &["127.0.0.1:5001", "127.0.0.1:5002", "s"]);
+        options.tls_hosts = ["127.0.0.1:5001".to_owned(), "s".to_owned()].into();
+        let file = own.join("ca.crt");
+        let own = format!(
+            "[registry.\"r.example.com:5000\"]\nca = [\"{}\"]\n",
+            file.display()
+        );
+        assert_eq!(
+            registries(&options),
+            format!("[registry.\"127.0.0.1:5001\"]\nhttp = false\n{own}")
+        );
+        options.registry.ca_files = vec!["/ca.pem".into()];
+        options.registry_hosts = ["s".to_owned()].into();
+        let both = own.replace("ca = [", "ca = [\"/ca.pem\", ");
+        let given = |host| format!("[registry.\"{host}\"]\nca = [\"/ca.pem\"]\n");
+        assert_eq!(registries(&options), given("docker.io") + &both + &given("s"));
     }
 
     #[test]

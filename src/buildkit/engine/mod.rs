@@ -71,10 +71,11 @@ pub struct EngineOptions {
     pub runc: PathBuf,
     /// How registries are reached; credentials don't go to the engine.
     pub registry: RegistryOptions,
-    /// The registries of this run; those that may be reached over plain http are told to the engine.
+    /// The registries of this run; the engine is told which of them may be reached over plain http, and the files of
+    /// the certificate authorities of each.
     pub registry_hosts: BTreeSet<String>,
-    /// Files of certificate authorities to trust for these registries.
-    pub ca_files: Vec<PathBuf>,
+    /// Those of them that were found to speak TLS: on this machine itself an engine expects plain http.
+    pub tls_hosts: BTreeSet<String>,
     /// The variables of [`ENVIRONMENT`] that are set.
     pub environment: BTreeMap<OsString, OsString>,
     /// The kiel program, which becomes the engine's pid 1; without it the running program.

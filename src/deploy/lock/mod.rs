@@ -134,7 +134,12 @@ pub(crate) async fn acquire(
                 waiter.wait(&found, &me).await;
                 continue;
             }
-            Err(source) => return Err(DeployError::api(format!("read the lock of release {target}"), source)),
+            Err(source) => {
+                return Err(DeployError::api(
+                    format!("read the lock of release {target}"),
+                    source,
+                ));
+            }
         };
         match answer {
             Ok(lock) => return Ok(held(place, &lock)),
@@ -158,7 +163,9 @@ impl Lock {
         self.renewal.abort();
         for _ in 0..RELEASE_TRIES {
             // A lock that can't be deleted runs out by itself.
-            let Ok(found) = self.place.read().await else { return };
+            let Ok(found) = self.place.read().await else {
+                return;
+            };
             if Owner::of(&found) != self.owner {
                 return;
             }
@@ -281,7 +288,9 @@ impl Renewal {
 }
 
 fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S.%6fZ")
+        .to_string()
 }
 
 fn annotations(me: &Process, runner: &Runner) -> Value {
@@ -371,7 +380,11 @@ impl Waiter {
         let mut changes = self.watches.subscribe();
         let shelf = self
             .watches
-            .synced(&self.place.kind, Some(&self.place.namespace), Some(&self.place.name))
+            .synced(
+                &self.place.kind,
+                Some(&self.place.namespace),
+                Some(&self.place.name),
+            )
             .await;
         let version = &lock["metadata"]["resourceVersion"];
         let due = self

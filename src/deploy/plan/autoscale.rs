@@ -59,7 +59,11 @@ impl Autoscaled {
                         && object["metadata"]["name"] == id.name.as_str()
                 })
             };
-            let targets = found.iter().filter(|object| !leaves(object)).map(target).collect();
+            let targets = found
+                .iter()
+                .filter(|object| !leaves(object))
+                .map(target)
+                .collect();
             Ok((namespace.to_owned(), Some(targets)))
         });
         let by_namespace = future::try_join_all(all).await?.into_iter().collect();

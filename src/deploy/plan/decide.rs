@@ -123,7 +123,11 @@ impl Context<'_> {
         }
         let diff = diff(None, Some(&object), resource.policy.sensitive);
         let missing = self.settled && self.recorded.contains_key(&resource.id.key());
-        let reason = if missing { "it was deleted in the cluster" } else { "" };
+        let reason = if missing {
+            "it was deleted in the cluster"
+        } else {
+            ""
+        };
         Ok(Decision {
             verdict: Verdict::Create,
             diff,
@@ -285,7 +289,8 @@ impl Context<'_> {
             return format!("overrides what was changed by hand ({})", by_hand.join("; "));
         }
         let same = |recorded: &&Value| {
-            super::as_deployed(recorded, self.target, self.kinds).is_some_and(|object| object == resource.object)
+            super::as_deployed(recorded, self.target, self.kinds)
+                .is_some_and(|object| object == resource.object)
         };
         let recorded = self.recorded.get(&resource.id.key()).filter(|_| self.settled);
         if recorded.is_some_and(same) {
@@ -306,11 +311,11 @@ impl Context<'_> {
         let namespace = id.namespace.as_deref();
         let mode = |force| ApplyMode { dry_run: true, force };
         let mut force = false;
-        let mut after = match self
+        let first = self
             .cluster
             .apply(kind, namespace, &id.name, object, mode(false))
-            .await
-        {
+            .await;
+        let mut answer = match first {
             Err(error) if error.is_conflict() => {
                 let foreign = foreign_conflicts(&error, live);
                 if !foreign.is_empty() && !self.options.force_conflicts {
@@ -319,10 +324,18 @@ impl Context<'_> {
                 force = true;
                 self.cluster
                     .apply(kind, namespace, &id.name, object, mode(true))
-                    .await?
+                    .await
             }
-            other => other?,
+            other => other,
         };
+        // List items of a former tool are still there in a dry run: both ports, both volumes, without names.
+        if let Err(error) = &answer
+            && error.code == 422
+            && let Some(after) = fields::applied_after_take_over(object, live)
+        {
+            answer = self.cluster.try_replace(kind, namespace, &id.name, &after).await;
+        }
+        let mut after = answer?;
         if fields::drop_orphans(&mut after, live) {
             // The server fills defaults in again: only it knows what is really gone.
             if let Some(metadata) = after["metadata"].as_object_mut() {
@@ -413,7 +426,9 @@ fn foreign_conflicts(error: &ApiError, live: &Value) -> Vec<(String, String)> {
                 .peekable();
             let taken = named.peek().is_some()
                 && named.all(|entry| {
-                    marks::is_overruled(entry) || marks::is_autoscaler(entry) || entry["subresource"] == "status"
+                    marks::is_overruled(entry)
+                        || marks::is_autoscaler(entry)
+                        || entry["subresource"] == "status"
                 });
             (!taken).then(|| (field.clone(), manager.to_owned()))
         })
@@ -485,10 +500,7 @@ mod tests {
             (".data.c".into(), "conflict with \"operator\" using v1".into()),
         ];
         let foreign = foreign_conflicts(&error, &live);
-        assert_eq!(
-            foreign,
-            [(".data.c".to_owned(), "operator".to_owned())]
-        );
+        assert_eq!(foreign, [(".data.c".to_owned(), "operator".to_owned())]);
     }
 
     #[test]

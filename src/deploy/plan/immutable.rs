@@ -68,7 +68,11 @@ fn contains(live: &Value, wanted: &Value) -> bool {
             .iter()
             .all(|(key, value)| live.get(key).is_some_and(|live| contains(live, value))),
         (Value::Array(live), Value::Array(wanted)) => {
-            live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| contains(live, wanted))
+            live.len() == wanted.len()
+                && live
+                    .iter()
+                    .zip(wanted)
+                    .all(|(live, wanted)| contains(live, wanted))
         }
         _ => live == wanted,
     }
@@ -86,16 +90,13 @@ fn remedy(resource: &Resource) -> String {
             "run `kubectl delete statefulset {name} --cascade=orphan` and converge again: its pods and claims stay; or, \
              to have it deleted with its pods and made again, {again}"
         ),
-        "Job" => format!(
-            "give it a name that changes with it, such as {name}-{{{{ .Release.Revision }}}}; or, to have it deleted and \
-             run again, {again}"
-        ),
         "Service" => format!(
             "take the field out of the chart to keep what the cluster has; or, to have it deleted and made again with \
              another address, {again}"
         ),
         "PersistentVolumeClaim" | "PersistentVolume" => {
-            "give the new one another name and move the data: with the old one the data would be deleted".to_owned()
+            "give the new one another name and move the data: with the old one the data would be deleted"
+                .to_owned()
         }
         "ConfigMap" | "Secret" => format!(
             "give it another name, such as one with a hash of its content; or, to have it deleted and made again, {again}"
@@ -111,7 +112,8 @@ mod tests {
 
     #[test]
     fn fields_are_found_where_the_server_names_none() {
-        let message = "updates to statefulset spec for fields other than 'replicas', 'template' are forbidden";
+        let message =
+            "updates to statefulset spec for fields other than 'replicas', 'template' are forbidden";
         let live = json!({"replicas": 1, "template": {"a": 1}, "volumeClaimTemplates": [{"size": 1, "mode": "x"}], "serviceName": "a"});
         let wanted = json!({"replicas": 2, "template": {"a": 2}, "volumeClaimTemplates": [{"size": 2}], "serviceName": "a"});
         assert_eq!(differing(&wanted, &live, message), ["spec.volumeClaimTemplates"]);

@@ -264,7 +264,11 @@ async fn make_plan(
         new_namespaces: new_namespaces(&resources, &live, target, namespace_exists),
         new_names: new_names(&resources, &live),
         recorded: recorded.iter().map(|(id, object)| (id.key(), object)).collect(),
-        settled: past.base.history.last().is_some_and(|last| last.status == Status::Deployed),
+        settled: past
+            .base
+            .history
+            .last()
+            .is_some_and(|last| last.status == Status::Deployed),
         autoscaled: Autoscaled::read(cluster, &kinds, &resources, &live, &gone).await?,
     };
     let crds = if options.install_crds {

@@ -196,10 +196,14 @@ impl<'a> Follower<'a> {
     /// A deadline that was exceeded before this run says nothing about it: its controller takes it back only when a
     /// replica gets ready. It counts when this run has waited for as long.
     fn without_old_deadline(&self, object: Arc<Value>, wake: &mut Option<Instant>) -> Arc<Value> {
-        let exceeded = |object: &Value| match status::condition(object, "Progressing") {
-            Some(("False", "ProgressDeadlineExceeded", _)) => status::transition_time(object, "Progressing"),
-            _ => None,
-        };
+        fn exceeded(object: &Value) -> Option<&str> {
+            match status::condition(object, "Progressing") {
+                Some(("False", "ProgressDeadlineExceeded", _)) => {
+                    status::transition_time(object, "Progressing")
+                }
+                _ => None,
+            }
+        }
         let Some(time) = exceeded(&object) else {
             return object;
         };

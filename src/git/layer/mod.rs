@@ -312,7 +312,8 @@ fn write_entry<W: Write>(
     tar.append(&header, &bytes).map_err(LayerError::Write)
 }
 
-fn folder_mode(path: &str) -> u32 {
+/// The mode of a folder in a layer.
+pub(crate) fn folder_mode(path: &str) -> u32 {
     FOLDER_MODES
         .iter()
         .find(|(folder, _)| *folder == path)

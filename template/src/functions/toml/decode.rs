@@ -172,7 +172,7 @@ impl Reader {
                     _ = table.insert(
                         last.as_str(),
                         Value::List(List::typed(&TABLES, vec![Value::Map(item.clone())])),
-                    )
+                    );
                 }
                 Some(Value::List(list)) if list.slice_type().name == TABLES.name => {
                     let mut items = list.to_vec();
@@ -405,7 +405,7 @@ impl Reader {
         loop {
             match self.peek() {
                 Some(c) if c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_' | ':') => {
-                    text.push(c)
+                    text.push(c);
                 }
                 // A blank may stand between date and time.
                 Some(' ')
