@@ -22,8 +22,8 @@ mod report;
 mod run;
 mod saw;
 mod stapel;
-mod why;
 mod traces;
+mod why;
 
 pub use engine::Connect;
 pub use error::{BuildError, EngineError};
