@@ -213,7 +213,7 @@ async fn solve_and_push(bench: Bench) -> Result<()> {
         .context("it was pushed")?;
     ensure!(image.manifest.layers.len() > 1);
     let told: Vec<Event> = std::iter::from_fn(|| receiver.try_recv().ok()).collect();
-    let is_log = |event: &Event| matches!(event, Event::Log { source, line } if source == "app" && line == "seen by the user");
+    let is_log = |event: &Event| matches!(event, Event::Log { source, line, .. } if source == "app" && line == "seen by the user");
     ensure!(told.iter().any(is_log), "{told:?}");
     let ended =
         |event: &Event| matches!(event, Event::Step { name, elapsed: Some(_), .. } if name == "greet");
