@@ -4,6 +4,7 @@
 //! does; what Helm only logs goes to standard error too.
 
 mod args;
+mod show;
 mod template;
 
 use std::process::ExitCode;
@@ -17,6 +18,9 @@ use crate::ui;
 /// Helm's commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum HelmCommands {
+    /// Show what a chart says about itself
+    #[command(subcommand)]
+    Show(show::ShowCommands),
     Template(template::TemplateCommand),
 }
 
@@ -36,6 +40,7 @@ type HelmResult = Result<(), HelmError>;
 impl HelmCommands {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let result = match self {
+            Self::Show(command) => command.run(),
             Self::Template(command) => command.run(context).await,
         };
         Ok(match result {
