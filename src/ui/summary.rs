@@ -93,12 +93,10 @@ fn image(name: &str, row: &ImageRow, width: usize) -> String {
     }
     match row.state {
         BuildState::Failed | BuildState::Skipped => {
-            more.push(
-                row.detail
-                    .trim_start_matches('(')
-                    .trim_end_matches(')')
-                    .to_owned(),
-            );
+            // The whole of it is the run's error, which comes last.
+            let reason = row.detail.strip_prefix('(').unwrap_or(&row.detail);
+            let reason = reason.strip_suffix(')').unwrap_or(reason);
+            more.push(cut_columns(reason, REASON).0);
         }
         _ => more.extend(row.reasons.iter().cloned()),
     }
