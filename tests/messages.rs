@@ -158,17 +158,11 @@ fn missing_dockerfile() {
 
 #[test]
 fn missing_base_image() {
-    let project = project(
-        "no-base",
-        "image: a\nfrom: nowhere/nothing:1\nshell: {install: 'true'}\n",
-        &[],
-    );
-    fails_in_repo(
-        ("build-no-base", "The base image is missing"),
-        &project,
-        &["build"],
-        &["nowhere/nothing:1"],
-    );
+    let base = format!("{}/nowhere/nothing:1", variable("KIEL_TEST_REGISTRY"));
+    let images = format!("image: a\nfrom: {base}\nshell: {{install: 'true'}}\n");
+    let project = project("no-base", &images, &[]);
+    let title = "The base image is missing";
+    fails_in_repo(("build-no-base", title), &project, &["build"], &[&base]);
 }
 
 #[test]

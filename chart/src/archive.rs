@@ -31,7 +31,9 @@ pub enum ArchiveError {
 
 /// The files of an archive, without the folder that all of them lie in.
 pub(crate) fn unpack(data: &[u8]) -> Result<Vec<File>, ArchiveError> {
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(data));
+    // Headers have no limit of their own.
+    let unpacked = MultiGzDecoder::new(data).take(2 * MAX_CHART_SIZE);
+    let mut archive = tar::Archive::new(unpacked);
     let mut files = Vec::new();
     let mut room = MAX_CHART_SIZE;
     for entry in archive.entries()? {

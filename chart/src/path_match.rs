@@ -67,25 +67,47 @@ fn class_char(pattern: &[char], at: usize) -> Result<(char, usize), BadPattern> 
     })
 }
 
-fn match_here(pattern: &[char], name: &[char]) -> bool {
-    let Some(first) = pattern.first() else {
-        return name.is_empty();
-    };
-    match first {
-        '*' => (0..=name.len())
-            .take_while(|taken| !name[..*taken].contains(&'/'))
-            .any(|taken| match_here(&pattern[1..], &name[taken..])),
-        '?' => name.first().is_some_and(|c| *c != '/') && match_here(&pattern[1..], &name[1..]),
-        '[' => {
-            let Ok(end) = class_end(pattern, 0) else {
-                return false;
-            };
-            name.first().is_some_and(|c| in_class(&pattern[1..end - 1], *c))
-                && match_here(&pattern[end..], &name[1..])
+/// Goes back to the last `*` only: what stands between two of them is best matched as early as it can be, and none
+/// of them passes a `/`.
+fn match_here(mut pattern: &[char], mut name: &[char]) -> bool {
+    let mut retry: Option<(&[char], &[char])> = None;
+    loop {
+        if let Some(rest) = pattern.strip_prefix(&['*']) {
+            retry = Some((rest, name));
+            pattern = rest;
+            continue;
         }
-        '\\' => name.first() == pattern.get(1) && match_here(&pattern[2..], &name[1..]),
-        c => name.first() == Some(c) && match_here(&pattern[1..], &name[1..]),
+        if let Some(taken) = match_one(pattern, name) {
+            pattern = &pattern[taken..];
+            name = &name[1..];
+            continue;
+        }
+        if pattern.is_empty() && name.is_empty() {
+            return true;
+        }
+        match retry {
+            Some((rest, [c, after @ ..])) if *c != '/' => {
+                retry = Some((rest, after));
+                (pattern, name) = (rest, after);
+            }
+            _ => return false,
+        }
     }
+}
+
+/// How much of the pattern the name's first character takes, if it matches.
+fn match_one(pattern: &[char], name: &[char]) -> Option<usize> {
+    let (first, c) = (pattern.first()?, name.first()?);
+    let (matched, taken) = match first {
+        '?' => (*c != '/', 1),
+        '[' => {
+            let end = class_end(pattern, 0).ok()?;
+            (in_class(&pattern[1..end - 1], *c), end)
+        }
+        '\\' => (pattern.get(1) == Some(c), 2),
+        first => (first == c, 1),
+    };
+    matched.then_some(taken)
 }
 
 /// Whether `c` is in the class whose text between the brackets is `class`.

@@ -23,7 +23,7 @@ use crate::values::{ValuesError, ValuesFile, ValuesInput};
 use crate::version;
 
 /// How much stack a render may use, in bytes. It is reserved, not taken.
-const STACK_SIZE: usize = 1 << 30;
+const STACK_SIZE: usize = 160 << 20;
 /// What is left of a stack for all but the templates.
 const STACK_MARGIN: usize = 1 << 19;
 

@@ -7,7 +7,7 @@
 
 mod failure;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -35,6 +35,7 @@ pub(crate) fn judge(schema: &[u8], values: &Value) -> Verdict {
         draft: Draft::of(&schema),
         root: &schema,
         unusable: RefCell::new(None),
+        steps: Cell::new(0),
     };
     let scope = Scope {
         path: Vec::new(),
@@ -78,11 +79,16 @@ impl Draft {
 /// Deepest nesting of schemas; a schema that refers to itself without end stops there.
 const MAX_DEPTH: usize = 200;
 
+/// How much work a schema may make: the largest public ones make a hundredth of it.
+const MAX_STEPS: usize = 300_000;
+
 struct Validator<'a> {
     draft: Draft,
     root: &'a Value,
     /// Why the schema can't be used, found on the way.
     unusable: RefCell<Option<String>>,
+    /// How many schemas were held against values.
+    steps: Cell<usize>,
 }
 
 /// Where in the values we are.
@@ -121,6 +127,12 @@ impl Validator<'_> {
         };
         if scope.depth > MAX_DEPTH {
             self.give_up("it refers to itself without end");
+        }
+        self.steps.set(self.steps.get() + 1);
+        if self.steps.get() > MAX_STEPS {
+            self.give_up("it takes too many steps");
+        }
+        if self.unusable.borrow().is_some() {
             return Ok(());
         }
         self.check_type(schema, value, scope)?;

@@ -257,10 +257,13 @@ impl Builder<'_> {
             .iter()
             .any(|part| part.stage_key().is_some());
         let folders: BTreeSet<String> = mappings
-            .flat_map(|(mapping, content)| match mapping.hermetic && stage_follows {
+            .flat_map(|(mapping, content)| {
                 // What a stage carries on must not depend on files that it does not see.
-                true => links::often(mapping),
-                false => links::folders(mapping, &content.all),
+                if mapping.hermetic && stage_follows {
+                    links::often(mapping)
+                } else {
+                    links::folders(mapping, &content.all)
+                }
             })
             .collect();
         if folders.is_empty() || !(stage_follows || links::are_suspect(&folders)) {

@@ -12,6 +12,9 @@ pub fn reference() -> String {
          Exit codes: 0 done, 1 failure (wrong usage too), 2 changes planned (`plan --exit-code`), 130 interrupted, 143 terminated.\n",
     );
     let command = super::command();
+    text.push_str("\n## Flags of every command\n\n| flag | meaning |\n|---|---|\n");
+    let output = command.get_arguments().filter(|arg| arg.is_global_set());
+    output.for_each(|arg| row(&mut text, arg));
     section(&mut text, &command, "kiel");
     text
 }

@@ -46,7 +46,7 @@ impl Reader {
                     key_node,
                     format!("`{}` is not supported yet", key.name),
                     Some(
-                        "kiel refuses it, since without it the result would differ from what the file says"
+                        "leave it out; kiel refuses what it cannot honour, since the result would differ from what the file says"
                             .into(),
                     ),
                 ),

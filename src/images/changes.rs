@@ -4,11 +4,11 @@
 //! which files differ is asked through a closure, since a key holds only a hash of their names and ids.
 
 use kiel_stapel::listing::{FileEntry, Listing};
-use kiel_stapel::spec::{From, GitMapping};
+use kiel_stapel::spec::From;
+use kiel_stapel::stage::MappingContent;
 use serde_json::Value;
 
 use super::{DockerfilePlan, PlannedImage, PlannedKind, StapelImagePlan};
-use crate::git::patterns::{PathFilter, PathMatch as _};
 
 /// Names of files that are told of one input.
 const NAMES: usize = 3;
@@ -54,7 +54,7 @@ fn dockerfile(plan: &DockerfilePlan, before: &Value, differs: Differs<'_>) -> Ve
         "globals" => "the ARG instructions before the first FROM".to_owned(),
         "args" => named("build argument", &now["args"], &before["args"]),
         "dependencies" => named("image", &now["dependencies"], &before["dependencies"]),
-        "files" => files("", &plan.root, &plan.files, differs),
+        "files" => files(&plan.root, &plan.files, differs),
         other => field_name(other),
     };
     fields(&now, before).iter().map(tell).collect()
@@ -120,7 +120,7 @@ fn stapel(plan: &StapelImagePlan, before: &Value, differs: Differs<'_>) -> Vec<S
             "stage" | "parts" => {}
             "content" => {
                 let is_told = told.iter().any(|line| line.contains("file"));
-                told.extend((!is_told).then(|| content(plan, &|_, _| true, differs)));
+                told.extend((!is_told).then(|| content(plan, &|content| content.all.clone(), differs)));
             }
             "env" => told.push(named("image", &now["env"], &before["env"])),
             other => told.push(field_name(other)),
@@ -183,52 +183,37 @@ fn name_of<'a>(plan: &StapelImagePlan, part: &'a Value) -> Option<(String, &'a V
 }
 
 fn stage_files(plan: &StapelImagePlan, stage: &str, differs: Differs<'_>) -> String {
-    let globs = |mapping: &GitMapping| {
-        let named = &mapping.stage_dependencies;
-        match stage {
-            "install" => named.install.clone(),
-            "beforeSetup" => named.before_setup.clone(),
-            _ => named.setup.clone(),
-        }
+    let named = |content: &MappingContent| match stage {
+        "install" => content.install.clone(),
+        "beforeSetup" => content.before_setup.clone(),
+        _ => content.setup.clone(),
     };
-    let filters: Vec<Option<PathFilter>> = plan
-        .spec
-        .git
-        .iter()
-        .map(|mapping| PathFilter::new(&globs(mapping), &[]).ok())
-        .collect();
-    let counts = |index: usize, entry: &FileEntry| {
-        filters
-            .get(index)
-            .and_then(Option::as_ref)
-            .is_some_and(|filter| filter.matches(&entry.path))
-    };
-    format!("{stage}: {}", content(plan, &counts, differs))
+    format!("{stage}: {}", content(plan, &named, differs))
 }
 
+/// The files that differ, of those that are taken of each mapping.
 fn content(
     plan: &StapelImagePlan,
-    counts: &dyn Fn(usize, &FileEntry) -> bool,
+    taken: &dyn Fn(&MappingContent) -> Listing,
     differs: Differs<'_>,
 ) -> String {
-    let mappings = plan.content.iter().zip(&plan.roots).enumerate();
-    let changed = mappings.flat_map(|(index, (listing, root))| {
-        let entries = listing
-            .all
-            .entries()
-            .iter()
-            .filter(move |entry| counts(index, entry));
-        entries.filter_map(move |entry| changed(root, entry, differs))
+    let mappings = plan.content.iter().zip(&plan.roots);
+    let changed = mappings.flat_map(|(content, root)| {
+        let entries = taken(content).entries().to_vec();
+        entries
+            .into_iter()
+            .filter_map(|entry| changed(root, &entry, differs))
+            .collect::<Vec<_>>()
     });
     file_names(&changed.collect::<Vec<_>>())
 }
 
-fn files(prefix: &str, root: &str, listing: &Listing, differs: Differs<'_>) -> String {
+fn files(root: &str, listing: &Listing, differs: Differs<'_>) -> String {
     let changed = listing
         .entries()
         .iter()
         .filter_map(|entry| changed(root, entry, differs));
-    format!("{prefix}{}", file_names(&changed.collect::<Vec<_>>()))
+    file_names(&changed.collect::<Vec<_>>())
 }
 
 /// The file's path in the repository, if it differs.

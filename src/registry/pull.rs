@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
+use futures::StreamExt as _;
 use reqwest::{Method, StatusCode, Url};
+use sha2::Digest as _;
 
 use super::error::{RegistryError, Subject};
 use super::manifest::{self, Document};
-use super::transport::{Answer, Call, Host, Pieces, Read, Target, pieces};
+use super::transport::{Answer, Call, Host, Patience, Pieces, Read, Target, broken_off, pieces};
 use super::{Descriptor, Digest, Image, Platform, Reference, Registry, Repository};
 
 /// Manifests are at most 4 MiB by the distribution specification.
@@ -208,7 +210,8 @@ impl Registry {
         Err(endless())
     }
 
-    /// Writes a blob of any size to `to`; its digest is not checked.
+    /// Writes a blob of any size to `to`. What breaks off is read again, and goes on where it was; the digest is
+    /// checked at the end, when all is written.
     ///
     /// # Errors
     /// See [`RegistryError`]; also when nothing can be written.
@@ -218,19 +221,43 @@ impl Registry {
         digest: Digest,
         to: &mut (dyn std::io::Write + Send),
     ) -> Result<(), RegistryError> {
-        use futures::StreamExt as _;
         let subject = Subject {
             action: "read",
             name: format!("{repository}@{digest}"),
             host: self.0.host(repository.registry()).name.clone(),
         };
-        let OpenBlob { mut body, .. } = self.open_blob(repository, digest).await?;
-        while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|error| subject.content(error.to_string()))?;
-            to.write_all(&piece)
-                .map_err(|error| subject.content(error.to_string()))?;
+        let (mut hash, mut written) = (sha2::Sha256::new(), 0);
+        let mut patience = Patience::default();
+        loop {
+            let OpenBlob { mut body, .. } = self.open_blob(repository, digest).await?;
+            let mut skipped = 0;
+            let broken = loop {
+                let mut piece = match body.next().await {
+                    Some(Ok(piece)) => piece,
+                    Some(Err(error)) => break Some(error),
+                    None => break None,
+                };
+                let again = piece.len().min(written - skipped);
+                skipped += again;
+                piece.advance(again);
+                hash.update(&piece);
+                written += piece.len();
+                to.write_all(&piece)
+                    .map_err(|error| subject.content(error.to_string()))?;
+                // What skipping counts is all that was written, the new pieces too.
+                skipped += piece.len();
+            };
+            match broken {
+                Some(error) => patience.wait(broken_off(&subject, error.to_string())).await?,
+                None => break,
+            }
         }
-        Ok(())
+        let found = Digest::from_sha256(hash.finalize().into());
+        if found == digest {
+            Ok(())
+        } else {
+            Err(subject.content(format!("its content has digest {found}")))
+        }
     }
 
     /// A blob opened for streaming, from the first source that has it.

@@ -399,7 +399,7 @@ impl Transport {
 
     /// A host that stands still is treated like one that resets the connection.
     fn silent(&self, subject: &Subject) -> Failure {
-        broken(subject, body::silent(self.silence()))
+        broken_off(subject, body::silent(self.silence()))
     }
 
     fn count(&self, method: &Method, url: &Url) {
@@ -428,7 +428,7 @@ impl Transport {
                 Err(Unread::TooLong) => {
                     return Err(subject.content(format!("it is longer than {limit} bytes")).into());
                 }
-                Err(Unread::Broken(reason)) => return Err(broken(subject, reason)),
+                Err(Unread::Broken(reason)) => return Err(broken_off(subject, reason)),
             },
             Read::Nothing => (Bytes::new(), None),
         };
@@ -461,7 +461,7 @@ fn wants_tls(answer: &Answer) -> bool {
 
 fn temporary(subject: &Subject, error: reqwest::Error) -> Failure {
     let is_connect = error.is_connect();
-    match broken(subject, describe(error)) {
+    match broken_off(subject, describe(error)) {
         // A certificate does not get better; the scheme may still be the wrong one.
         Failure::Temporary {
             error: error @ RegistryError::Tls { .. },
@@ -481,7 +481,7 @@ fn temporary(subject: &Subject, error: reqwest::Error) -> Failure {
 }
 
 /// A connection that ended too early.
-fn broken(subject: &Subject, reason: String) -> Failure {
+pub(super) fn broken_off(subject: &Subject, reason: String) -> Failure {
     Failure::Temporary {
         error: subject.unreachable(reason),
         attempts: ATTEMPTS,

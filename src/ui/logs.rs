@@ -132,7 +132,11 @@ impl LogWriter {
 
     fn begin(&mut self, mask: &Mask, (source, part): &(String, String)) -> io::Result<Log> {
         let folder = self.folder()?;
-        let stem = file_name(&format!("{} {}", mask.apply(source), mask.apply(part)));
+        let (source, part) = (mask.apply(source), mask.apply(part));
+        let stem = match part.strip_prefix(&source) {
+            Some(rest) if rest.starts_with(':') => file_name(&part),
+            _ => file_name(&format!("{source} {part}")),
+        };
         let taken = |path: &PathBuf| self.logs.values().any(|log| log.path == *path);
         let path = (1..)
             .map(|number| match number {
@@ -292,6 +296,7 @@ mod tests {
             ("app", "[1/2] RUN make", &long, false),
             ("app", "[1/2] RUN make", "end", true),
             ("app", "[2/2] RUN make", "other", true),
+            ("web", "web: install", "installed", true),
             ("Job/migrate/main", "migrate-x1", "moved", true),
         ] {
             writer.add(&mask, (source, part), line, ends).unwrap();
@@ -302,6 +307,8 @@ mod tests {
         assert_eq!(fs::read_to_string(path).unwrap(), format!("ab ***\n{long}end\n"));
         let other = files.of_step("app", "[2/2] RUN make").unwrap();
         assert_eq!(fs::read_to_string(other).unwrap(), "other\n");
+        let stage = files.of_step("web", "web: install").unwrap();
+        assert_eq!(stage.file_name().unwrap(), "web-install.log");
         let pod = files.of_resource("Job/migrate");
         assert_eq!(pod.len(), 1);
         assert!(files.of_resource("Job/mig").is_empty());

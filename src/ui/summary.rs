@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 
 use super::board::{Board, ImageRow};
 use super::plain::{build_word, paint, resource_color};
-use super::text::time;
+use super::text::{cut_columns, time};
 use crate::event::BuildState;
 
-/// More names of images than this stand in one line.
+/// Columns of the states of images.
 const WORD: usize = 10;
+/// Columns of the reason why an image failed.
+const REASON: usize = 80;
 
 /// The summary's lines; none where neither images nor resources were touched.
 pub(super) fn lines(board: &Board, now: Instant) -> Vec<String> {

@@ -19,6 +19,9 @@ const SHORT_TAIL: usize = 3;
 /// A step shows its output when it has run for this long.
 const SLOW: Duration = Duration::from_millis(700);
 
+/// A time that is not worth telling.
+const BRIEF: Duration = Duration::from_millis(100);
+
 /// A piece of a line in one colour.
 type Span = (Option<AnsiColor>, String);
 
@@ -186,14 +189,21 @@ fn image_rows(name: &str, image: &ImageRow, is_slowest: bool, now: Instant, rows
         spans.extend(elapsed.map(|elapsed| dim(format!("  {}", time(elapsed)))));
         rows.push(row(rank, spans));
     }
-    steps(image, now, rows);
+    steps(name, image, now, rows);
     if image.state == BuildState::Building && now.duration_since(image.since) >= SLOW {
         tail(&image.tail, is_slowest, rows);
     }
 }
 
-fn steps(image: &ImageRow, now: Instant, rows: &mut Vec<Row>) {
-    for (name, step) in &image.steps {
+fn steps(of: &str, image: &ImageRow, now: Instant, rows: &mut Vec<Row>) {
+    // The one step of a stage has its line already.
+    let is_stage = |name: &str| {
+        let name = name
+            .strip_prefix(of)
+            .map_or(name, |name| name.trim_start_matches([':', ' ']));
+        image.stages.contains_key(name)
+    };
+    for (name, step) in image.steps.iter().filter(|(name, _)| !is_stage(name)) {
         let (rank, mark, color, elapsed) = match step.end {
             StepEnd::Running => (
                 Rank::Running,
@@ -257,8 +267,10 @@ fn resource_rows(name: &str, resource: &ResourceRow, is_slowest: bool, now: Inst
         _ => (Rank::Running, "●"),
     };
     let color = resource_color(&resource.state);
+    let brief = resource.elapsed.is_some_and(|elapsed| elapsed < BRIEF);
     let elapsed = match rank {
         Rank::Waiting => None,
+        Rank::Ended if brief => None,
         _ => resource
             .elapsed
             .filter(|_| resource.is_ended())
@@ -306,7 +318,7 @@ mod tests {
             build("app", Some("install"), BuildState::Building, ""),
             Event::Step {
                 image: "app".into(),
-                name: "install".into(),
+                name: "app: install".into(),
                 cached: false,
                 elapsed: None,
                 failed: false,
@@ -340,7 +352,26 @@ mod tests {
         let now = Instant::now();
         let board = board(now);
         let text = drawn(&board, now + Duration::from_secs(65), 40, 50).join("\n");
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        images 1/3  1m05s
+         = base  reused
+         ● app  building  1m05s
+           = beforeInstall  reused
+           ● install  building  1m05s
+               | line 5 ééééééééééééééééééééééé…
+               | line 6 ééééééééééééééééééééééé…
+               | line 7 ééééééééééééééééééééééé…
+               | line 8 ééééééééééééééééééééééé…
+               | line 9 ééééééééééééééééééééééé…
+               | line 10 éééééééééééééééééééééé…
+               | line 11 éééééééééééééééééééééé…
+               | line 12 éééééééééééééééééééééé…
+         · web  waiting for app
+        resources 1/3  1m05s
+         ✔ ConfigMap/a  created
+         ● Deployment/app  waiting  1 of 3 repl…
+         · Job/late  pending
+        ");
     }
 
     #[test]

@@ -68,7 +68,10 @@ pub(crate) fn page() -> String {
 #[track_caller]
 pub(crate) fn check(name: &str, title: &str, project: &Project, args: &[&str], run: &Run) {
     static UPDATE: Mutex<()> = Mutex::new(());
-    let from = run.stderr.find("error:").unwrap_or(run.stderr.len());
+    let from = match run.stderr.starts_with("error:") {
+        true => 0,
+        false => run.stderr.find("\nerror:").map_or(run.stderr.len(), |at| at + 1),
+    };
     let message = stable(run.stderr[from..].trim_end(), project);
     let command = stable(&args.join(" "), project);
     let text = format!("## {title}\n\n`kiel {command}`\n\n```text\n{message}\n```\n");

@@ -133,7 +133,7 @@ pub(crate) fn processes(text: &str) -> Result<usize> {
     Ok(found(text)?.len())
 }
 
-fn found(text: &str) -> Result<Vec<u32>> {
+pub(crate) fn found(text: &str) -> Result<Vec<u32>> {
     let mut pids = Vec::new();
     for entry in fs_err::read_dir("/proc")? {
         let entry = entry?;

@@ -62,7 +62,7 @@ impl Terminal {
             .env("TERM", "xterm-256color")
             .env_remove("CI")
             .env_remove("NO_COLOR")
-            .env("KIEL_LOG_DIR", project.path().join(".git/logs"))
+            .env("KIEL_LOG_DIR", project.path().join(".git/kiel-logs"))
             .current_dir(project.path())
             .stdin(slave())
             .stdout(slave())

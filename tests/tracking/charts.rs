@@ -10,8 +10,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Bench, chart};
 
-/// How much a busy machine may add to a time that is asserted.
-const SLACK: Duration = Duration::from_secs(6);
+/// How much longer than on an idle machine something may take: a busy one gets more.
+fn slack() -> Duration {
+    let load = fs_err::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load
+        .split(' ')
+        .next()
+        .and_then(|load| load.parse().ok())
+        .unwrap_or(0.0);
+    Duration::from_secs_f64(8.0 + 3.0 * load)
+}
 
 /// A pod template whose pods have this fate; its container has a readiness probe.
 pub(crate) fn template(name: &str, fate: &str) -> Value {
@@ -70,6 +78,10 @@ pub(crate) fn config_map(name: &str) -> Value {
 }
 
 /// The object with fields of `change` laid over it.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "tables read better without references"
+)]
 pub(crate) fn with(mut object: Value, change: Value) -> Value {
     merge(&mut object, &change);
     object
@@ -116,7 +128,7 @@ impl Release {
         );
         let mut bench = Bench::new(&format!("track-{name}")).await;
         bench.run_options.settle = Duration::from_secs(2);
-        bench.run_options.timeout = Some(Duration::from_secs(45));
+        bench.run_options.timeout = Some(Duration::from_secs(90));
         Self(bench)
     }
 
@@ -137,7 +149,7 @@ impl Release {
         async move {
             let (result, took) = self.deploy(objects).await;
             let outcome = result.unwrap_or_else(|message| panic!("{place}: {message}"));
-            let limit = Duration::from_secs(seconds) + SLACK;
+            let limit = Duration::from_secs(seconds) + slack();
             assert!(took < limit, "{place}: it took {took:?}, not {seconds} s");
             outcome
         }
@@ -149,7 +161,7 @@ impl Release {
         let place = std::panic::Location::caller();
         async move {
             let (result, took) = self.deploy(objects).await;
-            let limit = Duration::from_secs(seconds) + SLACK;
+            let limit = Duration::from_secs(seconds) + slack();
             let message = match result {
                 Ok(outcome) => panic!("{place}: it did not fail: {outcome:?}"),
                 Err(message) => message,
@@ -172,7 +184,7 @@ impl Release {
             (r"\([0-9a-f]{8}-[0-9a-f-]{27}\)", "(UID)"),
             (r#""([a-z]+)-[a-f0-9]{6,10}-?""#, "\"$1-HASH\""),
             // How many ends are seen at once is a matter of luck.
-            (r"ended \d+ times", "ended N times"),
+            (r"has ended( \d+ times)? \(", "has ended N times ("),
         ] {
             let regex = Regex::new(pattern).expect("a regular expression");
             text = regex.replace_all(&text, with).into_owned();

@@ -212,16 +212,18 @@ async fn failing_lists() {
 
 async fn away() {
     let begun = OnceLock::new();
-    let proxy = Proxy::start(move |_, watch, _| {
-        // It goes away two seconds after the first watch has begun.
-        let since = match (begun.get(), watch) {
+    let proxy = Proxy::start(move |line, watch, _| {
+        // It goes away when the Deployment has been applied, for three seconds; older watches then end, too.
+        let applies = line.starts_with("PATCH") && line.contains("/deployments/") && !line.contains("dryRun");
+        let since = match (begun.get(), applies) {
+            (None, false) if watch => return Rule::Cut(Duration::from_secs(3)),
             (None, false) => return Rule::Pass,
             _ => begun.get_or_init(Instant::now).elapsed().as_millis(),
         };
         match (since, watch) {
-            (2000..5000, _) => Rule::Close,
-            (..2000, true) => Rule::Cut(Duration::from_millis(
-                2000_u64.saturating_sub(u64::try_from(since).unwrap_or(0)),
+            (500..3500, _) => Rule::Close,
+            (..500, true) => Rule::Cut(Duration::from_millis(
+                500_u64.saturating_sub(u64::try_from(since).unwrap_or(0)),
             )),
             _ => Rule::Pass,
         }

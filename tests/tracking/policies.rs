@@ -6,6 +6,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::charts::{Release, annotated, config_map, deployment, job};
+use crate::failures::settled;
 use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -50,7 +51,7 @@ async fn hope_job() {
     let hopeful = annotated(job("job", "fail=7"), FAIL_MODE, "HopeUntilEndOfDeployProcess");
     let (result, took) = release.deploy(&[hopeful, job("slow", "complete=4s")]).await;
     let message = result.expect_err("it fails in the end");
-    insta::assert_snapshot!("fail_mode_hope", message);
+    insta::assert_snapshot!("fail_mode_hope", settled(&message));
     assert!(
         took > Duration::from_secs(4),
         "the other one is waited for: {took:?}"
@@ -142,7 +143,7 @@ async fn hook() {
     let release = Release::new("hook").await;
     let hook = annotated(job("job", "fail=4"), "helm.sh/hook", "pre-install");
     let message = release.down(3, &[hook, config_map("a")]).await;
-    insta::assert_snapshot!("hook", message);
+    insta::assert_snapshot!("hook", settled(&message));
     assert!(!release.exists("configmap/a"));
 }
 

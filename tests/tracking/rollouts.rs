@@ -359,7 +359,7 @@ async fn labels_alone() {
     let mut release = Release::new("labels").await;
     release.up(3, &[without_probe("running")]).await;
     // Whatever were new would have to stay up for longer than is waited here.
-    release.run_options.settle = Duration::from_secs(30);
+    release.run_options.settle = Duration::from_secs(600);
     let marked = annotated(without_probe("running"), "example.org/note", "new");
     assert_eq!(release.up(1, &[marked]).await.revision, Some(2));
 }

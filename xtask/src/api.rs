@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// The lines of a watch, until the server ends it; on a connection of its own.
-    pub(crate) fn watch(&self, path: &str) -> Result<impl Iterator<Item = Result<Value>>> {
+    pub(crate) fn watch(&self, path: &str) -> Result<impl Iterator<Item = Result<Value>> + use<>> {
         let mut connection = BufReader::new(UnixStream::connect(&self.socket)?);
         write_request(connection.get_mut(), "GET", path, None)?;
         let (status, kind) = read_head(&mut connection)?;

@@ -138,6 +138,14 @@ fn what_a_kill_left_is_cleared_and_nothing_else() -> Result<()> {
         !traces()?.is_empty(),
         "the test does not see what an environment leaves"
     );
+    environment.kill("fake-kubelet.pid")?;
+    let text = environment.env("up")?;
+    ensure!(
+        text.contains("is up already") && text.contains("fake kubelet"),
+        "the killed fake kubelet alone was not started again:\n{text}"
+    );
+    let text = environment.env("status")?;
+    ensure!(text.contains("up node fake, 0 pods"), "the status is {text}");
     environment.kill("node.pid")?;
     environment.kill("registry.pid")?;
 

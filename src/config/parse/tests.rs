@@ -26,7 +26,7 @@ fn check(images: &str, want: &[&str]) {
 #[test]
 fn the_shape_of_a_file_is_read() {
     let text = format!(
-        "{META}image: app\nfrom: base\ngit:\n- to: /app\n  stageDependencies: {{install: go.mod}}\nshell:\n  install: [a, b]\n\
+        "{META}image: app\nfrom: base\ngit:\n- to: /app\n  hermetic: yes\n  stageDependencies: {{install: go.mod}}\n- to: /b\nshell:\n  install: [a, b]\n\
          import:\n- from: tools:1\n  add: /bin/x\n  after: setup\n---\nimage: [base, other]\nfrom: base\nfinal: no\n---\n\
          image: df\ndockerfile: D\ncontext: ./c/\nargs: {{A: 1, B: ~}}\n"
     );
@@ -39,6 +39,7 @@ fn the_shape_of_a_file_is_read() {
     assert_eq!(app.from, From::Image("base".into()));
     assert_eq!((app.git[0].add.as_str(), app.git[0].to.as_str()), ("/", "/app"));
     assert_eq!(app.git[0].stage_dependencies.install, ["go.mod"]);
+    assert!(app.git[0].hermetic && !app.git[1].hermetic);
     assert_eq!(app.shell.install, ["a", "b"]);
     assert_eq!(app.imports[0].from, From::External("tools:1".into()));
     assert_eq!(
@@ -138,6 +139,10 @@ fn images_must_exist_and_not_need_themselves() {
     check(
         &format!("image: a\nfrom: x:1\n{import}"),
         &["4: images need each other in a circle: a → a"],
+    );
+    check(
+        "image: a\nfrom: x\ngit: [{to: /a, hermetic: maybe}]\n",
+        &["6: `hermetic` must be true or false"],
     );
     check(
         "image: a\nfrom: x\n---\nimage: a\nfrom: y\n",

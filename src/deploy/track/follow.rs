@@ -196,20 +196,12 @@ impl<'a> Follower<'a> {
     /// A deadline that was exceeded before this run says nothing about it: its controller takes it back only when a
     /// replica gets ready. It counts when this run has waited for as long.
     fn without_old_deadline(&self, object: Arc<Value>, wake: &mut Option<Instant>) -> Arc<Value> {
-        fn exceeded(object: &Value) -> Option<&str> {
-            match status::condition(object, "Progressing") {
-                Some(("False", "ProgressDeadlineExceeded", _)) => {
-                    status::transition_time(object, "Progressing")
-                }
-                _ => None,
-            }
-        }
-        let Some(time) = exceeded(&object) else {
+        let Some(time) = deadline_exceeded(&object) else {
             return object;
         };
         let seconds = object["spec"]["progressDeadlineSeconds"].as_u64().unwrap_or(600);
         let due = self.begun + Duration::from_secs(seconds);
-        if exceeded(&self.subject.object) != Some(time) || due <= Instant::now() {
+        if deadline_exceeded(&self.subject.object) != Some(time) || due <= Instant::now() {
             return object;
         }
         *wake = Some(wake.map_or(due, |wake| wake.min(due)));
@@ -398,8 +390,8 @@ impl<'a> Follower<'a> {
             let probe = self.probes.get(&pod.name).cloned();
             let text = end.or(probe).unwrap_or_else(|| pod.report.standing.clone());
             let detail = &pod.report.detail;
-            let is_told = why.contains(&text) || !detail.is_empty() && why.contains(detail);
-            if !text.is_empty() && !is_told {
+            let told = why.contains(&text) || !detail.is_empty() && why.contains(detail);
+            if !text.is_empty() && !told {
                 all.entry(text).or_default().push(&pod.name);
             }
         }
@@ -577,6 +569,14 @@ impl<'a> Follower<'a> {
             failure.log = self.logs.recent();
         }
         failure
+    }
+}
+
+/// Since when a Deployment's deadline has been exceeded.
+fn deadline_exceeded(object: &Value) -> Option<&str> {
+    match status::condition(object, "Progressing") {
+        Some(("False", "ProgressDeadlineExceeded", _)) => status::transition_time(object, "Progressing"),
+        _ => None,
     }
 }
 

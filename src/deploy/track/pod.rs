@@ -89,7 +89,7 @@ pub(crate) fn examine(pod: &Value) -> PodReport {
             let container = container(status, must_stay);
             begun |= container.has_logs;
             if standing.is_empty() {
-                standing = stands_at(name, status, init);
+                standing = stands_at(name, status, init, always);
             }
             if let Some(waiting) = waiting(status) {
                 if detail.is_empty() && !matches!(waiting.0, "ContainerCreating" | "PodInitializing") {
@@ -134,12 +134,12 @@ fn gates(pod: &Value) -> String {
 }
 
 /// What a container that is not ready is at; nothing for one that is ready or has done its work.
-fn stands_at(name: &str, status: &Value, init: bool) -> String {
+fn stands_at(name: &str, status: &Value, init: bool, always: bool) -> String {
     let state = &status["state"];
     if let Some(reason) = state["waiting"]["reason"].as_str() {
         return format!("container {name} waits: {reason}");
     }
-    if status["ready"] == true || init && state["terminated"]["exitCode"] == 0 {
+    if status["ready"] == true || (init || !always) && state["terminated"]["exitCode"] == 0 {
         return String::new();
     }
     if state["running"].is_null() {
@@ -207,6 +207,13 @@ fn waiting(status: &Value) -> Option<(&str, &str)> {
 }
 
 fn waiting_trouble(name: &str, (reason, message): (&str, &str)) -> Option<Trouble> {
+    // Between tries the kubelet repeats what the last one said: it is the same trouble.
+    let message = match reason {
+        "ImagePullBackOff" => message
+            .split_once("ErrImagePull: ")
+            .map_or(message, |(_, cause)| cause),
+        _ => message,
+    };
     let patience = match reason {
         "InvalidImageName" | "ErrImageNeverPull" => Patience::None,
         "ErrImagePull" | "ImagePullBackOff" | "ImageInspectError" | "RegistryUnavailable" => {
@@ -415,6 +422,42 @@ mod tests {
             "configmap \"a\" not found",
             Some(Patience::Reference),
         );
+    }
+
+    #[test]
+    fn a_pause_between_pulls_is_the_same_trouble() {
+        let text = |reason: &str, message: &str| {
+            let state = json!({"waiting": {"reason": reason, "message": message}});
+            let report = examine(&pod(state, 0, json!({})));
+            report.troubles.first().map(|trouble| trouble.text.clone())
+        };
+        let cause = "dial tcp 10.0.0.1: connection refused";
+        let pause = format!("Back-off pulling image \"reg/x:1\": ErrImagePull: {cause}");
+        assert_eq!(text("ImagePullBackOff", &pause), text("ErrImagePull", cause));
+    }
+
+    #[test]
+    fn ends_are_explained() {
+        let text = |end: Value| {
+            let report = examine(&pod(json!({"terminated": end}), 0, json!({})));
+            report.containers[0].last_end.clone().expect("it has ended")
+        };
+        assert_eq!(
+            text(json!({"exitCode": 3, "reason": "Error", "message": "no disk\n"})),
+            "exit code 3: no disk"
+        );
+        assert_eq!(
+            text(json!({"exitCode": 0, "reason": "Completed"})),
+            "exit code 0; it should go on running"
+        );
+        assert!(text(json!({"exitCode": 137, "reason": "OOMKilled"})).contains("resources.limits.memory"));
+    }
+
+    #[test]
+    fn gates_hold_a_pod_back() {
+        let pod = json!({"spec": {"schedulingGates": [{"name": "a/b"}, {"name": "c"}]}, "status": {"conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]}});
+        assert_eq!(examine(&pod).detail, "waits for its scheduling gates: a/b, c");
     }
 
     #[test]

@@ -275,15 +275,17 @@ impl Follow {
     async fn watch_on(&self, version: &mut String) {
         loop {
             let begun = Instant::now();
-            // Something between us and the server may end every answer at once; then only LISTs tell anything.
-            if self.watch(version).await.is_err() || begun.elapsed() < FIRST_PAUSE {
-                return;
+            match self.watch(version).await {
+                Err(()) => return,
+                // Something between us and the server may end every answer at once; then only LISTs tell anything.
+                Ok(told) if !told && begun.elapsed() < FIRST_PAUSE => return,
+                Ok(_) => {}
             }
         }
     }
 
-    /// One connection. `Ok` where it can be resumed from `version`.
-    async fn watch(&self, version: &mut String) -> Result<(), ()> {
+    /// One connection. `Ok` where it can be resumed from `version`, with whether it told anything.
+    async fn watch(&self, version: &mut String) -> Result<bool, ()> {
         let query = format!(
             "watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={}",
             encode_part(version)
@@ -296,12 +298,14 @@ impl Follow {
             .await
             .map_err(drop)?;
         let mut stream = pin!(stream);
+        let mut told = false;
         loop {
             let event = match tokio::time::timeout(SILENCE, stream.next()).await {
                 Ok(Some(Ok(event))) => event,
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(told),
                 Ok(Some(Err(_))) | Err(_) => return Err(()),
             };
+            told = true;
             let seen = |object: &Value| object["metadata"]["resourceVersion"].as_str().map(str::to_owned);
             match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {

@@ -44,7 +44,10 @@ impl<'t> State<'_, '_, 't> {
             values.push(self.convert(last, param(args.len()))?);
         }
         match function.call(&mut Call::new(self.machine), &values) {
-            Ok(value) => Ok(Slot::result(value)),
+            Ok(value) => match self.machine.limits.made(&value) {
+                Ok(()) => Ok(Slot::result(value)),
+                Err(message) => Err(self.call_failed(at, name, message.into())),
+            },
             Err(error) => Err(self.call_failed(at, name, error)),
         }
     }
@@ -115,6 +118,12 @@ impl<'t> State<'_, '_, 't> {
         } else {
             builtins::run(builtin, slots).map_err(CallError::new)
         };
+        let result = result.and_then(|slot| {
+            if let Some(value) = slot.value() {
+                self.machine.limits.made(value)?;
+            }
+            Ok(slot)
+        });
         result.map_err(|error| self.call_failed(at, name, error))
     }
 

@@ -1,7 +1,8 @@
 //! What all templates of one execution share: output, namespace, limits; and what functions may ask for.
 
-use std::{borrow::Cow, collections::HashMap, rc::Rc};
+use std::{borrow::Cow, rc::Rc};
 
+use super::limits::{Limits, MAX_TPL, too_many};
 use super::{Fallible, Slot, call::assign, run};
 use crate::{
     error::{Error, ErrorKind},
@@ -12,17 +13,23 @@ use crate::{
     value::{Call, CallError, Function, Renderer, Str, Value},
 };
 
-/// Helm's limit on `include` of one name within itself.
+/// Helm's limit on `include` of one name within itself; here on all of them together.
 const MAX_INCLUDES: usize = 1_000;
+
+/// What an `include` costs beside the nodes of its template.
+const STEPS_OF_AN_INCLUDE: u64 = 50;
 
 /// One execution of a template set.
 pub(crate) struct Machine<'e> {
     pub(super) out: Vec<u8>,
     pub(super) stack: Stack,
+    pub(super) limits: Limits,
     pub(super) set: &'e TemplateSet,
     namespace: Rc<Namespace>,
-    /// How often each template is being included at the moment.
-    included: HashMap<Str, usize>,
+    /// How many `include` are within each other at the moment.
+    nested_includes: usize,
+    /// How many `tpl` are within each other at the moment.
+    nested_texts: usize,
 }
 
 impl<'e> Machine<'e> {
@@ -30,9 +37,11 @@ impl<'e> Machine<'e> {
         Self {
             out: Vec::new(),
             stack: Stack::new(set.stack_budget()),
+            limits: Limits::new(),
+            nested_texts: 0,
             set,
             namespace: set.namespace(),
-            included: HashMap::new(),
+            nested_includes: 0,
         }
     }
 
@@ -83,20 +92,20 @@ impl<'e> Machine<'e> {
 
 impl Renderer for Machine<'_> {
     fn include(&mut self, name: &Str, data: &Value) -> Result<Str, CallError> {
-        let count = self.included.get(name.as_bytes()).copied().unwrap_or(0);
-        if count > MAX_INCLUDES || self.stack.nearly_exhausted() {
+        if self.nested_includes > MAX_INCLUDES || self.stack.nearly_exhausted() {
             return Err(CallError::new(format!(
                 "rendering template has a nested reference name: {name}: unable to execute template"
             )));
         }
-        self.included.insert(name.clone(), count + 1);
+        if !self.limits.step(STEPS_OF_AN_INCLUDE) {
+            return Err(CallError::new(too_many()));
+        }
+        self.nested_includes += 1;
         let written = self.captured(
             |machine| machine.execute_named(name, data),
             |text| Str::from(text),
         );
-        if let Some(included) = self.included.get_mut(name.as_bytes()) {
-            *included = count;
-        }
+        self.nested_includes -= 1;
         Ok(written.map_err(|error| *error)?)
     }
 
@@ -105,7 +114,7 @@ impl Renderer for Machine<'_> {
             CallError::wrap(format!("{prefix} {}: {error}", quote_str(text)), error)
         };
         let name = Str::from(self.set.name());
-        if self.stack.nearly_exhausted() {
+        if self.nested_texts >= MAX_TPL || self.stack.nearly_exhausted() {
             return Err(CallError::new("tpl is nested too deeply"));
         }
         let trees = self
@@ -117,11 +126,13 @@ impl Renderer for Machine<'_> {
             return Err(CallError::new("the text has no template"));
         };
         let outer = std::mem::replace(&mut self.namespace, Rc::new(overlay));
+        self.nested_texts += 1;
         let written = self.captured(
             |machine| machine.run(tree, &Slot::of(data.clone()), 0),
             |text| Str::from(&*without_no_value(text)),
         );
         self.namespace = outer;
+        self.nested_texts -= 1;
         written.map_err(|error| failed("error during tpl function execution for", *error))
     }
 

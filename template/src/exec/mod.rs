@@ -5,6 +5,7 @@
 
 mod call;
 mod eval;
+mod limits;
 mod machine;
 mod slot;
 
@@ -16,6 +17,7 @@ use crate::{
 };
 
 pub(crate) use call::zero;
+pub(crate) use limits::MAX_TEXT;
 pub(crate) use machine::Machine;
 pub use machine::without_no_value;
 pub(crate) use slot::Slot;
@@ -113,8 +115,20 @@ impl<'t> State<'_, '_, 't> {
         })
     }
 
+    /// Counts a step, and looks at the output.
+    fn step(&mut self) -> Fallible<()> {
+        if !self.machine.limits.step(1) {
+            return Err(self.error(&limits::too_many()));
+        }
+        if self.machine.out.len() > MAX_TEXT {
+            return Err(self.error(&format!("output is longer than the limit of {MAX_TEXT}")));
+        }
+        Ok(())
+    }
+
     fn walk(&mut self, dot: &Slot, list: &'t [Node]) -> Fallible<Flow> {
         for node in list {
+            self.step()?;
             match node {
                 Node::Text(text) => self.machine.out.extend_from_slice(text),
                 Node::Action(pipe) => {
@@ -259,6 +273,7 @@ impl<'t> State<'_, '_, 't> {
 
     /// Runs the body once; true when it broke out of the loop.
     fn iteration(&mut self, branch: &'t Branch, index: Slot, element: &Slot) -> Fallible<bool> {
+        self.step()?;
         let pipe = &branch.pipe;
         let mark = self.variables.len();
         match (pipe.declared.as_slice(), pipe.assign) {

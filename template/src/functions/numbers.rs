@@ -10,7 +10,7 @@ use super::cast::{printed, to_float64, to_int64};
 use super::decimal::Decimal;
 
 /// Longest list that `until` and its kin make.
-const MAX_SEQUENCE: i64 = 50_000_000;
+const MAX_SEQUENCE: i64 = 2_000_000;
 
 pub(super) fn register(functions: &mut Functions) {
     functions.add("int", &[ANY], |_, args| Ok(Value::int(to_int64(&args[0]))));

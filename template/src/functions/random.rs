@@ -10,6 +10,9 @@ use crate::value::{Functions, Value};
 use super::Environment;
 use super::args::{INT, Outcome, STRING, fail, int, string, utf8};
 
+/// The longest random text.
+const MAX_COUNT: usize = 1 << 20;
+
 pub(super) fn register(functions: &mut Functions, environment: &Rc<dyn Environment>) {
     let letters: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').collect();
     let digits: Vec<u8> = (b'0'..=b'9').collect();
@@ -25,6 +28,9 @@ pub(super) fn register(functions: &mut Functions, environment: &Rc<dyn Environme
         functions.add(name, &[INT], move |_, args| {
             // Go: the error for a negative count is dropped.
             let count = usize::try_from(int(args, 0)).unwrap_or(0);
+            if count > MAX_COUNT {
+                return fail("runtime error: makeslice: len out of range");
+            }
             let pick = |_| alphabet[below(&*environment, alphabet.len() as u64) as usize];
             string((0..count).map(pick).collect::<Vec<u8>>())
         });
@@ -35,7 +41,10 @@ pub(super) fn register(functions: &mut Functions, environment: &Rc<dyn Environme
     });
     let source = environment.clone();
     functions.add("randBytes", &[INT], move |_, args| {
-        let Ok(count) = usize::try_from(int(args, 0)) else {
+        let Some(count) = usize::try_from(int(args, 0))
+            .ok()
+            .filter(|count| *count <= MAX_COUNT)
+        else {
             return fail("runtime error: makeslice: len out of range");
         };
         let mut bytes = vec![0; count];

@@ -2,6 +2,7 @@
 //!
 //! Lengths and positions are bytes, as in Go, so a cut may leave invalid UTF-8.
 
+use crate::exec::MAX_TEXT;
 use crate::format;
 use crate::unicode::is_letter;
 use crate::value::{CallError, Functions, Map, STRING_MAP, Str, Value};
@@ -9,9 +10,6 @@ use crate::value::{CallError, Functions, Map, STRING_MAP, Str, Value};
 use super::args::{ANY, INT, Outcome, STRING, boolean, fail, int, rest, string, text, utf8};
 use super::cast::{printed, strval};
 use super::letters::{to_lower, to_title, to_upper};
-
-/// More bytes than this are never made by repeating.
-const MAX_REPEATED: usize = 1 << 30;
 
 pub(super) fn register(functions: &mut Functions) {
     register_trims(functions);
@@ -22,7 +20,7 @@ pub(super) fn register(functions: &mut Functions) {
     functions.add("lower", &[STRING], |_, args| string(to_lower(&utf8(args, 0))));
     functions.add("title", &[STRING], |_, args| string(title(&utf8(args, 0))));
     functions.add("replace", &[STRING, STRING, STRING], |_, args| {
-        string(replace(text(args, 2), text(args, 0), text(args, 1)))
+        string(replace(text(args, 2), text(args, 0), text(args, 1))?)
     });
     functions.add("repeat", &[INT, STRING], |_, args| {
         string(repeat(text(args, 1), int(args, 0))?)
@@ -173,26 +171,36 @@ pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 /// Go: `strings.ReplaceAll`: an empty `old` matches between characters.
-fn replace(whole: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+fn replace(whole: &[u8], old: &[u8], new: &[u8]) -> Result<Vec<u8>, CallError> {
     let mut out = Vec::with_capacity(whole.len());
     let mut rest = whole;
     if old.is_empty() {
         while !rest.is_empty() {
             let width = rune_width(rest);
+            fits(out.len() + new.len())?;
             out.extend_from_slice(new);
             out.extend_from_slice(&rest[..width]);
             rest = &rest[width..];
         }
         out.extend_from_slice(new);
-        return out;
+        return Ok(out);
     }
     while let Some(at) = find(rest, old) {
+        fits(out.len() + at + new.len())?;
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(new);
         rest = &rest[at + old.len()..];
     }
     out.extend_from_slice(rest);
-    out
+    Ok(out)
+}
+
+/// Texts have a limit; it is looked at before a text is made that could be much longer than what it is made of.
+fn fits(length: usize) -> Result<(), CallError> {
+    if length <= MAX_TEXT {
+        return Ok(());
+    }
+    fail(format!("text of {length} is longer than the limit of {MAX_TEXT}"))
 }
 
 fn repeat(text: &[u8], count: i64) -> Result<Vec<u8>, CallError> {
@@ -200,7 +208,7 @@ fn repeat(text: &[u8], count: i64) -> Result<Vec<u8>, CallError> {
         return fail("strings: negative Repeat count");
     };
     match text.len().checked_mul(count) {
-        Some(length) if length <= MAX_REPEATED => Ok(text.repeat(count)),
+        Some(length) if length <= MAX_TEXT => Ok(text.repeat(count)),
         _ => fail("strings: Repeat output length overflow"),
     }
 }
@@ -209,7 +217,9 @@ fn repeat(text: &[u8], count: i64) -> Result<Vec<u8>, CallError> {
 fn indent(spaces: i64, text: &[u8], on_new_line: bool) -> Result<Vec<u8>, CallError> {
     let pad = repeat(b" ", spaces)?;
     let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let mut out = Vec::with_capacity(text.len() + lines.saturating_mul(pad.len()).min(MAX_REPEATED) + 1);
+    let length = lines.saturating_mul(pad.len()).saturating_add(text.len() + 1);
+    fits(length)?;
+    let mut out = Vec::with_capacity(length);
     if on_new_line {
         out.push(b'\n');
     }

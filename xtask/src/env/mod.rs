@@ -87,6 +87,15 @@ pub(crate) fn up(cache: &Cache) -> Result<Variables> {
     Ok(variables)
 }
 
+/// The variables of an environment that is up already, where the caller's own environment has all of them.
+pub(crate) fn given(cache: &Cache) -> Result<Option<Variables>> {
+    let names = variables(&Settings::read(cache)?);
+    let found = names
+        .into_iter()
+        .map(|(name, _)| Some((name, crate::cache::variable(name)?.into_string().ok()?)));
+    Ok(found.collect())
+}
+
 /// Makes only the programs, for those who bring a registry and a cluster of their own.
 pub(crate) fn programs(cache: &Cache) -> Result<Variables> {
     say::start_clock();

@@ -6,13 +6,18 @@ use crate::value::{Kind, Value};
 const NIL_ELEMENT: &str = "toml: cannot encode array with nil element";
 const NOT_A_TABLE: &str = "toml: top-level values must be Go maps or structs";
 
+/// How deeply tables may nest.
+const MAX_DEPTH: usize = 200;
+
+const TOO_DEEP: &str = "toml: values nest too deeply";
+
 /// The document for `value`; a value that is no table is written as it would stand behind a key.
 pub(super) fn to_string(value: &Value) -> Result<String, &'static str> {
     let mut writer = Writer::default();
     match shape(value)? {
         Shape::Table(entries) => writer.table_body(&entries, &mut Vec::new())?,
         Shape::Tables(_) => return Err(NOT_A_TABLE),
-        Shape::Plain => writer.plain(value)?,
+        Shape::Plain => writer.plain(value, 0)?,
     }
     Ok(writer.out)
 }
@@ -92,6 +97,9 @@ impl Writer {
     }
 
     fn table_body(&mut self, entries: &Entries, path: &mut Vec<String>) -> Result<(), &'static str> {
+        if path.len() > MAX_DEPTH {
+            return Err(TOO_DEEP);
+        }
         let indent = "  ".repeat(path.len().saturating_sub(usize::from(!path.is_empty())));
         let indent = if path.is_empty() {
             indent
@@ -103,7 +111,7 @@ impl Writer {
             match shape(value)? {
                 Shape::Plain => {
                     self.out.push_str(&format!("{indent}{} = ", quoted_key(key)));
-                    self.plain(value)?;
+                    self.plain(value, path.len())?;
                     self.out.push('\n');
                 }
                 table => tables.push((key, table)),
@@ -137,11 +145,14 @@ impl Writer {
     }
 
     /// A value on one line.
-    fn plain(&mut self, value: &Value) -> Result<(), &'static str> {
+    fn plain(&mut self, value: &Value, depth: usize) -> Result<(), &'static str> {
+        if depth > MAX_DEPTH {
+            return Err(TOO_DEEP);
+        }
         if let Some(entries) = entries(value) {
             return self.joined(('{', '}'), &entries, |writer, (key, value)| {
                 writer.out.push_str(&format!("{} = ", quoted_key(key)));
-                writer.plain(value)
+                writer.plain(value, depth + 1)
             });
         }
         match value {
@@ -155,7 +166,11 @@ impl Writer {
                 let items: Vec<_> = bytes.iter().map(u8::to_string).collect();
                 self.out.push_str(&format!("[{}]", items.join(", ")));
             }
-            Value::List(list) => return self.joined(('[', ']'), &list.to_vec(), Self::plain),
+            Value::List(list) => {
+                return self.joined(('[', ']'), &list.to_vec(), |writer, item| {
+                    writer.plain(item, depth + 1)
+                });
+            }
             Value::Object(object) => match object.to_json() {
                 serde_json::Value::String(text) => self.out.push_str(&text),
                 other => self.out.push_str(&other.to_string()),

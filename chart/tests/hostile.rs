@@ -1,0 +1,254 @@
+//! Charts made to exhaust whoever renders them end in an error that names the place, with little memory and work.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+/// Peak memory of this process, in KiB.
+fn peak_memory() -> Result<u64> {
+    let status = fs_err::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.context("the system says no peak memory")?.parse()?)
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> Result<()> {
+    let path = dir.join(name);
+    if let Some(parent) = path.parent() {
+        fs_err::create_dir_all(parent)?;
+    }
+    Ok(fs_err::write(path, text)?)
+}
+
+/// Renders a chart with this template, these values and the file `b`.
+fn render(template: &str, values: &str, file: &str) -> Result<Result<String, String>> {
+    let dir = tempfile::tempdir()?;
+    let chart = dir.path().join("c");
+    write(&chart, "Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n")?;
+    write(&chart, "templates/t.yaml", template)?;
+    write(&chart, "values.yaml", values)?;
+    write(&chart, "b", file)?;
+    let arguments = support::Arguments::parse(dir.path(), &[])?;
+    // Frames of debug builds are large.
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(16 << 20);
+        let thread = thread.spawn_scoped(scope, || arguments.template(dir.path(), "c"))?;
+        thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))
+    })
+}
+
+fn check(failures: &mut Vec<String>, template: &str, values: &str, file: &str, want: &[&str]) -> Result<()> {
+    let got = render(template, values, file)?;
+    let text = match &got {
+        Ok(text) | Err(text) => text,
+    };
+    if !want.iter().all(|part| text.contains(part)) || got.is_ok() {
+        let shown: String = template.chars().take(80).collect();
+        let got: String = format!("{got:?}").chars().take(300).collect();
+        failures.push(format!("{shown}\n want {want:?}\n got  {got}"));
+    }
+    Ok(())
+}
+
+#[test]
+fn charts_that_never_end_are_refused_with_their_place() -> Result<()> {
+    let place = "c/templates/t.yaml:1:";
+    let steps = "exceeded maximum number of steps";
+    let limit = "longer than the limit of";
+    let doubling: String = (0..40)
+        .map(|at| {
+            let next = at + 1;
+            format!(r#"{{{{ define "r{at}" }}}}{{{{ include "r{next}" . }}}}{{{{ include "r{next}" . }}}}{{{{ end }}}}"#)
+        })
+        .collect();
+    let doubling = format!(r#"{doubling}{{{{ define "r40" }}}}x{{{{ end }}}}{{{{ include "r0" . }}}}"#);
+    let nested = "rendering template has a nested reference name";
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            r#"{{ define "r" }}{{ include "r" . }}{{ end }}{{ include "r" . }}"#,
+            "",
+            &[place, nested],
+        ),
+        (
+            r#"{{ define "a" }}{{ include "b" . }}{{ end }}{{ define "b" }}{{ include "a" . }}{{ end }}{{ include "a" . }}"#,
+            "",
+            &[place, nested],
+        ),
+        (
+            r#"{{ define "r" }}{{ template "r" . }}{{ end }}{{ template "r" . }}"#,
+            "",
+            &[place, "exceeded maximum template depth"],
+        ),
+        (
+            "{{ tpl .Values.t . }}",
+            r#"t: "{{ tpl .Values.t . }}""#,
+            &[place, "tpl is nested too deeply"],
+        ),
+        (&doubling, "", &[place, steps]),
+        ("{{ range 9223372036854775807 }}{{ end }}", "", &[place, steps]),
+        (
+            "{{ range 9223372036854775807 }}xxxxxxxxxxxxxxxxxxxxxxxx{{ end }}",
+            "",
+            &[place, "output is", limit],
+        ),
+        (r#"{{ repeat 2000000000 "x" }}"#, "", &[place, "overflow"]),
+        (
+            r#"{{ $x := "xx" }}{{ range until 40 }}{{ $x = repeat 10 $x }}{{ end }}"#,
+            "",
+            &[place, "overflow"],
+        ),
+        (
+            "{{ $x := list 1 }}{{ range until 40 }}{{ $x = concat $x $x }}{{ end }}",
+            "",
+            &[place, limit],
+        ),
+        (
+            r#"{{ $x := "xx" }}{{ range until 40 }}{{ $x = print $x $x }}{{ end }}"#,
+            "",
+            &[place, limit],
+        ),
+        (
+            "{{ until 2000000000 }}",
+            "",
+            &[place, "makeslice: len out of range"],
+        ),
+        (
+            "{{ seq 1 2000000000 }}",
+            "",
+            &[place, "makeslice: len out of range"],
+        ),
+        (
+            "{{ untilStep 0 2000000000 1 }}",
+            "",
+            &[place, "makeslice: len out of range"],
+        ),
+        (r#"{{ repeat 100000 "\n" | indent 100000 }}"#, "", &[place, limit]),
+        (
+            r#"{{ $x := repeat 100000 "a" }}{{ replace "a" $x $x }}"#,
+            "",
+            &[place, limit],
+        ),
+        ("{{ randAlphaNum 2000000000 }}", "", &[place, "len out of range"]),
+        ("{{ randBytes 2000000000 }}", "", &[place, "len out of range"]),
+        (
+            r#"{{ regexMatch "((a{100}){100}){100}" "a" | fail }}"#,
+            "",
+            &[place],
+        ),
+    ];
+    let mut failures = Vec::new();
+    for (template, values, want) in cases {
+        check(&mut failures, template, values, "", want)?;
+    }
+    let deep = |open: &str, close: &str| format!("{}{}", open.repeat(20_000), close.repeat(20_000));
+    check(
+        &mut failures,
+        &format!("{{{{ {} }}}}", deep("(", ")").replace(")(", "")),
+        "",
+        "",
+        &["c/templates/t.yaml:1", "max expression depth"],
+    )?;
+    check(
+        &mut failures,
+        "a",
+        &format!("a: {}", deep("[", "]")),
+        "",
+        &["values.yaml", "depth"],
+    )?;
+    check(
+        &mut failures,
+        "a",
+        &format!("a: {}", deep("{a: ", "}")),
+        "",
+        &["values.yaml", "depth"],
+    )?;
+    for (function, open, close) in [("mustFromJson", "[", "]"), ("mustFromJson", "{\"a\":", "}")] {
+        let template = format!("{{{{ {function} (.Files.Get \"b\") }}}}");
+        check(&mut failures, &template, "", &deep(open, close), &[place])?;
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    // Debug builds take a multiple of a release's stack.
+    let peak = peak_memory()?;
+    assert!(peak < 256 * 1024, "{peak} KiB");
+    Ok(())
+}
+
+#[test]
+fn values_that_hold_themselves_are_cut() -> Result<()> {
+    let cycle = r#"{{ $d := dict }}{{ $_ := set $d "self" $d }}"#;
+    for end in [
+        "{{ toYaml $d }}",
+        "{{ toJson $d }}",
+        "{{ toToml $d | quote }}",
+        "{{ toYamlPretty $d }}",
+        "{{ $e := deepCopy $d }}",
+        "{{ $e := merge (dict) $d }}",
+        "# {{ deepEqual $d $d }}",
+    ] {
+        let got = render(&format!("{cycle}a: |\n  x{end}"), "", "")?;
+        let text = got.unwrap_or_else(|error| error);
+        assert!(text.len() < 1 << 20, "{end}: {} bytes", text.len());
+    }
+    Ok(())
+}
+
+#[test]
+fn aliases_that_multiply_are_refused() -> Result<()> {
+    let mut bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for (last, next) in ('a'..='i').zip('b'..='j') {
+        bomb.push_str(&format!(
+            "{next}: &{next} [{}]\n",
+            vec![format!("*{last}"); 9].join(",")
+        ));
+    }
+    let got = render("a: 1", &bomb, "")?;
+    assert!(
+        got.as_ref()
+            .is_err_and(|error| error.contains("excessive aliasing")),
+        "{got:?}"
+    );
+    let got = render("a: {{ (fromYaml (.Files.Get \"b\")).Error | quote }}", "", &bomb)?;
+    assert!(
+        got.as_ref().is_ok_and(|text| text.contains("excessive aliasing")),
+        "{got:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn schemas_reach_no_file_and_end() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let chart = dir.path().join("c");
+    write(&chart, "Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n")?;
+    write(&chart, "templates/t.yaml", "a: 1")?;
+    write(&chart, "values.yaml", "a: 1")?;
+    let doubling: Vec<_> = (0..40)
+        .map(|at| {
+            let next = format!("{{\"$ref\":\"#/$defs/d{}\"}}", at + 1);
+            format!("\"d{at}\":{{\"anyOf\":[{next},{next}]}}")
+        })
+        .collect();
+    let doubling = format!(
+        "{{\"$defs\":{{{},\"d40\":{{\"type\":\"string\"}}}},\"$ref\":\"#/$defs/d0\"}}",
+        doubling.join(",")
+    );
+    for (schema, want) in [
+        (r#"{"$ref":"file:///etc/passwd"}"#, "file:///etc/passwd"),
+        (
+            r#"{"$ref":"https://example.invalid/x"}"#,
+            "https://example.invalid/x",
+        ),
+        (r##"{"$ref":"#"}"##, "without end"),
+        (&doubling, "too many steps"),
+    ] {
+        write(&chart, "values.schema.json", schema)?;
+        let manifests = support::Arguments::parse(dir.path(), &[])?.render(dir.path(), "c");
+        let warnings = manifests.map_err(anyhow::Error::msg)?.warnings.join("\n");
+        assert!(warnings.contains(want), "{want}: {warnings}");
+    }
+    Ok(())
+}
