@@ -53,6 +53,11 @@ fn folder() -> PathBuf {
     root().join("tests/golden/messages")
 }
 
+/// Whether this run writes the messages anew.
+pub(crate) fn are_updated() -> bool {
+    std::env::var_os("KIEL_UPDATE_MESSAGES").is_some()
+}
+
 /// The page, made of all messages in the order of their names.
 pub(crate) fn page() -> String {
     let files = fs_err::read_dir(folder()).expect("the folder of messages is there");
@@ -76,7 +81,7 @@ pub(crate) fn check(name: &str, title: &str, project: &Project, args: &[&str], r
     let command = stable(&args.join(" "), project);
     let text = format!("## {title}\n\n`kiel {command}`\n\n```text\n{message}\n```\n");
     let path = folder().join(format!("{name}.md"));
-    if std::env::var_os("KIEL_UPDATE_MESSAGES").is_some() {
+    if are_updated() {
         let _one = UPDATE.lock().expect("no test panics with it");
         fs_err::create_dir_all(folder()).expect("the folder can be made");
         fs_err::write(&path, &text).expect("the message can be written");
