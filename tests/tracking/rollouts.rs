@@ -24,6 +24,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             "rollouts::the_same_again_after_a_deadline_is_waited_for",
             again_after_deadline,
         ),
+        trial(
+            "rollouts::a_deadline_that_is_exceeded_again_ends_the_run",
+            deadline_twice,
+        ),
         trial("rollouts::nelm_track_replicas_0", no_replicas),
         trial("rollouts::a_restart_before_it_is_ready_is_forgiven", restart),
         trial("rollouts::flapping_ends_when_it_is_ready", flap),
