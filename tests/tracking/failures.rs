@@ -29,7 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Name, seconds until the end, objects; the message is a snapshot of that name.
 fn cases() -> Vec<(&'static str, u64, Vec<Value>)> {
-    let quick = json!({"spec": {"progressDeadlineSeconds": 4}});
+    let quick = json!({"spec": {"progressDeadlineSeconds": 8}});
     let init = |fate: &str| {
         let mut web = deployment("web", 1, fate);
         web["spec"]["template"]["spec"]["initContainers"] =
@@ -219,11 +219,8 @@ async fn timeouts() {
         gated,
         deployment("creating", 2, "never"),
         deployment("probing", 1, "readiness-fails"),
-        stateful_set("db", 3, "ready | never"),
-        with(
-            job("job", "complete | running"),
-            json!({"spec": {"completions": 2}}),
-        ),
+        stateful_set("db", 3, "never"),
+        job("job", "running"),
         json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec":
             {"accessModes": ["ReadWriteOnce"], "storageClassName": "",
              "resources": {"requests": {"storage": "1Gi"}}}}),

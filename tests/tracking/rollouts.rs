@@ -24,6 +24,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             "rollouts::the_same_again_after_a_deadline_is_waited_for",
             again_after_deadline,
         ),
+        trial(
+            "rollouts::a_deadline_that_is_exceeded_again_ends_the_run",
+            deadline_twice,
+        ),
         trial("rollouts::nelm_track_replicas_0", no_replicas),
         trial("rollouts::a_restart_before_it_is_ready_is_forgiven", restart),
         trial("rollouts::flapping_ends_when_it_is_ready", flap),
@@ -120,10 +124,10 @@ async fn upgrade_crash() {
 
 async fn back_after_deadline() {
     let release = Release::new("back").await;
-    let quick = json!({"spec": {"progressDeadlineSeconds": 3}});
+    let quick = json!({"spec": {"progressDeadlineSeconds": 8}});
     let web = |fate: &str| with(deployment("web", 1, fate), quick.clone());
     release.up(3, &[web("ready")]).await;
-    let message = release.down(5, &[web("never")]).await;
+    let message = release.down(10, &[web("never")]).await;
     assert!(message.contains("progress deadline exceeded"), "{message}");
     // The deadline's condition stands until the controller sees progress.
     release.up(4, &[web("ready")]).await;
@@ -131,16 +135,23 @@ async fn back_after_deadline() {
 
 async fn again_after_deadline() {
     let release = Release::new("again").await;
-    let quick = json!({"spec": {"progressDeadlineSeconds": 4}});
-    let slow = [with(deployment("web", 1, "ready-after=7s"), quick.clone())];
-    let message = release.down(6, &slow).await;
+    let deadline = json!({"spec": {"progressDeadlineSeconds": 8}});
+    let slow = [with(deployment("web", 1, "ready-after=12s"), deadline)];
+    let message = release.down(10, &slow).await;
     assert!(message.contains("progress deadline exceeded"), "{message}");
     release.up(6, &slow).await;
-    let never = [with(deployment("web", 1, "never"), quick)];
-    release.down(6, &never).await;
+}
+
+async fn deadline_twice() {
+    let release = Release::new("twice").await;
+    let never = [with(
+        deployment("web", 1, "never"),
+        json!({"spec": {"progressDeadlineSeconds": 5}}),
+    )];
+    release.down(7, &never).await;
     let (result, took) = release.deploy(&never).await;
     assert!(result.expect_err("it fails again").contains("deadline exceeded"));
-    assert!(took >= Duration::from_secs(3), "it had its time again: {took:?}");
+    assert!(took >= Duration::from_secs(4), "it had its time again: {took:?}");
 }
 
 async fn no_replicas() {
