@@ -21,7 +21,7 @@ pub(crate) enum HelmCommands {
     /// Show what a chart says about itself
     #[command(subcommand)]
     Show(show::ShowCommands),
-    Template(template::TemplateCommand),
+    Template(Box<template::TemplateCommand>),
 }
 
 /// A failed command of Helm: its text, without `Error: `.
