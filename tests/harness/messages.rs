@@ -64,6 +64,11 @@ pub(crate) fn page() -> String {
     texts.fold(HEADER.to_owned(), |page, text| format!("{page}\n{text}"))
 }
 
+/// Whether this run writes the messages anew.
+pub(crate) fn are_updated() -> bool {
+    std::env::var_os("KIEL_UPDATE_MESSAGES").is_some()
+}
+
 /// Fails unless the run's message is the one that is kept under this name.
 #[track_caller]
 pub(crate) fn check(name: &str, title: &str, project: &Project, args: &[&str], run: &Run) {
@@ -76,7 +81,7 @@ pub(crate) fn check(name: &str, title: &str, project: &Project, args: &[&str], r
     let command = stable(&args.join(" "), project);
     let text = format!("## {title}\n\n`kiel {command}`\n\n```text\n{message}\n```\n");
     let path = folder().join(format!("{name}.md"));
-    if std::env::var_os("KIEL_UPDATE_MESSAGES").is_some() {
+    if are_updated() {
         let _one = UPDATE.lock().expect("no test panics with it");
         fs_err::create_dir_all(folder()).expect("the folder can be made");
         fs_err::write(&path, &text).expect("the message can be written");
