@@ -172,6 +172,7 @@ fn build(files: Vec<File>, profile: Option<&Profile>) -> Result<Chart, ChartErro
         lock: None,
         templates: Vec::new(),
         values: Value::Null,
+        values_text: None,
         schema: None,
         files: Vec::new(),
         dependencies: Vec::new(),
@@ -277,6 +278,7 @@ fn place(chart: &mut Chart, file: File) -> Result<(), ChartError> {
                 file: "values.yaml",
                 source,
             })?;
+            chart.values_text = Some(file.data);
         }
         "values.schema.json" => chart.schema = Some(file.data),
         "requirements.yaml" => {

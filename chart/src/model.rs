@@ -29,6 +29,8 @@ pub struct Chart {
     pub templates: Vec<File>,
     /// The first document of `values.yaml`; null without any.
     pub values: Value,
+    /// `values.yaml` as it is written, if there is one.
+    pub values_text: Option<Arc<[u8]>>,
     /// `values.schema.json`, if there is one.
     pub schema: Option<Arc<[u8]>>,
     /// All files that have no other role; what `.Files` shows.
@@ -56,7 +58,7 @@ impl Chart {
     }
 
     /// The files below `crds/` that are manifests, of this chart only.
-    pub(crate) fn crd_files(&self) -> impl Iterator<Item = &File> {
+    pub fn crd_files(&self) -> impl Iterator<Item = &File> {
         self.files.iter().filter(|file| {
             let extension = file.name.rsplit_once('.').map_or("", |(_, extension)| extension);
             file.name.starts_with("crds/")

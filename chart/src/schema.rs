@@ -79,7 +79,7 @@ impl Draft {
 /// Deepest nesting of schemas; a schema that refers to itself without end stops there.
 const MAX_DEPTH: usize = 200;
 
-/// How much work a schema may make: the largest public ones make a hundredth of it.
+/// How many schemas may be held against values, those within each other counted each.
 const MAX_STEPS: usize = 300_000;
 
 struct Validator<'a> {

@@ -9,7 +9,7 @@ pub fn reference() -> String {
     let mut text = String::from(
         "# Commands\n\nMade by `kiel docs`; do not edit.\n\nEvery flag `--some-flag` also reads the variables `KIEL_SOME_FLAG` and `WERF_SOME_FLAG`; the command line\n\
          wins. Flags that may be repeated also read every variable that begins with their name (`KIEL_SET_1=a=b`).\n\n\
-         Exit codes: 0 done, 1 failure (wrong usage too), 2 changes planned (`plan --exit-code`), 130 interrupted.\n",
+         Exit codes: 0 done, 1 failure (wrong usage too), 2 changes planned (`plan --exit-code`), 130 interrupted, 143 terminated.\n",
     );
     let command = super::command();
     text.push_str("\n## Flags of every command\n\n| flag | meaning |\n|---|---|\n");

@@ -345,6 +345,25 @@ mod tests {
                 (place(Some("x"), "apps", "deployments"), vec!["delete"]),
             ],
         };
-        insta::assert_snapshot!(format!("{}\n\n{}", missing.lines(), missing.roles()));
+        let lines = "\n  create namespaces in the whole cluster\n  create, patch secrets in namespace `x`\n  create, patch \
+                     services in namespace `x`\n  delete deployments.apps in namespace `x`";
+        assert_eq!(missing.lines(), lines);
+        let binding = |kind: &str, metadata: &str| {
+            format!(
+                "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}Binding\nmetadata: {metadata}\nroleRef: \
+                 {{apiGroup: rbac.authorization.k8s.io, kind: {kind}, name: deploy-app}}\nsubjects: [{{kind: \
+                 ServiceAccount, name: deployer, namespace: ci}}]\n"
+            )
+        };
+        let roles = [
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: deploy-app}\nrules:\n\
+             - {apiGroups: [''], resources: [namespaces], verbs: [create]}\n",
+            &binding("ClusterRole", "{name: deploy-app}"),
+            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: deploy-app, namespace: x}\n\
+             rules:\n- {apiGroups: [''], resources: [secrets, services], verbs: [create, patch]}\n\
+             - {apiGroups: ['apps'], resources: [deployments], verbs: [delete]}\n",
+            &binding("Role", "{name: deploy-app, namespace: x}"),
+        ];
+        assert_eq!(missing.roles(), roles.concat());
     }
 }

@@ -53,6 +53,11 @@ fn folder() -> PathBuf {
     root().join("tests/golden/messages")
 }
 
+/// Whether this run writes the messages anew.
+pub(crate) fn are_updated() -> bool {
+    std::env::var_os("KIEL_UPDATE_MESSAGES").is_some()
+}
+
 /// The page, made of all messages in the order of their names.
 pub(crate) fn page() -> String {
     let files = fs_err::read_dir(folder()).expect("the folder of messages is there");

@@ -241,10 +241,11 @@ async fn push_empty(registry: &Registry, reference: &Reference) -> Result<()> {
 /// Another builder sets the tag: between our look and our PUT, on registries where tags can and cannot be changed; and
 /// right after our PUT. What is reported is what is there.
 async fn tag_race() -> Result<()> {
-    let server = Server::start(&registry_program()?, false)?;
     let nobody = tempfile::tempdir()?;
     let registry = client(nobody.path(), RegistryOptions::default())?;
     for (is_immutable, is_after) in [(false, false), (true, false), (false, true)] {
+        // Each has a registry of its own: then there is one tag of an image in it.
+        let server = Server::start(&registry_program()?, false)?;
         let (direct, other) = (server.address.clone(), registry.clone());
         let once = AtomicBool::new(true);
         let front = Fake::before(&server.address, move |seen, _| {

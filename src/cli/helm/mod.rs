@@ -4,6 +4,7 @@
 //! does; what Helm only logs goes to standard error too.
 
 mod args;
+mod show;
 mod template;
 
 use std::process::ExitCode;
@@ -17,7 +18,10 @@ use crate::ui;
 /// Helm's commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum HelmCommands {
-    Template(template::TemplateCommand),
+    /// Show what a chart says about itself
+    #[command(subcommand)]
+    Show(show::ShowCommands),
+    Template(Box<template::TemplateCommand>),
 }
 
 /// A failed command of Helm: its text, without `Error: `.
@@ -36,6 +40,7 @@ type HelmResult = Result<(), HelmError>;
 impl HelmCommands {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let result = match self {
+            Self::Show(command) => command.run(),
             Self::Template(command) => command.run(context).await,
         };
         Ok(match result {
