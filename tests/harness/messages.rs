@@ -69,11 +69,6 @@ pub(crate) fn page() -> String {
     texts.fold(HEADER.to_owned(), |page, text| format!("{page}\n{text}"))
 }
 
-/// Whether this run writes the messages anew.
-pub(crate) fn are_updated() -> bool {
-    std::env::var_os("KIEL_UPDATE_MESSAGES").is_some()
-}
-
 /// Fails unless the run's message is the one that is kept under this name.
 #[track_caller]
 pub(crate) fn check(name: &str, title: &str, project: &Project, args: &[&str], run: &Run) {
