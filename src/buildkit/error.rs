@@ -103,7 +103,9 @@ impl SolveError {
         error.exit_code = details.exit_code;
         error.source_lines = details.source.clone();
         error.engine_lost = matches!(status.code(), Code::Unavailable)
-            || status.code() == Code::Unknown && status.message().contains("transport error");
+            || status.code() == Code::Unknown && status.message().contains("transport error")
+            // What our own side says of a connection that has ended; the engine's words are "context canceled".
+            || status.message().contains("operation was canceled");
         (error, details)
     }
 }

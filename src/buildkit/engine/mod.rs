@@ -301,12 +301,19 @@ async fn start(options: &EngineOptions, folder: &Path, config: &str) -> Result<(
         runc: options.runc.clone(),
         rootless,
     };
-    let told = launch(&kiel, options, &start, log).map_err(|error| state(&kiel, error))?;
-    let message = read_message(told).await;
+    let launch = || {
+        let log = log.try_clone().map_err(|error| state(&log_path, error))?;
+        launch(&kiel, options, &start, log).map_err(|error| state(&kiel, error))
+    };
+    let mut message = read_message(launch()?).await;
+    if matches!(message, Some(Message::Killed(_))) {
+        // As an engine that is lost later: once more.
+        message = read_message(launch()?).await;
+    }
     let reason = match message {
         Some(Message::Ready) => return Ok(()),
         Some(Message::Lacks { lack, remedy }) => return Err(EngineError::Requirement { lack, remedy }),
-        Some(Message::Failed(reason)) => reason,
+        Some(Message::Failed(reason) | Message::Killed(reason)) => reason,
         None => format!("it was not ready within {} s", START_LIMIT.as_secs()),
     };
     let last_lines = last_lines(&log_path);

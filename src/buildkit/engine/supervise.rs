@@ -66,7 +66,12 @@ pub(super) struct IdRange {
 pub(super) enum Message {
     Ready,
     Failed(String),
-    Lacks { lack: String, remedy: String },
+    /// Somebody has killed buildkitd before it was ready.
+    Killed(String),
+    Lacks {
+        lack: String,
+        remedy: String,
+    },
 }
 
 impl Start {
@@ -330,13 +335,15 @@ fn reap(buildkitd: Pid) {
     loop {
         match wait() {
             Ok(status) if status.pid() == Some(buildkitd) => {
-                let how = match status {
-                    WaitStatus::Exited(_, code) => std::process::ExitStatus::from_raw(code << 8),
-                    WaitStatus::Signaled(_, signal, _) => std::process::ExitStatus::from_raw(signal as i32),
+                let ended =
+                    |how: i32| format!("buildkitd ended with {}", std::process::ExitStatus::from_raw(how));
+                let message = match status {
+                    WaitStatus::Exited(_, code) => Message::Failed(ended(code << 8)),
+                    WaitStatus::Signaled(_, signal, _) => Message::Killed(ended(signal as i32)),
                     _ => continue,
                 };
                 // Nobody reads this any more if it was ready before.
-                Message::Failed(format!("buildkitd ended with {how}")).report();
+                message.report();
                 close_report();
                 kill_all();
             }
@@ -355,6 +362,7 @@ mod tests {
         for message in [
             Message::Ready,
             Message::Failed("a\nb".to_owned()),
+            Message::Killed("x".to_owned()),
             Message::Lacks {
                 lack: "x".to_owned(),
                 remedy: "y".to_owned(),
