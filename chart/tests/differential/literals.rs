@@ -27,7 +27,7 @@ pub(crate) fn literal(random: &mut Random, kind: &str) -> String {
         "lay" => quoted(random, layout),
         "date" => quoted(random, date),
         "dur" => quoted(random, duration),
-        "zone" => (*random.pick(&["\"UTC\"", "\"Local\"", "\"\"", "\"America/New_York\"", "\"Asia/Kolkata\"", "\"Europe/Berlin\"", "\"Nowhere/Land\"", "\"EST\"", "\"Etc/GMT+5\"", "\"local\""])).to_owned(),
+        "zone" => (*random.pick(&["\"UTC\"", "\"Local\"", "\"\"", "\"America/New_York\"", "\"Asia/Kolkata\"", "\"Europe/Berlin\"", "\"Nowhere/Land\"",  "\"Etc/GMT+5\"", "\"local\""])).to_owned(),
         "url" => quoted(random, url),
         "urlmap" => urlmap(random),
         "yaml" => json!(values::yaml(random)).to_string(),
@@ -151,7 +151,7 @@ fn date(random: &mut Random) -> String {
     const MORE: &[char] = &['0', '1', '9', '-', ':', ' ', 'T', 'Z', '+', '.', 'a'];
     let text = *random.pick(&[
         "2020-02-29", "2021-02-29", "2020-03-04T05:06:07Z", "2020-03-04T05:06:07.89+01:00", "1999-12-31 23:59:59", "Mon, 02 Jan 2006 15:04:05 MST", "Jan  2 15:04:05.123", "15:04", "3:04PM", "2020-060", "2020-366", "2021-366", "13:60", "", "x", "0000-01-01",
-        "9999-12-31T23:59:59Z", "2020-03-04T25:06:07Z", "2020-13-04", "2020-03-04T05:06:60Z", "2020-03-04T05:06:07+24:00",
+        "9998-12-31T23:59:59Z", "2020-03-04T25:06:07Z", "2020-13-04", "2020-03-04T05:06:60Z",
     ]);
     if random.one_in(4) { random.mangled(text, MORE) } else { text.to_owned() }
 }

@@ -5,7 +5,7 @@
 //! differences as lines for a table of `tests/golden/templates`; `cargo xtask oracle fuzz` sets them. The same seed asks the
 //! same questions.
 //!
-//! Left out are functions whose results change from run to run.
+//! Left out are functions whose results change from run to run, what is inside of times, and the words about wrong TOML.
 
 mod calls;
 mod flags;
@@ -102,10 +102,15 @@ fn compare_here(program: &Path, name: &str, kind: u64, make: Make) -> Result<()>
             questions.iter().map(|case| Ok(question::show(&question::answer(case, Path::new(""))?))).collect::<Result<Vec<_>>>()
         })?;
         for ((mut case, theirs), got) in questions.into_iter().zip(answers).zip(ours?) {
+            // Charts lose a byte order mark when they are loaded.
+            if case["template"].as_str().is_some_and(|text| text.starts_with('\u{feff}')) {
+                continue;
+            }
+            let Some(theirs) = theirs else { continue };
             let answer = question::wanted(&theirs)?;
             outputs += u64::from(answer.is_ok());
             let want = question::show(&answer);
-            if !question::same(&want, &got) {
+            if !question::same(&want, &got) && !is_internal(&want) {
                 if let (Some(case), Value::Object(theirs)) = (case.as_object_mut(), theirs) {
                     case.extend(theirs);
                 }
@@ -119,10 +124,17 @@ fn compare_here(program: &Path, name: &str, kind: u64, make: Make) -> Result<()>
     report(name, rounds, &differences)
 }
 
+/// Whether Helm's answer shows what is inside a Go `time.Time`.
+fn is_internal(answer: &str) -> bool {
+    answer.contains("time.Date(") || answer.contains("time.Location") || answer.contains("time.Time{")
+}
+
 fn report(name: &str, rounds: u64, differences: &[(Value, String, String)]) -> Result<()> {
     if let Some(path) = variable("KIEL_TEST_DIFFERENCES") {
         let mut file = fs_err::OpenOptions::new().create(true).append(true).open(path)?;
-        for (case, ..) in differences {
+        for (case, _, got) in differences {
+            let mut case = case.clone();
+            case["got"] = got.clone().into();
             writeln!(file, "{case}")?;
         }
     }
@@ -131,7 +143,12 @@ fn report(name: &str, rounds: u64, differences: &[(Value, String, String)]) -> R
     let shown: Vec<_> = shown
         .iter()
         .take(SHOWN)
-        .map(|(case, want, got)| format!("{} {}\n want {want:?}\n got  {got:?}", case["template"], case["values"]))
+        .map(|(case, want, got)| {
+            let rest = case.as_object().map(|case| case.iter().filter(|(key, _)| *key != "template"));
+            let rest = rest.into_iter().flatten().map(|(key, value)| format!("{key}: {value}"));
+            let rest: String = rest.collect::<Vec<_>>().join(", ").chars().take(300).collect();
+            format!("{} {rest}\n want {want:?}\n got  {got:?}", case["template"])
+        })
         .collect();
     ensure!(differences.is_empty(), "{} of {rounds} {name} differ:\n{}", differences.len(), shown.join("\n"));
     Ok(())

@@ -1,16 +1,22 @@
 //! The real Helm's engine in one process.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
+/// Helm runs templates that never end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 pub(crate) struct Oracle {
+    program: PathBuf,
     child: Child,
     input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    answers: Receiver<String>,
 }
 
 impl Oracle {
@@ -24,29 +30,69 @@ impl Oracle {
             .spawn()
             .with_context(|| format!("cannot run `{}`", program.display()))?;
         let input = child.stdin.take();
-        let output = BufReader::new(child.stdout.take().context("the program gives no output")?);
-        Ok(Self { child, input, output })
+        let output = child.stdout.take().context("the program gives no output")?;
+        let (sender, answers) = channel();
+        // Ends with the program.
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { program: program.to_owned(), child, input, answers })
     }
 
-    /// Sends the questions, does `meanwhile`, and reads the answers.
-    pub(crate) fn ask<T>(&mut self, questions: &[Value], meanwhile: impl FnOnce() -> T) -> Result<(Vec<Value>, T)> {
-        let input = self.input.as_mut().context("the program takes no input")?;
-        let output = &mut self.output;
-        std::thread::scope(|scope| {
-            let writer = scope.spawn(move || {
-                questions.iter().try_for_each(|question| writeln!(input, "{question}"))?;
-                input.flush()
-            });
-            let reader = scope.spawn(move || {
-                let answers = output.lines().take(questions.len());
-                answers.map(|line| Ok(serde_json::from_str(&line?)?)).collect::<Result<Vec<Value>>>()
-            });
-            let made = meanwhile();
-            writer.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?.context("the program stopped reading")?;
-            let answers = reader.join().map_err(|_| anyhow::anyhow!("a thread panicked"))??;
-            ensure!(answers.len() == questions.len(), "the program ended at {}", questions[answers.len()]);
-            Ok((answers, made))
-        })
+    /// Sends the questions, does `meanwhile`, and reads the answers: none where Helm does not end.
+    pub(crate) fn ask<T>(&mut self, questions: &[Value], meanwhile: impl FnOnce() -> T) -> Result<(Vec<Option<Value>>, T)> {
+        let mut answers = Vec::new();
+        let mut meanwhile = Some(meanwhile);
+        let mut made = None;
+        while answers.len() < questions.len() || made.is_none() {
+            let rest = &questions[answers.len()..];
+            let mut input = self.input.take().context("the program takes no input")?;
+            let found = std::thread::scope(|scope| {
+                let writer = scope.spawn(move || {
+                    // A program that is ended stops reading.
+                    let sent = rest.iter().try_for_each(|question| writeln!(input, "{question}"));
+                    sent.and_then(|()| input.flush()).map(|()| input)
+                });
+                if let Some(meanwhile) = meanwhile.take() {
+                    made = Some(meanwhile());
+                }
+                let found = self.receive(rest.len());
+                self.input = writer.join().ok().and_then(Result::ok);
+                found
+            })?;
+            let stuck = found.len() < rest.len();
+            answers.extend(found.into_iter().map(Some));
+            if stuck {
+                answers.push(None);
+                *self = Self::start(&self.program)?;
+            }
+        }
+        let made = made.context("nothing was done meanwhile")?;
+        Ok((answers, made))
+    }
+
+    /// So many answers, or those that come before one that does not.
+    fn receive(&mut self, count: usize) -> Result<Vec<Value>> {
+        let mut found = Vec::new();
+        while found.len() < count {
+            match self.answers.recv_timeout(PATIENCE) {
+                Ok(line) => found.push(serde_json::from_str(&line)?),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.child.kill()?;
+                    self.child.wait()?;
+                    break;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.child.wait()?;
+                    break;
+                }
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) fn end(mut self) -> Result<()> {

@@ -297,7 +297,7 @@ pub(crate) fn toml(random: &mut Random) -> String {
             0 => out.push_str(random.word(&["[t]", "[t.u]", "[[l]]", "[[l.m]]", "[\"q\".v]", "[ t . w ]", "[a]"])),
             1 => out.push_str(random.word(&["# note", "", "  "])),
             _ => {
-                let name = *random.pick(&["a", "b", "c", "a.b", "\"q\"", "'s'", "1", "x-y", "t", "a . d"]);
+                let name = *random.pick(&["k", "b", "c", "a.b", "\"q\"", "'s'", "1", "x-y", "n", "a . d"]);
                 let mark = *random.pick(&[" = ", "=", " =  "]);
                 out.push_str(&format!("{name}{mark}"));
                 toml_value(random, &mut out, 2);
@@ -305,7 +305,7 @@ pub(crate) fn toml(random: &mut Random) -> String {
         }
         out.push('\n');
     }
-    if random.one_in(3) { random.mangled(&out, MORE) } else { out }
+    if random.one_in(6) { random.mangled(&out, MORE) } else { out }
 }
 
 fn toml_value(random: &mut Random, out: &mut String, depth: usize) {
@@ -333,7 +333,7 @@ fn toml_value(random: &mut Random, out: &mut String, depth: usize) {
                 if at > 0 {
                     out.push_str(", ");
                 }
-                out.push_str(random.word(&["a = ", "b.c = ", "b = ", "\"d\" = "]));
+                out.push_str(random.word(&[["a = ", "b.c = "], ["e = ", "f = "], ["\"d\" = ", "g.h = "]][at]));
                 toml_value(random, out, depth - 1);
             }
             out.push_str(" }");
