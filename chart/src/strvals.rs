@@ -211,7 +211,10 @@ impl Parser<'_> {
         };
         let Piece { text, stop } = self.until(&['[', '.', '=']);
         if !text.is_empty() {
-            return error(format!("unexpected data at end of array index: {}", quoted_runes(&text)));
+            return error(format!(
+                "unexpected data at end of array index: {}",
+                quoted_runes(&text)
+            ));
         }
         match stop {
             None => Err(Stop::End),

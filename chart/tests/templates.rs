@@ -15,8 +15,12 @@ use question::{STACK, answer, same, show, wanted};
 
 #[test]
 fn tables() -> Result<()> {
-    let thread = std::thread::Builder::new().stack_size(STACK).spawn(check_tables)?;
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    let thread = std::thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(check_tables)?;
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn check_tables() -> Result<()> {

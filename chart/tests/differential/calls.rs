@@ -59,7 +59,9 @@ impl Calls {
             let mut words = row.split(' ');
             Some((words.next()?, words.next()?, words.collect()))
         });
-        Self { functions: functions.collect() }
+        Self {
+            functions: functions.collect(),
+        }
     }
 
     /// A question with a few calls. `only` narrows the outermost functions by their parameters.
@@ -79,7 +81,9 @@ impl Calls {
                 4 => format!("{{{{ toJson ({call}) }}}}"),
                 5 => format!("{{{{ {call} | quote }}}}"),
                 6 => format!("{{{{ toYaml ({call}) }}}}"),
-                7 => format!("{{{{ with {call} }}}}{{{{ . }}}} {{{{ kindOf . }}}}{{{{ else }}}}-{{{{ end }}}}"),
+                7 => {
+                    format!("{{{{ with {call} }}}}{{{{ . }}}} {{{{ kindOf . }}}}{{{{ else }}}}-{{{{ end }}}}")
+                }
                 _ => format!("{{{{ $x{at} := {call} }}}}{{{{ typeOf $x{at} }}}} {{{{ $x{at} }}}}"),
             };
             template.push_str(&shown);
@@ -118,13 +122,25 @@ impl Calls {
             None => name.to_owned(),
         };
         // Their order is Go's to choose.
-        if name == "keys" { format!("({call}) | sortAlpha") } else if result == "time" { call } else { call }
+        if name == "keys" {
+            format!("({call}) | sortAlpha")
+        } else if result == "time" {
+            call
+        } else {
+            call
+        }
     }
 
     /// An expression that mostly is of a kind.
     pub(crate) fn argument(&self, random: &mut Random, kind: &str, depth: usize) -> String {
-        const KINDS: &[&str] = &["str", "int", "float", "bool", "map", "list", "strs", "any", "nil", "time", "num"];
-        let kind = if random.one_in(40) && kind != "time" { *random.pick(KINDS) } else { kind };
+        const KINDS: &[&str] = &[
+            "str", "int", "float", "bool", "map", "list", "strs", "any", "nil", "time", "num",
+        ];
+        let kind = if random.one_in(40) && kind != "time" {
+            *random.pick(KINDS)
+        } else {
+            kind
+        };
         if depth > 0 && random.one_in(3) {
             let matching: Vec<_> = self
                 .functions
@@ -149,13 +165,34 @@ impl Calls {
 /// Values through all writers.
 pub(crate) fn emitted(random: &mut Random) -> Value {
     const WRITERS: &[&str] = &[
-        "toYaml .Values.v", "toYaml .Values", "toYamlPretty .Values.v", "toJson .Values.v", "toPrettyJson .Values.v",
-        "toRawJson .Values.v", "toToml .Values.v", "toToml .Values", "print .Values.v", "printf \"%#v\" .Values.v", "quote .Values.v",
-        "printf \"%q\" .Values.v", "printf \"%s\" .Values.v", "squote .Values.v", "toYaml (list .Values.v .Values.v)",
-        "toYaml (dict \"k\" (list (list .Values.v)))", "toYaml .Values | nindent 2", "toYaml (toYaml .Values)", "html .Values.v",
-        "js .Values.v", "urlquery .Values.v", "toString .Values.v | sha256sum", "fromYaml (toYaml .Values) | toJson",
-        "fromJson (toJson .Values) | toYaml", "deepEqual .Values (fromYaml (toYaml .Values))", "range $k, $v := .Values.v }}{{ $k }}={{ $v }};{{ end",
-        "fromYaml (toYamlPretty .Values) | toJson", "toYamlPretty (list .Values)",
+        "toYaml .Values.v",
+        "toYaml .Values",
+        "toYamlPretty .Values.v",
+        "toJson .Values.v",
+        "toPrettyJson .Values.v",
+        "toRawJson .Values.v",
+        "toToml .Values.v",
+        "toToml .Values",
+        "print .Values.v",
+        "printf \"%#v\" .Values.v",
+        "quote .Values.v",
+        "printf \"%q\" .Values.v",
+        "printf \"%s\" .Values.v",
+        "squote .Values.v",
+        "toYaml (list .Values.v .Values.v)",
+        "toYaml (dict \"k\" (list (list .Values.v)))",
+        "toYaml .Values | nindent 2",
+        "toYaml (toYaml .Values)",
+        "html .Values.v",
+        "js .Values.v",
+        "urlquery .Values.v",
+        "toString .Values.v | sha256sum",
+        "fromYaml (toYaml .Values) | toJson",
+        "fromJson (toJson .Values) | toYaml",
+        "deepEqual .Values (fromYaml (toYaml .Values))",
+        "range $k, $v := .Values.v }}{{ $k }}={{ $v }};{{ end",
+        "fromYaml (toYamlPretty .Values) | toJson",
+        "toYamlPretty (list .Values)",
     ];
     let mut template = String::new();
     for _ in 0..=random.below(2) {
@@ -169,7 +206,12 @@ pub(crate) fn read(random: &mut Random) -> Value {
     let (text, readers): (String, &[&str]) = match random.below(8) {
         0..=3 => (
             values::yaml(random),
-            &["fromYaml .Values.t | toJson", "fromYamlArray .Values.t | toJson", "printf \"%#v\" (fromYaml .Values.t)", "fromYaml .Values.t | toYaml"],
+            &[
+                "fromYaml .Values.t | toJson",
+                "fromYamlArray .Values.t | toJson",
+                "printf \"%#v\" (fromYaml .Values.t)",
+                "fromYaml .Values.t | toYaml",
+            ],
         ),
         4 => {
             let template = "{{ toYaml .Values }}{{ printf \"%#v\" .Values }}";
@@ -177,9 +219,22 @@ pub(crate) fn read(random: &mut Random) -> Value {
         }
         5 | 6 => (
             values::json_text(random),
-            &["fromJson .Values.t | toJson", "fromJsonArray .Values.t | toJson", "mustFromJson .Values.t | toJson", "printf \"%#v\" (mustFromJson .Values.t)", "fromYaml .Values.t | toJson"],
+            &[
+                "fromJson .Values.t | toJson",
+                "fromJsonArray .Values.t | toJson",
+                "mustFromJson .Values.t | toJson",
+                "printf \"%#v\" (mustFromJson .Values.t)",
+                "fromYaml .Values.t | toJson",
+            ],
         ),
-        _ => (values::toml(random), &["fromToml .Values.t | toJson", "printf \"%#v\" (fromToml .Values.t)", "fromToml .Values.t | toToml"]),
+        _ => (
+            values::toml(random),
+            &[
+                "fromToml .Values.t | toJson",
+                "printf \"%#v\" (fromToml .Values.t)",
+                "fromToml .Values.t | toToml",
+            ],
+        ),
     };
     json!({"template": format!("{{{{ {} }}}}", random.pick(readers)), "values": json!({"t": text}).to_string()})
 }
@@ -187,11 +242,55 @@ pub(crate) fn read(random: &mut Random) -> Value {
 /// Formats and operands.
 pub(crate) fn printf(random: &mut Random) -> Value {
     const OPERANDS: &[&str] = &[
-        "1", "-1", "0", "255", "97", "1.5", "-0.0", "1e21", "1e-7", "123456789.0", "\"a\"", "\"h\\u00e9\\n\"", "\"\"", "true", "nil", "'x'", "2i", "(1 | int64)",
-        ".Values.n", ".Values.s", ".Values.m", ".Values.l", ".Values.nul", ".Values.missing", "(list 1 \"a\" nil)", "(dict \"a\" 1 \"b\" (list 1.5))",
-        "(until 3)", "(splitList \",\" \"a,b\")", "(.Files.GetBytes \"cfg/bin\")", "(b64dec \"//4=\")", "(dict)", "(list)", ".Values.v", ".Values.i",
-        "(split \",\" \"a,b\")", "(duration 90)", "1114112", "-5", "9223372036854775807", ".Chart.Name", "3", "100",
-        "(semver \"1.2.3\")", "(.Files.GetBytes \"a.txt\")", "(tuple)", "(dict \"x\" nil)", "65533", "0x10FFFF", "(regexFindAll \"a\" \"b\" 1)",
+        "1",
+        "-1",
+        "0",
+        "255",
+        "97",
+        "1.5",
+        "-0.0",
+        "1e21",
+        "1e-7",
+        "123456789.0",
+        "\"a\"",
+        "\"h\\u00e9\\n\"",
+        "\"\"",
+        "true",
+        "nil",
+        "'x'",
+        "2i",
+        "(1 | int64)",
+        ".Values.n",
+        ".Values.s",
+        ".Values.m",
+        ".Values.l",
+        ".Values.nul",
+        ".Values.missing",
+        "(list 1 \"a\" nil)",
+        "(dict \"a\" 1 \"b\" (list 1.5))",
+        "(until 3)",
+        "(splitList \",\" \"a,b\")",
+        "(.Files.GetBytes \"cfg/bin\")",
+        "(b64dec \"//4=\")",
+        "(dict)",
+        "(list)",
+        ".Values.v",
+        ".Values.i",
+        "(split \",\" \"a,b\")",
+        "(duration 90)",
+        "1114112",
+        "-5",
+        "9223372036854775807",
+        ".Chart.Name",
+        "3",
+        "100",
+        "(semver \"1.2.3\")",
+        "(.Files.GetBytes \"a.txt\")",
+        "(tuple)",
+        "(dict \"x\" nil)",
+        "65533",
+        "0x10FFFF",
+        "(regexFindAll \"a\" \"b\" 1)",
     ];
     let mut format = String::new();
     for _ in 0..=random.below(3) {
@@ -200,17 +299,24 @@ pub(crate) fn printf(random: &mut Random) -> Value {
         for _ in 0..random.below(3) {
             format.push_str(random.word(&["+", "-", "#", " ", "0", "+", "-", "#"]));
         }
-        format.push_str(random.word(&["", "", "", "", "1", "6", "12", "40", "*", "[1]", "[2]*", "[9]", "[x]", "[", "[1", "1000001"]));
+        format.push_str(random.word(&[
+            "", "", "", "", "1", "6", "12", "40", "*", "[1]", "[2]*", "[9]", "[x]", "[", "[1", "1000001",
+        ]));
         format.push_str(random.word(&["", "", "", "", ".", ".0", ".2", ".10", ".*", ".[1]*", ".-1", "."]));
         if random.one_in(12) {
             format.push_str(random.word(&["[1]", "[2]", "[3]", "[0]", "[-1]"]));
         }
         format.push_str(random.word(&[
-            "v", "v", "v", "v", "s", "s", "d", "d", "T", "q", "q", "x", "X", "c", "U", "o", "O", "b", "e", "E", "f", "F", "g", "G", "t", "w", "z", "é", "!", "", "i", " ",
+            "v", "v", "v", "v", "s", "s", "d", "d", "T", "q", "q", "x", "X", "c", "U", "o", "O", "b", "e",
+            "E", "f", "F", "g", "G", "t", "w", "z", "é", "!", "", "i", " ",
         ]));
     }
     let operands = random.some(4, |random| *random.pick(OPERANDS)).join(" ");
-    let function = if random.one_in(12) { "fail (printf" } else { "(printf" };
+    let function = if random.one_in(12) {
+        "fail (printf"
+    } else {
+        "(printf"
+    };
     json!({
         "template": format!("{{{{ {function} {} {operands}) }}}}", json!(format)),
         "values": json!({"n": values::number(random), "s": values::text(random), "m": {"a": 1.5, "b": {"c": null}}, "l": [1, "x", [true]], "nul": null, "v": values::value(random, 2)}).to_string(),

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use crate::random::Random;
 use crate::values;
 
-const MORE: &[char] = &['a', 'b', '.', '.', '[', ']', '0', '1', '{', '}', ',', '=', '\\', ' ', '-', '"', 'é', '\n'];
+const MORE: &[char] = &[
+    'a', 'b', '.', '.', '[', ']', '0', '1', '{', '}', ',', '=', '\\', ' ', '-', '"', 'é', '\n',
+];
 
 /// A question about flags on random values.
 pub(crate) fn question(random: &mut Random) -> Value {
@@ -27,7 +29,10 @@ pub(crate) fn question(random: &mut Random) -> Value {
             2 => ("setLiteral", line(random)),
             _ => ("set", line(random)),
         };
-        if let Some(Value::Array(lines)) = question.as_object_mut().map(|all| all.entry(kind).or_insert(json!([]))) {
+        if let Some(Value::Array(lines)) = question
+            .as_object_mut()
+            .map(|all| all.entry(kind).or_insert(json!([])))
+        {
             lines.push(line.into());
         }
     }
@@ -44,7 +49,11 @@ fn line(random: &mut Random) -> String {
         line.push_str(random.word(&["=", "=", "=", "=", "=", "=", "", ".=", "[=", "=="]));
         item(random, &mut line);
     }
-    if random.one_in(3) { random.mangled(&line, MORE) } else { line }
+    if random.one_in(3) {
+        random.mangled(&line, MORE)
+    } else {
+        line
+    }
 }
 
 fn path(random: &mut Random, line: &mut String) {
@@ -52,9 +61,14 @@ fn path(random: &mut Random, line: &mut String) {
         if at > 0 {
             line.push('.');
         }
-        line.push_str(random.word(&["a", "b", "c", "l", "n", "s", "x", "a\\.b", "k\\=v", "k\\,v", "", "é", "k v", "\\[0\\]"]));
+        line.push_str(random.word(&[
+            "a", "b", "c", "l", "n", "s", "x", "a\\.b", "k\\=v", "k\\,v", "", "é", "k v", "\\[0\\]",
+        ]));
         if random.one_in(3) {
-            line.push_str(random.word(&["[0]", "[1]", "[2]", "[0][1]", "[-1]", "[x]", "[]", "[5]", "[65536]", "[65537]", "[ 1 ]", "[01]"]));
+            line.push_str(random.word(&[
+                "[0]", "[1]", "[2]", "[0][1]", "[-1]", "[x]", "[]", "[5]", "[65536]", "[65537]", "[ 1 ]",
+                "[01]",
+            ]));
         }
     }
 }
@@ -74,9 +88,39 @@ fn item(random: &mut Random, line: &mut String) {
         1 => line.push_str(&values::text(random).replace(',', "\\,")),
         2 => line.push_str(&values::text(random)),
         _ => line.push_str(random.word(&[
-            "1", "0", "-1", "01", "1.5", "1e3", "true", "TRUE", "false", "null", "NULL", "~", "", "a", "a b", "\"q\"", "0x1f",
-            "9223372036854775807", "9223372036854775808", "a\\,b", "a\\=b", "a=b", "[1,2]", "{a: 1}", "a.b", "\\", "\\\\",
-            "{}", "{", "}", "{a},b=1", "a}b", " 1",
+            "1",
+            "0",
+            "-1",
+            "01",
+            "1.5",
+            "1e3",
+            "true",
+            "TRUE",
+            "false",
+            "null",
+            "NULL",
+            "~",
+            "",
+            "a",
+            "a b",
+            "\"q\"",
+            "0x1f",
+            "9223372036854775807",
+            "9223372036854775808",
+            "a\\,b",
+            "a\\=b",
+            "a=b",
+            "[1,2]",
+            "{a: 1}",
+            "a.b",
+            "\\",
+            "\\\\",
+            "{}",
+            "{",
+            "}",
+            "{a},b=1",
+            "a}b",
+            " 1",
         ])),
     }
 }

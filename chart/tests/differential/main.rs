@@ -21,13 +21,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Completion, Trial};
 use serde_json::Value;
 
 use calls::Calls;
 use oracle::Oracle;
-use random::Random;
+use random::{Random, number, variable};
 
 /// Questions of a kind where nobody says how many.
 const ROUNDS: u64 = 1_500;
@@ -45,10 +45,18 @@ const KINDS: &[(&str, Make)] = &[
     ("flags", |random, _| flags::question(random)),
     ("functions", |random, calls| calls.question(random, None)),
     ("regex", |random, calls| calls.question(random, Some(&["re"]))),
-    ("semver", |random, calls| calls.question(random, Some(&["ver", "con"]))),
-    ("dates", |random, calls| calls.question(random, Some(&["lay", "dur", "time", "zone", "date"]))),
-    ("urls_and_paths", |random, calls| calls.question(random, Some(&["url", "urlmap", "path", "b64"]))),
-    ("numbers", |random, calls| calls.question(random, Some(&["num", "small", "int", "any*"]))),
+    ("semver", |random, calls| {
+        calls.question(random, Some(&["ver", "con"]))
+    }),
+    ("dates", |random, calls| {
+        calls.question(random, Some(&["lay", "dur", "time", "zone", "date"]))
+    }),
+    ("urls_and_paths", |random, calls| {
+        calls.question(random, Some(&["url", "urlmap", "path", "b64"]))
+    }),
+    ("numbers", |random, calls| {
+        calls.question(random, Some(&["num", "small", "int", "any*"]))
+    }),
     ("templates", |random, calls| grammar::question(random, calls)),
     ("tokens", |random, _| grammar::tokens(random)),
 ];
@@ -57,27 +65,19 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(1));
     let trials = KINDS.iter().enumerate().map(|(at, (name, make))| {
-        Trial::ignorable_test(format!("equal::{name}"), move || match variable("KIEL_TEST_HELM_BATCH") {
-            None => Ok(Completion::ignored_with("KIEL_TEST_HELM_BATCH does not name a program")),
-            Some(program) => match compare(Path::new(&program), name, at as u64, *make) {
-                Ok(()) => Ok(Completion::Completed),
-                Err(error) => Err(format!("{error:#}").into()),
-            },
+        Trial::ignorable_test(format!("equal::{name}"), move || {
+            match variable("KIEL_TEST_HELM_BATCH") {
+                None => Ok(Completion::ignored_with(
+                    "KIEL_TEST_HELM_BATCH does not name a program",
+                )),
+                Some(program) => match compare(Path::new(&program), name, at as u64, *make) {
+                    Ok(()) => Ok(Completion::Completed),
+                    Err(error) => Err(format!("{error:#}").into()),
+                },
+            }
         })
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test's environment is its input")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-fn number(name: &str, otherwise: u64) -> Result<u64> {
-    match variable(name) {
-        Some(text) => text.parse().with_context(|| format!("{name}=`{text}`")),
-        None => Ok(otherwise),
-    }
 }
 
 fn compare(program: &Path, name: &'static str, kind: u64, make: Make) -> Result<()> {
@@ -86,7 +86,9 @@ fn compare(program: &Path, name: &'static str, kind: u64, make: Make) -> Result<
     let thread = std::thread::Builder::new()
         .stack_size(question::STACK)
         .spawn(move || compare_here(&program, name, kind, make))?;
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn compare_here(program: &Path, name: &str, kind: u64, make: Make) -> Result<()> {
@@ -99,11 +101,17 @@ fn compare_here(program: &Path, name: &str, kind: u64, make: Make) -> Result<()>
         let count = BATCH.min(rounds - done);
         let questions: Vec<Value> = (0..count).map(|_| make(&mut random, &calls)).collect();
         let (answers, ours) = oracle.ask(&questions, || {
-            questions.iter().map(|case| Ok(question::show(&question::answer(case, Path::new(""))?))).collect::<Result<Vec<_>>>()
+            questions
+                .iter()
+                .map(|case| Ok(question::show(&question::answer(case, Path::new(""))?)))
+                .collect::<Result<Vec<_>>>()
         })?;
         for ((mut case, theirs), got) in questions.into_iter().zip(answers).zip(ours?) {
             // Charts lose a byte order mark when they are loaded.
-            if case["template"].as_str().is_some_and(|text| text.starts_with('\u{feff}')) {
+            if case["template"]
+                .as_str()
+                .is_some_and(|text| text.starts_with('\u{feff}'))
+            {
                 continue;
             }
             let Some(theirs) = theirs else { continue };
@@ -120,7 +128,10 @@ fn compare_here(program: &Path, name: &str, kind: u64, make: Make) -> Result<()>
         done += count;
     }
     oracle.end()?;
-    ensure!(rounds < 100 || outputs * 20 > rounds, "of {rounds} {name} only {outputs} gave an output");
+    ensure!(
+        rounds < 100 || outputs * 20 > rounds,
+        "of {rounds} {name} only {outputs} gave an output"
+    );
     report(name, rounds, &differences)
 }
 
@@ -139,17 +150,29 @@ fn report(name: &str, rounds: u64, differences: &[(Value, String, String)]) -> R
         }
     }
     let mut shown: Vec<_> = differences.iter().collect();
-    shown.sort_by_key(|(case, ..)| case["template"].as_str().map_or(0, str::len) + case["values"].as_str().map_or(0, str::len));
+    shown.sort_by_key(|(case, ..)| {
+        case["template"].as_str().map_or(0, str::len) + case["values"].as_str().map_or(0, str::len)
+    });
     let shown: Vec<_> = shown
         .iter()
         .take(SHOWN)
         .map(|(case, want, got)| {
-            let rest = case.as_object().map(|case| case.iter().filter(|(key, _)| *key != "template"));
-            let rest = rest.into_iter().flatten().map(|(key, value)| format!("{key}: {value}"));
+            let rest = case
+                .as_object()
+                .map(|case| case.iter().filter(|(key, _)| *key != "template"));
+            let rest = rest
+                .into_iter()
+                .flatten()
+                .map(|(key, value)| format!("{key}: {value}"));
             let rest: String = rest.collect::<Vec<_>>().join(", ").chars().take(300).collect();
             format!("{} {rest}\n want {want:?}\n got  {got:?}", case["template"])
         })
         .collect();
-    ensure!(differences.is_empty(), "{} of {rounds} {name} differ:\n{}", differences.len(), shown.join("\n"));
+    ensure!(
+        differences.is_empty(),
+        "{} of {rounds} {name} differ:\n{}",
+        differences.len(),
+        shown.join("\n")
+    );
     Ok(())
 }

@@ -40,11 +40,20 @@ impl Oracle {
                 }
             }
         });
-        Ok(Self { program: program.to_owned(), child, input, answers })
+        Ok(Self {
+            program: program.to_owned(),
+            child,
+            input,
+            answers,
+        })
     }
 
     /// Sends the questions, does `meanwhile`, and reads the answers: none where Helm does not end.
-    pub(crate) fn ask<T>(&mut self, questions: &[Value], meanwhile: impl FnOnce() -> T) -> Result<(Vec<Option<Value>>, T)> {
+    pub(crate) fn ask<T>(
+        &mut self,
+        questions: &[Value],
+        meanwhile: impl FnOnce() -> T,
+    ) -> Result<(Vec<Option<Value>>, T)> {
         let mut answers = Vec::new();
         let mut meanwhile = Some(meanwhile);
         let mut made = None;

@@ -141,7 +141,10 @@ pub(crate) fn show(outcome: &Result<Vec<u8>, String>) -> String {
 
 /// Whether two shown answers are equal. The batch program reads flags and values by itself and does not name them.
 pub(crate) fn same(want: &str, got: &str) -> bool {
-    let want = &want.replace("Go value of type chartutil.Values", "Go value of type map[string]interface {}");
+    let want = &want.replace(
+        "Go value of type chartutil.Values",
+        "Go value of type map[string]interface {}",
+    );
     // What is wrong with a TOML file is told in other words, at another place maybe.
     // Which address is wrong how is told in other words; templates nest less deeply.
     let both = |part: &str| want.contains(part) && got.contains(part);
@@ -151,7 +154,8 @@ pub(crate) fn same(want: &str, got: &str) -> bool {
         || (both("invalid host: ParseAddr(") && both("error calling"))
         || both("rendering template has a nested reference name")
         || want.strip_prefix("error: ").is_some_and(|want| {
-            (got.starts_with("error: failed parsing --set") || got.starts_with("error: failed to parse values.yaml"))
+            (got.starts_with("error: failed parsing --set")
+                || got.starts_with("error: failed to parse values.yaml"))
                 && got.ends_with(want)
         })
         || (want.starts_with("error: ") && got.starts_with("error: failed parsing --set-json data"))

@@ -71,7 +71,11 @@ fn register_trims(functions: &mut Functions) {
         if !characters.clone().any(is_space) {
             return Ok(args[0].clone());
         }
-        string(characters.filter(|character| !is_space(*character)).collect::<String>())
+        string(
+            characters
+                .filter(|character| !is_space(*character))
+                .collect::<String>(),
+        )
     });
 }
 

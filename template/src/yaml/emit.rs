@@ -88,9 +88,13 @@ impl Emit for Value {
                 emitter.literal(self.to_json().as_str().unwrap_or_default());
             }
             // Go: yaml.v3 knows fields by their names in lower case.
-            Value::Object(object) if emitter.pretty && object.text().is_none() && object.integer().is_none() => {
+            Value::Object(object)
+                if emitter.pretty && object.text().is_none() && object.integer().is_none() =>
+            {
                 let fields = object.fields();
-                let entries = fields.iter().map(|(name, value)| (name.to_lowercase().into(), value));
+                let entries = fields
+                    .iter()
+                    .map(|(name, value)| (name.to_lowercase().into(), value));
                 emitter.entries(entries.collect())?;
             }
             Value::Bytes(_) | Value::Object(_) => self.to_json().emit(emitter, place)?,

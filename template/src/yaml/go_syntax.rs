@@ -20,7 +20,9 @@ pub(super) fn node(node: &Node) -> String {
             format!("[]interface {{}}{{{}}}", items.join(", "))
         }
         NodeKind::Mapping(entries) => {
-            let merged = node.merged_entries().unwrap_or_else(|_| entries.iter().map(|(key, value)| (key, value)).collect());
+            let merged = node
+                .merged_entries()
+                .unwrap_or_else(|_| entries.iter().map(|(key, value)| (key, value)).collect());
             let mut entries: Vec<String> = merged
                 .into_iter()
                 .map(|(key, value)| format!("{}:{}", self::node(key), self::node(value)))

@@ -13,12 +13,7 @@ const UNITS: [(&str, i64); 8] = [
 
 /// Go: `time.ParseDuration` in nanoseconds; the error is Go's.
 pub(super) fn parse(text: &str) -> Result<i64, String> {
-    let invalid = || {
-        format!(
-            "time: invalid duration {}",
-            super::parse::quote(text.as_bytes())
-        )
-    };
+    let invalid = || format!("time: invalid duration {}", super::parse::quote(text.as_bytes()));
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

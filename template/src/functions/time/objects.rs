@@ -278,16 +278,17 @@ pub(in crate::functions) fn toml_moment(text: &str) -> Option<Value> {
     use jiff::civil;
     let text = text.replace(['t', 'T'], "T").replace('z', "Z");
     let zone = || TimeZone::fixed(jiff::tz::Offset::UTC);
-    let local = |at: civil::DateTime, name| Some(Value::object(Moment::named(at.to_zoned(zone()).ok()?, name)));
+    let local =
+        |at: civil::DateTime, name| Some(Value::object(Moment::named(at.to_zoned(zone()).ok()?, name)));
     let zoned = if let Ok(date) = text
         .parse::<civil::Date>()
         .map_err(drop)
         .and_then(|date| if text.len() == 10 { Ok(date) } else { Err(()) })
     {
-        return local(date.to_datetime(civil::Time::midnight()), LOCAL_DATE)
+        return local(date.to_datetime(civil::Time::midnight()), LOCAL_DATE);
     } else if !text.contains('T') {
         let time: civil::Time = text.parse().ok()?;
-        return local(civil::Date::new(0, 1, 1).ok()?.to_datetime(time), LOCAL_TIME)
+        return local(civil::Date::new(0, 1, 1).ok()?.to_datetime(time), LOCAL_TIME);
     } else {
         let offset = text.ends_with('Z') || text.rfind(['+', '-']).is_some_and(|at| at > 10);
         if offset {
@@ -303,7 +304,7 @@ pub(in crate::functions) fn toml_moment(text: &str) -> Option<Value> {
             };
             at.to_zoned(zone).ok()?
         } else {
-            return local(text.parse().ok()?, LOCAL_DATETIME)
+            return local(text.parse().ok()?, LOCAL_DATETIME);
         }
     };
     Some(Value::object(Moment::new(zoned)))

@@ -130,7 +130,11 @@ fn number(text: &[u8], fixed: bool) -> Read<'_, i32> {
 /// A number below `end`.
 fn bounded<'a>(text: &'a [u8], fixed: bool, end: i32, what: &'static str) -> Read<'a, i32> {
     let (value, rest) = number(text, fixed)?;
-    if value < end { Ok((value, rest)) } else { Err(Wrong::Range(what)) }
+    if value < end {
+        Ok((value, rest))
+    } else {
+        Err(Wrong::Range(what))
+    }
 }
 
 fn name<'a>(text: &'a [u8], names: &[&str], long: bool) -> Read<'a, i32> {
@@ -161,7 +165,11 @@ fn fraction(text: &[u8], length: usize) -> Read<'_, i32> {
             b'-' if at == 1 => {
                 let zeros = all[2..].iter().all(|byte| *byte == b'0');
                 let digits = all[2..].iter().all(u8::is_ascii_digit);
-                return Err(if zeros || !digits { Wrong::Form } else { Wrong::Range("fractional second") });
+                return Err(if zeros || !digits {
+                    Wrong::Form
+                } else {
+                    Wrong::Range("fractional second")
+                });
             }
             _ => return Err(Wrong::Form),
         }
@@ -206,13 +214,17 @@ impl Reader {
             Part::Second { padded } => rest = self.second(text, padded, after)?,
             Part::LongYear => {
                 let digits = text.get(..4).filter(|_| is_digit(text, 0)).ok_or(Wrong::Form)?;
-                let year = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+                let year = std::str::from_utf8(digits)
+                    .ok()
+                    .and_then(|digits| digits.parse().ok());
                 parsed.year = year.ok_or(Wrong::Form)?;
                 rest = &text[4..];
             }
             Part::Year => {
                 let digits = text.get(..2).ok_or(Wrong::Form)?;
-                let year: Option<i32> = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+                let year: Option<i32> = std::str::from_utf8(digits)
+                    .ok()
+                    .and_then(|digits| digits.parse().ok());
                 let year = year.ok_or(Wrong::Form)?;
                 parsed.year = year + if year >= 69 { 1900 } else { 2000 };
                 rest = &text[2..];
@@ -250,7 +262,11 @@ impl Reader {
                 text = left;
             }
         }
-        let count = text.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
+        let count = text
+            .iter()
+            .take(3)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         if count == 0 || padding == '0' && count != 3 {
             return Err(Wrong::Form);
         }
@@ -283,7 +299,13 @@ impl Reader {
         Ok(rest)
     }
 
-    fn offset<'a>(&mut self, text: &'a [u8], zulu: bool, colon: bool, parts: usize) -> Result<&'a [u8], Wrong> {
+    fn offset<'a>(
+        &mut self,
+        text: &'a [u8],
+        zulu: bool,
+        colon: bool,
+        parts: usize,
+    ) -> Result<&'a [u8], Wrong> {
         if zulu && let [b'Z', rest @ ..] = text {
             self.parsed.utc = true;
             return Ok(rest);
@@ -393,7 +415,11 @@ fn zone_length(text: &[u8]) -> Option<usize> {
     if matches!(text[0], b'+' | b'-') {
         return Some(signed_offset(text)).filter(|length| *length > 0);
     }
-    let upper = text.iter().take(6).take_while(|byte| byte.is_ascii_uppercase()).count();
+    let upper = text
+        .iter()
+        .take(6)
+        .take_while(|byte| byte.is_ascii_uppercase())
+        .count();
     match upper {
         5 if text[4] == b'T' => Some(5),
         4 if text[3] == b'T' || text.starts_with(b"WITA") => Some(4),
@@ -408,8 +434,8 @@ fn signed_offset(text: &[u8]) -> usize {
         return 0;
     }
     let digits = text[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let value = text[1..=digits]
-        .iter()
-        .fold(0_u32, |sum, byte| sum.saturating_mul(10).saturating_add(u32::from(byte - b'0')));
+    let value = text[1..=digits].iter().fold(0_u32, |sum, byte| {
+        sum.saturating_mul(10).saturating_add(u32::from(byte - b'0'))
+    });
     if digits == 0 || value > 23 { 0 } else { 1 + digits }
 }

@@ -190,7 +190,10 @@ impl Writer {
             _ => entries.iter().map(|(key, _)| (key.clone(), None)).collect(),
         };
         for (key, value) in &mut keys {
-            *value = entries.iter().find(|(name, _)| name == key).map(|(_, value)| value);
+            *value = entries
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value);
         }
         let is_table = |value: &Option<&Value>| {
             value.is_some_and(|value| !matches!(shape(value), Ok(Shape::Plain) | Err(_)))
@@ -231,7 +234,7 @@ impl Writer {
 /// Shortest digits, always with a point or an exponent.
 fn float(value: f64) -> String {
     if value.is_nan() {
-        return "nan".to_owned();
+        return if value.is_sign_negative() { "-nan" } else { "nan" }.to_owned();
     }
     if value.is_infinite() {
         return if value < 0.0 { "-inf" } else { "inf" }.to_owned();
