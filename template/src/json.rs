@@ -201,7 +201,7 @@ impl Writer {
 
     fn enter(&mut self, bracket: char, type_name: &str) -> Result<(), JsonError> {
         self.depth += 1;
-        if self.depth > MAX_NESTING {
+        if self.depth > MAX_NESTING || self.out.len() > crate::exec::MAX_TEXT {
             return Err(JsonError(format!(
                 "json: unsupported value: encountered a cycle via {type_name}"
             )));

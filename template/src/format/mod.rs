@@ -191,6 +191,10 @@ impl<'a> Printer<'a> {
             self.write("...");
             return;
         }
+        // The text is refused by whoever asked for it.
+        if self.out.len() > crate::exec::MAX_TEXT {
+            return;
+        }
         match value {
             Value::Nil if self.flags.sharp_v => self.write("interface {}(nil)"),
             Value::Nil => self.write("<nil>"),

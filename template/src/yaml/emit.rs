@@ -299,6 +299,9 @@ impl Emitter {
         if self.depth > MAX_NESTING {
             return Err(EmitError::Refused("exceeded max depth"));
         }
+        if self.out.len() > crate::exec::MAX_TEXT {
+            return Err(EmitError::Refused("the text is too long"));
+        }
         let outer = self.indent;
         self.indent = Some(match outer {
             None => 0,
