@@ -10,6 +10,7 @@ mod chart_object;
 mod coalesce;
 mod context;
 mod decode;
+mod explain;
 mod files_object;
 mod function_names;
 mod functions;
@@ -36,6 +37,7 @@ mod yaml;
 
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use coalesce::CoalesceError;
+pub use explain::{explain, find_value};
 pub use functions::Lookup;
 pub use hook::{Hook, HookEvent};
 pub use ignore::IgnoreError;

@@ -45,7 +45,7 @@ const ROUNDS: u64 = 2_000;
 /// The stack that templates may use.
 const BUDGET: usize = 16 << 20;
 /// How long an input may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// What may be in memory at most, in KiB.
 const MEMORY: u64 = 512 * 1024;
 

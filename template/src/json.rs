@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::number;
-use crate::value::{MAX_NESTING, Value};
+use crate::value::{MAX_NESTING, Value, Visits};
 
 pub(crate) use parse::read;
 pub use parse::{from_prefix, from_str};
@@ -72,6 +72,7 @@ fn write(value: &Value, format: Format) -> Result<String, JsonError> {
         out: String::new(),
         format,
         depth: 0,
+        visits: Visits::new(),
     };
     writer.value(value)?;
     Ok(writer.out)
@@ -81,6 +82,7 @@ struct Writer {
     out: String,
     format: Format,
     depth: usize,
+    visits: Visits,
 }
 
 impl Writer {
@@ -201,7 +203,7 @@ impl Writer {
 
     fn enter(&mut self, bracket: char, type_name: &str) -> Result<(), JsonError> {
         self.depth += 1;
-        if self.depth > MAX_NESTING || self.out.len() > crate::exec::MAX_TEXT {
+        if self.depth > MAX_NESTING || self.out.len() > crate::exec::MAX_TEXT || !self.visits.allow() {
             return Err(JsonError(format!(
                 "json: unsupported value: encountered a cycle via {type_name}"
             )));

@@ -12,7 +12,7 @@ use std::io::Write as _;
 
 use crate::{
     unicode::{count_runes, decode_rune},
-    value::{Kind, List, MAX_NESTING, Map, Object, Type, Value},
+    value::{Kind, List, MAX_NESTING, Map, Object, Type, Value, Visits},
 };
 
 pub use float::format_float;
@@ -126,6 +126,7 @@ struct Printer<'a> {
     flags: Flags,
     /// A mistake is being reported: methods are not asked for the text.
     erroring: bool,
+    visits: Visits,
 }
 
 impl<'a> Printer<'a> {
@@ -134,6 +135,7 @@ impl<'a> Printer<'a> {
             out,
             flags: Flags::default(),
             erroring: false,
+            visits: Visits::new(),
         }
     }
 
@@ -191,8 +193,8 @@ impl<'a> Printer<'a> {
             self.write("...");
             return;
         }
-        // The text is refused by whoever asked for it.
-        if self.out.len() > crate::exec::MAX_TEXT {
+        // A text that is too long is refused by whoever asked for it.
+        if self.out.len() > crate::exec::MAX_TEXT || !self.visits.allow() {
             return;
         }
         match value {

@@ -37,10 +37,17 @@ pub use types::{
 pub const MAX_NESTING: usize = 1_000;
 
 /// How many values a walk may visit: what holds itself twice has 2^1000 places within [`MAX_NESTING`].
-const MAX_VISITS: u32 = 4_000_000;
+const MAX_VISITS: u32 = 2_000_000;
 
 /// Counts the values that a walk visits.
+#[derive(Debug)]
 pub(crate) struct Visits(std::cell::Cell<u32>);
+
+impl Default for Visits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Visits {
     pub(crate) fn new() -> Self {

@@ -5,7 +5,7 @@
 //! reproduced. Layout: indent 2, sequences in mappings not indented, lines folded after column 80.
 
 use crate::number;
-use crate::value::{MAX_NESTING, Value};
+use crate::value::{MAX_NESTING, Value, Visits};
 
 use super::emit_scalar::{Analysis, Style, fold_next_lines};
 use super::key_order;
@@ -158,6 +158,7 @@ pub(super) struct Emitter {
     started: bool,
     /// Whether to write as go-yaml v3 does.
     pub(super) pretty: bool,
+    visits: Visits,
 }
 
 impl Emitter {
@@ -299,7 +300,7 @@ impl Emitter {
         if self.depth > MAX_NESTING {
             return Err(EmitError::Refused("exceeded max depth"));
         }
-        if self.out.len() > crate::exec::MAX_TEXT {
+        if self.out.len() > crate::exec::MAX_TEXT || !self.visits.allow() {
             return Err(EmitError::Refused("the text is too long"));
         }
         let outer = self.indent;
