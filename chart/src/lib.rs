@@ -22,7 +22,9 @@ mod lock;
 mod manifests;
 mod metadata;
 mod model;
+mod oci;
 mod order;
+mod pack;
 mod path_match;
 mod render;
 mod schema;
@@ -36,6 +38,7 @@ mod values;
 mod version;
 mod yaml;
 
+pub use archive::{ArchiveError, unpack};
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use coalesce::CoalesceError;
 pub use functions::Lookup;
@@ -47,7 +50,9 @@ pub use lock::LockError;
 pub use manifests::{Document, HookOutput, ManifestError, Manifests};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
 pub use model::{Chart, File};
+pub use oci::{MEDIA_ARCHIVE, MEDIA_CONFIG, MEDIA_OLD_ARCHIVE, MEDIA_PROVENANCE};
 pub use order::install_rank;
+pub use pack::{PackError, pack};
 pub use render::{
     AddFunctions, Release, RenderError, RenderInput, check_release_name, render, render_on_own_stack,
     render_texts,

@@ -3,13 +3,13 @@
 //! The digest is Helm's byte for byte, so that a lock file that one of both tools has written is good for the other.
 //! What versions there are is told by the caller; nothing is fetched here.
 
+use kiel_template::Value;
 use kiel_template::functions::semver::{Constraints, Version};
-use kiel_template::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::Chart;
 use crate::metadata::{Dependency, Lock};
-use crate::version;
+use crate::{oci, version};
 
 /// Why a lock file can't be used, or none can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -154,23 +154,7 @@ fn hashed(text: &str) -> String {
 }
 
 fn list(dependencies: &[Dependency]) -> String {
-    let items: Vec<String> = dependencies.iter().map(as_go).collect();
-    format!("[{}]", items.join(","))
-}
-
-/// Go: `json.Marshal`, the fields in their order in the structure.
-fn as_go(dependency: &Dependency) -> String {
-    let serde_json::Value::Object(fields) = dependency.to_json() else {
-        return "null".to_owned();
-    };
-    let fields: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| {
-            let value = json::to_string(&Value::from_json(value)).unwrap_or_default();
-            format!("\"{name}\":{value}")
-        })
-        .collect();
-    format!("{{{}}}", fields.join(","))
+    oci::list(dependencies.iter().map(Dependency::to_go_json))
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ pub(crate) fn registry(args: &RegistryArgs, context: &Context) -> Result<Registr
             .map(|path| std::path::absolute(&path).unwrap_or_else(|_| path.into()))
             .collect(),
         certificate_folders: certificate_folders(context),
-        silence: None,
+        ..RegistryOptions::default()
     })?)
 }
 
