@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kiel_chart::{
-    Capabilities, KubeVersion, Lookup, Manifests, Profile, Release, RenderInput, ValuesFile, ValuesInput,
+    Capabilities, Chart, KubeVersion, Lookup, Manifests, Profile, Release, RenderInput, ValuesFile,
+    ValuesInput,
 };
 use kiel_template::files::FileTree;
 use kiel_template::value::{Functions, Type};
@@ -20,6 +21,8 @@ use crate::deploy::{Rendered, Source};
 
 /// What a render needs beside the project.
 pub(crate) struct ChartInput<'a> {
+    /// The chart with its dependencies.
+    pub(crate) chart: &'a Chart,
     pub(crate) values: &'a ValuesInput,
     pub(crate) release: Release,
     pub(crate) repo: Option<&'a str>,
@@ -28,15 +31,19 @@ pub(crate) struct ChartInput<'a> {
     pub(crate) lookup: Option<Arc<dyn Lookup + Send + Sync>>,
 }
 
-/// Renders the project's chart; blocks.
-pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
+/// Whose rules the project's chart follows.
+pub(crate) fn chart_profile(project: &Project) -> Profile {
     let meta = &project.config.meta;
-    let profile = Profile::Werf {
+    Profile::Werf {
         name: meta.project.clone(),
         version: None,
         app_version: meta.deploy.app_version.clone(),
-    };
-    let chart = kiel_chart::load(&project.files, &meta.deploy.helm_chart_dir, &profile)?;
+    }
+}
+
+/// Renders the project's chart; blocks.
+pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
+    let meta = &project.config.meta;
     let service_values = service_values(&ServiceValues {
         project: &meta.project,
         env: project.env.as_deref(),
@@ -49,7 +56,7 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
     });
     let image_names = service_values["werf"]["image"].clone();
     let manifests = kiel_chart::render_on_own_stack(RenderInput {
-        chart: &chart,
+        chart: input.chart,
         values: input.values,
         secret_values: &[],
         service_values: &service_values,
