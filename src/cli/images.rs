@@ -239,10 +239,11 @@ fn connect(args: &BuildArgs, options: EngineOptions, running: Arc<Mutex<Running>
     Arc::new(move || {
         let (options, running) = (options.clone(), Arc::clone(&running));
         let start = async move {
-            let engine = Engine::ensure(&options)
-                .await
-                .map_err(|error| EngineError::Start(Box::new(error)))?;
-            let client = Client::connect(engine.address()).await?;
+            let (engine, client) = match start(&options).await {
+                // It was ready, and is gone before the first call: lost as in the middle of a solve.
+                Err(EngineError::Client(_)) => start(&options).await?,
+                started => started?,
+            };
             let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
             *running = Running {
                 engine: Some(engine),
@@ -252,6 +253,14 @@ fn connect(args: &BuildArgs, options: EngineOptions, running: Arc<Mutex<Running>
         };
         start.boxed()
     })
+}
+
+async fn start(options: &EngineOptions) -> Result<(Engine, Client), EngineError> {
+    let engine = Engine::ensure(options)
+        .await
+        .map_err(|error| EngineError::Start(Box::new(error)))?;
+    let client = Client::connect(engine.address()).await?;
+    Ok((engine, client))
 }
 
 /// Whether an engine failed with something else than a command of the user's.
