@@ -16,6 +16,7 @@ mod functions;
 mod glob;
 mod hook;
 mod ignore;
+pub mod lint;
 mod load;
 mod manifests;
 mod metadata;
