@@ -17,6 +17,7 @@ mod glob;
 mod hook;
 mod ignore;
 mod index;
+pub mod lint;
 mod load;
 mod lock;
 mod manifests;
