@@ -23,7 +23,7 @@ use crate::values::{ValuesError, ValuesFile, ValuesInput};
 use crate::version;
 
 /// How much stack a render may use, in bytes. It is reserved, not taken.
-const STACK_SIZE: usize = 160 << 20;
+pub(crate) const STACK_SIZE: usize = 160 << 20;
 /// What is left of a stack for all but the templates.
 const STACK_MARGIN: usize = 1 << 19;
 
@@ -184,7 +184,7 @@ struct Prepared<'c> {
 fn prepare<'c>(input: &RenderInput<'c>) -> Result<Prepared<'c>, RenderError> {
     let chart = input.chart;
     check_installable(chart)?;
-    let user = joined_values(input)?;
+    let user = joined_values(input.values, input.secret_values, input.service_values)?;
     let mut tree = Tree::new(chart);
     tree.process_dependencies(&user)?;
 
@@ -248,14 +248,18 @@ fn check_kube_version(input: &RenderInput<'_>) -> Result<(), RenderError> {
 }
 
 /// Service values over secret values over the user's.
-fn joined_values(input: &RenderInput<'_>) -> Result<Map, RenderError> {
-    let user = input.values.merge()?;
+pub(crate) fn joined_values(
+    user: &ValuesInput,
+    secret: &[ValuesFile],
+    service: &serde_json::Value,
+) -> Result<Map, RenderError> {
+    let user = user.merge()?;
     let secret = ValuesInput {
-        files: input.secret_values.to_vec(),
+        files: secret.to_vec(),
         ..ValuesInput::default()
     }
     .merge()?;
-    let service = match Value::from_json(input.service_values) {
+    let service = match Value::from_json(service) {
         Value::Map(service) => service,
         _ => Map::new(),
     };
@@ -281,7 +285,7 @@ fn add_warnings(chart: &Chart, warnings: &mut Vec<String>) {
 }
 
 /// Judges the values of a chart and of the charts below it by their schemas.
-fn check_schemas(
+pub(crate) fn check_schemas(
     tree: &Tree<'_>,
     id: NodeId,
     values: &Map,
@@ -312,7 +316,7 @@ fn check_schemas(
 }
 
 /// All files that are executed, by name.
-fn render_files(
+pub(crate) fn render_files(
     input: &RenderInput<'_>,
     tree: &Tree<'_>,
     values: &Map,

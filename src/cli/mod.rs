@@ -7,12 +7,14 @@ mod chart;
 mod clock;
 mod config;
 mod converge;
+mod dependencies;
 mod deploy;
 mod dismiss;
 mod env;
 mod error;
 mod helm;
 mod images;
+mod lint;
 mod plan;
 mod project;
 mod reference;
@@ -52,13 +54,12 @@ enum Commands {
     Converge(converge::ConvergeCommand),
     Plan(plan::PlanCommand),
     Render(render::RenderCommand),
+    Lint(lint::LintCommand),
     Dismiss(dismiss::DismissCommand),
     /// Show what werf.yaml says
     #[command(subcommand)]
     Config(config::ConfigCommands),
-    /// Helm's commands, with Helm's flags and output
-    #[command(subcommand)]
-    Helm(helm::HelmCommands),
+    Helm(Box<helm::HelmCommand>),
     /// Print the version
     Version,
     /// Print the command reference as Markdown
@@ -134,6 +135,7 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
         Commands::Converge(command) => command.run(&context).await,
         Commands::Plan(command) => command.run(&context).await,
         Commands::Render(command) => command.run(&context).await,
+        Commands::Lint(command) => command.run(&context).await,
         Commands::Dismiss(command) => command.run(&context).await,
         Commands::Config(command) => command.run(&context),
         Commands::Helm(command) => command.run(&context).await,

@@ -4,20 +4,36 @@
 //! does; what Helm only logs goes to standard error too.
 
 mod args;
+mod globals;
+mod go_files;
+mod lint;
 mod show;
 mod template;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
+pub(super) use self::args::HelmValuesArgs;
+use self::globals::HelmGlobals;
+pub(super) use self::lint::{LintFlags, lint_paths, print_results};
 use super::Context;
-use super::error::{CommandResult, EXIT_FAILURE};
+use super::error::{CommandError, CommandResult, EXIT_FAILURE};
 use crate::ui;
+
+/// Helm's commands, with Helm's flags and output
+#[derive(Debug, Args)]
+pub(crate) struct HelmCommand {
+    #[command(flatten)]
+    globals: HelmGlobals,
+    #[command(subcommand)]
+    command: HelmCommands,
+}
 
 /// Helm's commands.
 #[derive(Debug, Subcommand)]
-pub(crate) enum HelmCommands {
+enum HelmCommands {
+    Lint(lint::LintCommand),
     /// Show what a chart says about itself
     #[command(subcommand)]
     Show(show::ShowCommands),
@@ -28,6 +44,12 @@ pub(crate) enum HelmCommands {
 #[derive(Debug)]
 pub(crate) struct HelmError(String);
 
+impl From<HelmError> for CommandError {
+    fn from(error: HelmError) -> Self {
+        Self::new(error.0)
+    }
+}
+
 impl<E: std::error::Error> From<E> for HelmError {
     fn from(error: E) -> Self {
         Self(error.to_string())
@@ -37,11 +59,13 @@ impl<E: std::error::Error> From<E> for HelmError {
 /// What a command of Helm prints.
 type HelmResult = Result<(), HelmError>;
 
-impl HelmCommands {
+impl HelmCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
-        let result = match self {
-            Self::Show(command) => command.run(),
-            Self::Template(command) => command.run(context).await,
+        let globals = &self.globals;
+        let result = match self.command {
+            HelmCommands::Lint(command) => command.run(globals, &context.env),
+            HelmCommands::Show(command) => command.run(),
+            HelmCommands::Template(command) => command.run(globals, context).await,
         };
         Ok(match result {
             Ok(()) => ExitCode::SUCCESS,

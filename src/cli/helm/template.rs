@@ -11,7 +11,7 @@ use kiel_chart::{
 use serde_json::Value;
 
 use super::args::HelmValuesArgs;
-use super::{HelmError, HelmResult};
+use super::{HelmError, HelmGlobals, HelmResult};
 use crate::charts;
 use crate::cli::Context;
 use crate::cli::clock::Clock;
@@ -25,15 +25,6 @@ pub(crate) struct TemplateCommand {
     names: Vec<String>,
     #[command(flatten)]
     values: HelmValuesArgs,
-    /// Namespace of the release
-    #[arg(
-        long,
-        short = 'n',
-        env = "HELM_NAMESPACE",
-        default_value = "default",
-        value_name = "NAME"
-    )]
-    namespace: String,
     /// Kubernetes version that the chart sees, such as 1.34
     #[arg(long, value_name = "VERSION")]
     kube_version: Option<String>,
@@ -67,13 +58,10 @@ pub(crate) struct TemplateCommand {
     /// The release's name is part of the folder's
     #[arg(long)]
     release_name: bool,
-    /// Print what could not be read as manifests too
-    #[arg(long, env = "HELM_DEBUG")]
-    debug: bool,
 }
 
 impl TemplateCommand {
-    pub(super) async fn run(self, _context: &Context) -> HelmResult {
+    pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
         let (name, chart) = match self.names.as_slice() {
             [name, chart] => (name.clone(), chart.clone()),
             [chart] => ("release-name".to_owned(), chart.clone()),
@@ -83,14 +71,20 @@ impl TemplateCommand {
                 ));
             }
         };
-        let manifests = self.render(&name, &chart)?;
+        let manifests = self.render(&name, &chart, globals, context)?;
         for warning in &manifests.warnings {
             ui::print(warning);
         }
         self.show(&name, &manifests)
     }
 
-    fn render(&self, name: &str, chart: &str) -> Result<Manifests, HelmError> {
+    fn render(
+        &self,
+        name: &str,
+        chart: &str,
+        globals: &HelmGlobals,
+        context: &Context,
+    ) -> Result<Manifests, HelmError> {
         let mut capabilities = Capabilities::default();
         if let Some(version) = &self.kube_version {
             capabilities.kube_version = KubeVersion::parse(version).map_err(|_| {
@@ -110,7 +104,7 @@ impl TemplateCommand {
             service_values: &Value::Null,
             release: Release {
                 name: name.to_owned(),
-                namespace: self.namespace.clone(),
+                namespace: globals.namespace(&context.env),
                 revision: 1,
                 is_upgrade: self.is_upgrade,
             },
@@ -122,7 +116,7 @@ impl TemplateCommand {
             stack_size: 0,
         });
         outcome.map_err(|error| {
-            let advice = if self.debug || !has_release(&error) {
+            let advice = if globals.debug || !has_release(&error) {
                 ""
             } else {
                 "\n\nUse --debug flag to render out invalid YAML"

@@ -1,4 +1,4 @@
-//! `urlParse` and `urlJoin`: URLs as Go's `net/url` takes them apart and writes them.
+//! `urlParse` and `urlJoin`: URLs as Go's `net/url` takes them apart and writes them; judging them for others.
 
 use crate::format::quote_str;
 use crate::value::{CallError, Functions, Map, Value};
@@ -19,6 +19,17 @@ pub(super) fn register(functions: &mut Functions) {
     functions.add("urlJoin", &[MAP], |_, args| {
         string(Url::from_map(&map(args, 0))?.to_text())
     });
+}
+
+/// The host and the path that Go's `net/url` finds in a URL, unescaped, or why it is none.
+pub fn url_host_and_path(raw: &str) -> Result<(Vec<u8>, Vec<u8>), String> {
+    let url = Url::parse(raw)?;
+    Ok((url.host, url.path))
+}
+
+/// Whether Go's `url.ParseRequestURI` takes a text and finds a scheme in it.
+pub fn is_request_url(raw: &str) -> bool {
+    Url::parse_before_fragment(raw).is_ok_and(|url| !url.scheme.is_empty())
 }
 
 /// The parts of a URL, unescaped except query and opaque.
@@ -53,6 +64,12 @@ enum Part {
 impl Url {
     fn parse(raw: &str) -> Result<Self, String> {
         let (rest, fragment) = raw.split_once('#').unwrap_or((raw, ""));
+        let mut url = Self::parse_before_fragment(rest)?;
+        url.fragment = unescape(fragment, Part::Fragment)?;
+        Ok(url)
+    }
+
+    fn parse_before_fragment(rest: &str) -> Result<Self, String> {
         if rest.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
             return Err("net/url: invalid control character in URL".to_owned());
         }
@@ -69,7 +86,6 @@ impl Url {
         if !rest.starts_with('/') {
             if !url.scheme.is_empty() {
                 rest.clone_into(&mut url.opaque);
-                url.fragment = unescape(fragment, Part::Fragment)?;
                 return Ok(url);
             }
             if rest
@@ -90,7 +106,6 @@ impl Url {
             url.omit_host = true;
         }
         url.path = unescape(rest, Part::Path)?;
-        url.fragment = unescape(fragment, Part::Fragment)?;
         Ok(url)
     }
 
