@@ -21,7 +21,9 @@ mod load;
 mod manifests;
 mod metadata;
 mod model;
+mod normalize;
 mod order;
+mod package;
 mod path_match;
 mod render;
 mod schema;
@@ -44,7 +46,9 @@ pub use load::{ChartError, Profile, load, load_archive};
 pub use manifests::{Document, HookOutput, ManifestError, Manifests};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
 pub use model::{Chart, File};
+pub use normalize::NormalizeError;
 pub use order::install_rank;
+pub use package::{DEFAULT_TIME, PackageError, chart_file, package, package_files};
 pub use render::{
     AddFunctions, Release, RenderError, RenderInput, check_release_name, render, render_on_own_stack,
     render_texts,
