@@ -4,11 +4,17 @@
 //! does; what Helm only logs goes to standard error too.
 
 mod args;
+mod create;
 mod globals;
 mod go_files;
+mod install_flags;
 mod lint;
+mod package;
 mod show;
 mod template;
+mod usage;
+mod verify;
+mod version;
 
 use std::process::ExitCode;
 
@@ -17,6 +23,8 @@ use clap::{Args, Subcommand};
 pub(super) use self::args::HelmValuesArgs;
 use self::globals::HelmGlobals;
 pub(super) use self::lint::{LintFlags, lint_paths, print_results};
+pub(super) use self::template::write_files;
+pub(super) use self::usage::{under_own_name, usage};
 use super::Context;
 use super::error::{CommandError, CommandResult, EXIT_FAILURE};
 use crate::ui;
@@ -33,11 +41,16 @@ pub(crate) struct HelmCommand {
 /// Helm's commands.
 #[derive(Debug, Subcommand)]
 enum HelmCommands {
+    Create(create::CreateCommand),
+    Env(version::EnvCommand),
     Lint(lint::LintCommand),
+    Package(package::PackageCommand),
     /// Show what a chart says about itself
     #[command(subcommand)]
     Show(show::ShowCommands),
     Template(Box<template::TemplateCommand>),
+    Verify(verify::VerifyCommand),
+    Version(version::VersionCommand),
 }
 
 /// A failed command of Helm: its text, without `Error: `.
@@ -63,6 +76,11 @@ impl HelmCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let globals = &self.globals;
         let result = match self.command {
+            HelmCommands::Create(command) => command.run(),
+            HelmCommands::Env(command) => command.run(globals, &context.env),
+            HelmCommands::Package(command) => command.run(&context.env),
+            HelmCommands::Verify(command) => command.run(),
+            HelmCommands::Version(command) => command.run(),
             HelmCommands::Lint(command) => command.run(globals, &context.env),
             HelmCommands::Show(command) => command.run(),
             HelmCommands::Template(command) => command.run(globals, context).await,
