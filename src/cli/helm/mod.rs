@@ -4,10 +4,18 @@
 //! does; what Helm only logs goes to standard error too.
 
 mod args;
+mod dependency;
 mod globals;
 mod go_files;
 mod lint;
+mod pull;
+mod push;
+mod registry;
+mod remote;
+mod repo;
+mod search;
 mod show;
+mod table;
 mod template;
 
 use std::process::ExitCode;
@@ -33,9 +41,24 @@ pub(crate) struct HelmCommand {
 /// Helm's commands.
 #[derive(Debug, Subcommand)]
 enum HelmCommands {
+    /// The charts that a chart depends on
+    #[command(subcommand, visible_aliases = ["dep", "dependencies"])]
+    Dependency(dependency::DependencyCommands),
     Lint(lint::LintCommand),
-    /// Show what a chart says about itself
+    #[command(visible_alias = "fetch")]
+    Pull(Box<pull::PullCommand>),
+    Push(Box<push::PushCommand>),
+    /// Logins to registries
     #[command(subcommand)]
+    Registry(registry::RegistryCommands),
+    /// Chart repositories
+    #[command(subcommand)]
+    Repo(repo::RepoCommands),
+    /// Find charts
+    #[command(subcommand)]
+    Search(search::SearchCommands),
+    /// Show what a chart says about itself
+    #[command(subcommand, visible_alias = "inspect")]
     Show(show::ShowCommands),
     Template(Box<template::TemplateCommand>),
 }
@@ -64,7 +87,13 @@ impl HelmCommand {
         let globals = &self.globals;
         let result = match self.command {
             HelmCommands::Lint(command) => command.run(globals, &context.env),
-            HelmCommands::Show(command) => command.run(),
+            HelmCommands::Dependency(command) => command.run(globals, context).await,
+            HelmCommands::Pull(command) => command.run(globals, context).await,
+            HelmCommands::Push(command) => command.run(globals, context).await,
+            HelmCommands::Registry(command) => command.run(globals, context).await,
+            HelmCommands::Repo(command) => command.run(globals, context).await,
+            HelmCommands::Search(command) => command.run(globals, context).await,
+            HelmCommands::Show(command) => command.run(globals, context).await,
             HelmCommands::Template(command) => command.run(globals, context).await,
         };
         Ok(match result {
