@@ -6,8 +6,6 @@ use super::authority::Authority;
 use super::fake::Fake;
 use super::world::{Readers, Run, SENT, World, archive, pages, serve};
 
-const HELM: &str = "KIEL_TEST_HELM";
-
 /// Two users, one with kiel, one with the real Helm, who do the same.
 struct Pair {
     ours: World,
@@ -264,6 +262,7 @@ async fn charts_are_named_as_by_helm() -> Result<()> {
     let server = repository().await?;
     let url = format!("http://{}", server.address);
     pair.check(&format!("repo add r {url}")).await?;
+    pair.write("there/x", "")?;
     for command in [
         "template r/one",
         "template name r/one --version ~1.0",

@@ -40,10 +40,7 @@ async fn archives_write_nothing_elsewhere() -> Result<()> {
         ("absolute", "c//x", "chart illegally contains absolute paths"),
         ("drive", "c/C:/x", "chart contains illegally named files"),
     ] {
-        let mut data = tar_of(&[("c/Chart.yaml", chart)])?;
-        if !path.is_empty() {
-            data = raw_tar(&[("c/Chart.yaml", chart, b'0'), (path, b"x", b'0')])?;
-        }
+        let data = raw_tar(&[("c/Chart.yaml", chart, b'0'), (path, b"x", b'0')])?;
         pages.insert(format!("/{name}.tgz"), data);
         cases.push((name, want));
     }
@@ -57,13 +54,16 @@ async fn archives_write_nothing_elsewhere() -> Result<()> {
         pages.insert(format!("/{name}.tgz"), minimal(&text)?);
         cases.push((name, want));
     }
-    pages.insert("/none.tgz".to_owned(), b"<html>".to_vec());
-    cases.push(("none", "cannot unpack chart archive"));
+    pages.insert("/none.tgz".to_owned(), b"<html>nothing here</html>".to_vec());
+    cases.push(("none", "gzip: invalid header"));
     let server = serve(pages, Readers::All, None).await?;
     for (name, want) in cases {
         let url = format!("http://{}/{name}.tgz", server.address);
         refused(&world, &["pull", &url, "--untar"], want).await?;
-        refused(&world, &["template", &url], "").await?;
+        // Helm cleans a name before it looks at it.
+        if name != "control" {
+            refused(&world, &["template", &url], "").await?;
+        }
     }
     ensure!(world.files(".")?.is_empty(), "{:?}", world.files(".")?);
     Ok(())
@@ -174,9 +174,9 @@ async fn what_is_too_large_is_not_taken() -> Result<()> {
     Ok(())
 }
 
-/// An archive of 100 KB that unpacks to 100 MB.
+/// An archive of 50 KB that unpacks to 50 MB.
 fn bomb() -> Result<Vec<u8>> {
-    let large = vec![b'\n'; 100 << 20];
+    let large = vec![b'\n'; 50 << 20];
     tar_of(&[
         ("c/Chart.yaml", b"apiVersion: v2\nname: c\nversion: 1.0.0\n"),
         ("c/values.yaml", &large),
