@@ -23,9 +23,11 @@ mod lock;
 mod manifests;
 mod metadata;
 mod model;
+mod normalize;
 mod oci;
 mod order;
 mod pack;
+mod package;
 mod path_match;
 mod render;
 mod schema;
@@ -51,9 +53,11 @@ pub use lock::LockError;
 pub use manifests::{Document, HookOutput, ManifestError, Manifests};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
 pub use model::{Chart, File};
+pub use normalize::NormalizeError;
 pub use oci::{MEDIA_ARCHIVE, MEDIA_CONFIG, MEDIA_OLD_ARCHIVE, MEDIA_PROVENANCE};
 pub use order::install_rank;
 pub use pack::{PackError, pack};
+pub use package::{DEFAULT_TIME, PackageError, chart_file, package, package_files};
 pub use render::{
     AddFunctions, Release, RenderError, RenderInput, check_release_name, render, render_on_own_stack,
     render_texts,

@@ -80,13 +80,15 @@ pub(crate) struct Context {
 #[must_use]
 pub fn run(args: Vec<OsString>) -> ExitCode {
     let env = Environment::of_process();
-    let cli = match env
-        .connect(command())
-        .try_get_matches_from(args)
+    let args = helm::under_own_name(args);
+    let command = env.connect(command());
+    let cli = match command
+        .clone()
+        .try_get_matches_from(&args)
         .and_then(|found| Cli::from_arg_matches(&found))
     {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return helm::usage(&args, &command, &error).unwrap_or_else(|| usage(&error)),
     };
     match cli.log.log_color_mode.as_str() {
         "on" => anstream::ColorChoice::Always.write_global(),

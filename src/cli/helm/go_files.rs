@@ -1,7 +1,6 @@
 //! Paths and the failures of files in the words of Go's `os` and `path/filepath`, which scripts around Helm read.
 
 use std::io::{self, ErrorKind};
-use std::path::Path;
 
 use super::HelmError;
 
@@ -102,11 +101,6 @@ pub(super) fn write(path: &str, data: &[u8]) -> Result<(), HelmError> {
 #[allow(clippy::disallowed_methods, reason = "the error is told in Go's words")]
 pub(super) fn make_folders(path: &str) -> Result<(), HelmError> {
     std::fs::create_dir_all(path).map_err(|error| failure("mkdir", path, &error))
-}
-
-/// Whether something is at a path.
-pub(super) fn exists(path: &str) -> bool {
-    Path::new(path).exists()
 }
 
 #[cfg(test)]

@@ -4,10 +4,13 @@
 //! does; what Helm only logs goes to standard error too.
 
 mod args;
+mod create;
 mod dependency;
 mod globals;
 mod go_files;
+mod install_flags;
 mod lint;
+mod package;
 mod pull;
 mod push;
 mod registry;
@@ -17,6 +20,9 @@ mod search;
 mod show;
 mod table;
 mod template;
+mod usage;
+mod verify;
+mod version;
 
 use std::process::ExitCode;
 
@@ -25,6 +31,8 @@ use clap::{Args, Subcommand};
 pub(super) use self::args::HelmValuesArgs;
 use self::globals::HelmGlobals;
 pub(super) use self::lint::{LintFlags, lint_paths, print_results};
+pub(super) use self::template::write_files;
+pub(super) use self::usage::{under_own_name, usage};
 use super::Context;
 use super::error::{CommandError, CommandResult, EXIT_FAILURE};
 use crate::ui;
@@ -41,10 +49,13 @@ pub(crate) struct HelmCommand {
 /// Helm's commands.
 #[derive(Debug, Subcommand)]
 enum HelmCommands {
+    Create(create::CreateCommand),
     /// The charts that a chart depends on
     #[command(subcommand, visible_aliases = ["dep", "dependencies"])]
     Dependency(dependency::DependencyCommands),
+    Env(version::EnvCommand),
     Lint(lint::LintCommand),
+    Package(package::PackageCommand),
     #[command(visible_alias = "fetch")]
     Pull(Box<pull::PullCommand>),
     Push(Box<push::PushCommand>),
@@ -61,6 +72,8 @@ enum HelmCommands {
     #[command(subcommand, visible_alias = "inspect")]
     Show(show::ShowCommands),
     Template(Box<template::TemplateCommand>),
+    Verify(verify::VerifyCommand),
+    Version(version::VersionCommand),
 }
 
 /// A failed command of Helm: its text, without `Error: `.
@@ -86,6 +99,11 @@ impl HelmCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let globals = &self.globals;
         let result = match self.command {
+            HelmCommands::Create(command) => command.run(),
+            HelmCommands::Env(command) => command.run(globals, &context.env),
+            HelmCommands::Package(command) => command.run(&context.env),
+            HelmCommands::Verify(command) => command.run(),
+            HelmCommands::Version(command) => command.run(),
             HelmCommands::Lint(command) => command.run(globals, &context.env),
             HelmCommands::Dependency(command) => command.run(globals, context).await,
             HelmCommands::Pull(command) => command.run(globals, context).await,

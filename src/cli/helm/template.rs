@@ -1,7 +1,7 @@
 //! `kiel helm template`: a chart's manifests, as Helm prints them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -12,8 +12,9 @@ use kiel_chart::{
 use serde_json::Value;
 
 use super::args::HelmValuesArgs;
+use super::install_flags::InstallFlags;
 use super::remote::{ChartPathArgs, open};
-use super::{HelmError, HelmGlobals, HelmResult, dependency};
+use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files};
 use crate::charts::Located;
 use crate::cli::Context;
 use crate::cli::clock::Clock;
@@ -23,8 +24,10 @@ use crate::ui;
 #[derive(Debug, Args)]
 pub(crate) struct TemplateCommand {
     /// Release and chart, or the chart alone
-    #[arg(value_name = "NAME] [CHART", num_args = 1..=2, required = true)]
+    #[arg(value_name = "NAME] [CHART", num_args = 0..)]
     names: Vec<String>,
+    #[command(flatten)]
+    install: InstallFlags,
     #[command(flatten)]
     values: HelmValuesArgs,
     /// Kubernetes version that the chart sees, such as 1.34
@@ -56,7 +59,7 @@ pub(crate) struct TemplateCommand {
     show_only: Vec<String>,
     /// Write the manifests to files in this folder
     #[arg(long, value_name = "DIR")]
-    output_dir: Option<PathBuf>,
+    output_dir: Option<String>,
     /// The release's name is part of the folder's
     #[arg(long)]
     release_name: bool,
@@ -69,15 +72,7 @@ pub(crate) struct TemplateCommand {
 
 impl TemplateCommand {
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
-        let (name, chart) = match self.names.as_slice() {
-            [name, chart] => (name.clone(), chart.clone()),
-            [chart] => ("release-name".to_owned(), chart.clone()),
-            _ => {
-                return Err(HelmError(
-                    "\"helm template\" requires at least 1 argument".to_owned(),
-                ));
-            }
-        };
+        let (name, chart) = self.install.name_and_chart(&self.names)?;
         let located = self.path.locate(&chart, globals, context).await?;
         let values = self.values.read()?;
         let chart = self.load(&located, globals, context).await?;
@@ -161,13 +156,15 @@ impl TemplateCommand {
             (false, false) => HookOutput::All,
         };
         let include_crds = self.include_crds && !self.skip_crds;
-        if let Some(dir) = &self.output_dir {
+        if let Some(dir) = self.output_dir.as_ref().filter(|dir| !dir.is_empty()) {
             let dir = if self.release_name {
-                dir.join(name)
+                go_files::join(dir, name)
             } else {
                 dir.clone()
             };
-            return write_files(&dir, &manifests.to_template_files(include_crds, hooks));
+            write_files(&dir, &manifests.to_template_files(include_crds, hooks))?;
+            ui::data("\n")?;
+            return Ok(());
         }
         let mut text = manifests.to_template_output(include_crds, hooks);
         if !self.show_only.is_empty() {
@@ -189,20 +186,19 @@ fn has_release(error: &RenderError) -> bool {
     )
 }
 
-/// Writes the parts one after another and names the file of each.
-fn write_files(dir: &Path, parts: &[(String, String)]) -> HelmResult {
-    let mut files: BTreeMap<PathBuf, String> = BTreeMap::new();
+/// Writes the parts one after another, those of a file behind each other, and names the file of each.
+pub(in crate::cli) fn write_files(dir: &str, parts: &[(String, String)]) -> HelmResult {
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    let mut named = String::new();
     for (name, text) in parts {
-        let path = dir.join(name);
-        ui::data(&format!("wrote {}\n", path.display()))?;
+        let path = go_files::join(dir, name);
+        named.push_str(&format!("wrote {path}\n"));
         files.entry(path).or_default().push_str(text);
     }
     for (path, text) in &files {
-        if let Some(parent) = path.parent() {
-            fs_err::create_dir_all(parent)?;
-        }
-        fs_err::write(path, text)?;
+        go_files::make_folders(&go_files::parent(path))?;
+        go_files::write(path, text.as_bytes())?;
     }
-    ui::data("\n")?;
+    ui::data(&named)?;
     Ok(())
 }

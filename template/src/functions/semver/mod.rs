@@ -57,6 +57,22 @@ impl Object for Version {
         Some(self.to_string().into())
     }
 
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("major", Value::Uint(self.major, UintKind::Uint64)),
+            ("minor", Value::Uint(self.minor, UintKind::Uint64)),
+            ("patch", Value::Uint(self.patch, UintKind::Uint64)),
+            ("pre", Value::string(&self.prerelease)),
+            ("metadata", Value::string(&self.metadata)),
+            ("original", Value::string(&self.original)),
+        ]
+    }
+
+    fn field(&self, _: &str) -> Option<Value> {
+        // Go: none of them is exported.
+        None
+    }
+
     fn to_json(&self) -> serde_json::Value {
         self.to_string().into()
     }
