@@ -196,6 +196,9 @@ fn check_values(chart: &LintChart<'_>, values: &Map, report: &mut LintReport) {
             _ => Map::new(),
         },
         Err(error) => {
+            let error = error
+                .to_string()
+                .replace("map[string]interface {}", "chartutil.Values");
             report.add(Severity::Error, FILE, format!("unable to parse YAML: {error}"));
             return;
         }

@@ -191,7 +191,7 @@ pub(in crate::cli) fn write_files(dir: &str, parts: &[(String, String)]) -> Helm
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     let mut named = String::new();
     for (name, text) in parts {
-        let path = go_files::join(dir, name);
+        let path = format!("{dir}/{name}");
         named.push_str(&format!("wrote {path}\n"));
         files.entry(path).or_default().push_str(text);
     }
