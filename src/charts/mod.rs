@@ -91,7 +91,7 @@ fn pack(chart: &Chart, now: &str) -> Result<Bytes, ChartsError> {
     let time = now
         .parse::<jiff::Timestamp>()
         .map_or(0, jiff::Timestamp::as_second);
-    let archive = kiel_chart::pack(chart, u64::try_from(time).unwrap_or_default());
+    let archive = kiel_chart::package(chart, u64::try_from(time).unwrap_or_default());
     let archive = archive.map_err(|error| ChartsError::text(error.to_string()))?;
     Ok(archive.into())
 }

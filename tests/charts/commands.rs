@@ -88,6 +88,14 @@ async fn repositories_are_kept_as_by_helm() -> Result<()> {
     let url = format!("http://{}", server.address);
     for command in [
         "repo list",
+        "repo list x",
+        "repo add a",
+        "repo remove",
+        "repo index",
+        "pull",
+        "push a",
+        "dependency build a b",
+        "registry login",
         "repo list -o json",
         "repo update",
         "repo remove r",

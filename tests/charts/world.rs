@@ -174,7 +174,7 @@ pub(crate) fn archive(name: &str, version: &str) -> Result<Vec<u8>> {
         name: "templates/t.yaml".to_owned(),
         data: text.as_bytes().into(),
     });
-    Ok(kiel_chart::pack(&chart, 1_700_000_000)?)
+    Ok(kiel_chart::package(&chart, 1_700_000_000)?)
 }
 
 /// An archive with `c/Chart.yaml` alone.
