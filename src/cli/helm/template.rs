@@ -1,7 +1,6 @@
 //! `kiel helm template`: a chart's manifests, as Helm prints them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
