@@ -29,8 +29,11 @@ pub enum ArchiveError {
     Empty,
 }
 
-/// The files of an archive, without the folder that all of them lie in.
-pub(crate) fn unpack(data: &[u8]) -> Result<Vec<File>, ArchiveError> {
+/// The files of an archive, without the folder that all of them lie in. Their paths lead nowhere else.
+///
+/// # Errors
+/// It is none, is larger than charts may be, or an entry lies where none may.
+pub fn unpack(data: &[u8]) -> Result<Vec<File>, ArchiveError> {
     // Headers have no limit of their own.
     let unpacked = MultiGzDecoder::new(data).take(2 * MAX_CHART_SIZE);
     let mut archive = tar::Archive::new(unpacked);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kiel_chart::{
-    AddFunctions, Capabilities, KubeVersion, Lookup, Manifests, Profile, Release, RenderInput, ValuesFile,
-    ValuesInput,
+    AddFunctions, Capabilities, Chart, KubeVersion, Lookup, Manifests, Profile, Release, RenderInput,
+    ValuesFile, ValuesInput,
 };
 use kiel_template::files::FileTree;
 use kiel_template::value::{Functions, Type};
@@ -21,12 +21,24 @@ use crate::deploy::{Rendered, Source};
 
 /// What a render needs beside the project.
 pub(crate) struct ChartInput<'a> {
+    /// The chart with its dependencies.
+    pub(crate) chart: &'a Chart,
     pub(crate) values: &'a ValuesInput,
     pub(crate) release: Release,
     pub(crate) repo: Option<&'a str>,
     pub(crate) images: Vec<ImageName>,
     pub(crate) capabilities: Capabilities,
     pub(crate) lookup: Option<Arc<dyn Lookup + Send + Sync>>,
+}
+
+/// Whose rules the project's chart follows.
+pub(crate) fn chart_profile(project: &Project) -> Profile {
+    let meta = &project.config.meta;
+    Profile::Werf {
+        name: meta.project.clone(),
+        version: None,
+        app_version: meta.deploy.app_version.clone(),
+    }
 }
 
 /// What a project adds to its chart.
@@ -58,11 +70,7 @@ pub(crate) fn chart_parts(
     });
     let image_names = service_values["werf"]["image"].clone();
     ChartParts {
-        profile: Profile::Werf {
-            name: meta.project.clone(),
-            version: None,
-            app_version: meta.deploy.app_version.clone(),
-        },
+        profile: chart_profile(project),
         service_values,
         functions: Arc::new(move |functions| {
             add_werf_image(functions, image_names.clone());
@@ -73,10 +81,8 @@ pub(crate) fn chart_parts(
 /// Renders the project's chart; blocks.
 pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
     let parts = chart_parts(project, &input.release.namespace, input.repo, input.images);
-    let dir = &project.config.meta.deploy.helm_chart_dir;
-    let chart = kiel_chart::load(&project.files, dir, &parts.profile)?;
     let manifests = kiel_chart::render_on_own_stack(RenderInput {
-        chart: &chart,
+        chart: input.chart,
         values: input.values,
         secret_values: &[],
         service_values: &parts.service_values,

@@ -7,6 +7,7 @@ mod chart;
 mod clock;
 mod config;
 mod converge;
+mod dependencies;
 mod deploy;
 mod dismiss;
 mod env;

@@ -8,6 +8,7 @@ use kiel_chart::{HookOutput, Manifests, Release};
 
 use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
 use super::chart::{ChartInput, read_values, render_chart};
+use super::dependencies::{self, DependencyArgs};
 use super::error::{CommandError, CommandResult};
 use super::helm::write_files;
 use super::images::{names_by_key, plan_images};
@@ -28,6 +29,8 @@ pub(crate) struct RenderCommand {
     release: ReleaseArgs,
     #[command(flatten)]
     values: ValuesArgs,
+    #[command(flatten)]
+    dependencies: DependencyArgs,
     /// Write to this file in place of standard output
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -59,9 +62,11 @@ impl RenderCommand {
         let target = deploy::target(&project, &self.release)?;
         let values = read_values(&self.values, &project, &context.env)?;
         let images = plan_images(&project, &[])?;
+        let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         let manifests = render_chart(
             &project,
             ChartInput {
+                chart: &loaded,
                 values: &values,
                 release: Release {
                     name: target.name.to_string(),

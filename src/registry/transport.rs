@@ -129,7 +129,7 @@ impl Answer {
 impl Transport {
     pub(super) fn new(options: RegistryOptions) -> Self {
         Self {
-            credentials: CredentialStore::new(options.docker_config.clone()),
+            credentials: CredentialStore::new(&options),
             http: Clients::new(options.clone()),
             options,
             hosts: Mutex::default(),
@@ -234,6 +234,24 @@ impl Transport {
     pub(super) async fn send_once(&self, host: &Host, call: &mut Call) -> Result<Answer, Failure> {
         let _first = host.hold_first().await;
         self.attempt(host, call).await
+    }
+
+    /// Reads from anywhere, as often as its budget allows. The authorization goes to `host` alone.
+    pub(super) async fn fetch(
+        &self,
+        host: &Host,
+        mut call: Call,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, RegistryError> {
+        let mut patience = Patience::default();
+        loop {
+            let answer = self.follow(host, &mut call, url.clone(), authorization.cloned());
+            match answer.await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => patience.wait(failure).await?,
+            }
+        }
     }
 
     async fn attempt(&self, host: &Host, call: &mut Call) -> Result<Answer, Failure> {

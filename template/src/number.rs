@@ -122,6 +122,10 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
     if !unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
         return None;
     }
+    if matches!(unsigned.get(..2), Some("0x" | "0X")) {
+        let number = crate::parse::parse_hex_float(&unsigned[2..]).filter(|number| number.is_finite())?;
+        return Some(if text.starts_with('-') { -number } else { number });
+    }
     if text.contains('_') {
         let bytes = text.as_bytes();
         let between_digits = |at: usize| {
