@@ -191,7 +191,7 @@ fn a_created_chart_lints_clean_and_renders_what_helms_renders() {
         ],
         &[
             "--set",
-            "volumes[0].name=v,volumeMounts[0].name=v,volumeMounts[0].mountPath=/v,imagePullSecrets[0].name=s,tolerations[0].key=k,affinity.nodeAffinity.x=1,ingress.enabled=true,ingress.className=nginx,ingress.tls[0].secretName=t",
+            "volumes[0].name=v,volumeMounts[0].name=v,volumeMounts[0].mountPath=/v,imagePullSecrets[0].name=s,tolerations[0].key=k,affinity.nodeAffinity.x=1,ingress.enabled=true,ingress.className=nginx,ingress.tls[0].secretName=t,ingress.tls[0].hosts[0]=h",
         ],
     ] {
         assert_eq!(objects(&ours, flags), objects(&theirs, flags), "{flags:?}");

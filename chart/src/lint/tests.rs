@@ -21,6 +21,7 @@ fn findings(files: &[(&str, &str)], profile: Profile) -> Vec<String> {
         dir: "c",
         shown_dir: "/charts/c".to_owned(),
         profile,
+        loaded: None,
     };
     let options = LintOptions {
         values: &ValuesInput::default(),
