@@ -259,7 +259,7 @@ pub(crate) fn joined_values(
         ..ValuesInput::default()
     }
     .merge()?;
-    let service = match Value::from_json(service) {
+    let service = match with_integers(service) {
         Value::Map(service) => service,
         _ => Map::new(),
     };
@@ -271,6 +271,26 @@ pub(crate) fn joined_values(
     coalescer.tables(&service, &secret, "", Nulls::Remove);
     coalescer.tables(&service, &user, "", Nulls::Remove);
     Ok(service)
+}
+
+/// Service values are made by a program and not read from a file: their whole numbers are `int64`.
+fn with_integers(json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(whole) => Value::int64(whole),
+            None => Value::from_json(json),
+        },
+        serde_json::Value::Array(items) => Value::list(items.iter().map(with_integers).collect()),
+        serde_json::Value::Object(entries) => {
+            let entries = entries.iter();
+            Value::Map(
+                entries
+                    .map(|(key, value)| (key.as_str(), with_integers(value)))
+                    .collect(),
+            )
+        }
+        _ => Value::from_json(json),
+    }
 }
 
 fn add_warnings(chart: &Chart, warnings: &mut Vec<String>) {

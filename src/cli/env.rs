@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, ValueParser};
 use clap::{Arg, ArgAction, Command};
 
 /// Flags that take one value per variable of their family, and prefixes that belong to another family.
@@ -151,7 +151,14 @@ fn connect_helm(command: Command) -> Command {
 /// Lets a switch take `=false`.
 fn as_switch(arg: Arg) -> Arg {
     if !matches!(arg.get_action(), ArgAction::SetTrue) {
-        return arg;
+        // Go reads 0 and 1 as booleans too, which variables of pipelines use.
+        let is_bool = arg.get_value_parser().type_id() == ValueParser::bool().type_id();
+        return if is_bool {
+            arg.value_parser(BoolishValueParser::new())
+                .hide_possible_values(true)
+        } else {
+            arg
+        };
     }
     arg.action(ArgAction::Set)
         .num_args(0..=1)

@@ -4,11 +4,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use kiel_chart::Release;
 use kiel_chart::lint::{self, LintChart, LintOptions};
 
 use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
-use super::chart::{ChartParts, chart_parts, read_values};
+use super::chart::{ChartInput, ChartParts, chart_parts, read_values, render_chart, static_capabilities};
 use super::clock::Clock;
+use super::dependencies::{self, DependencyArgs};
 use super::error::{CommandError, CommandResult};
 use super::helm::{HelmError, HelmValuesArgs, LintFlags, lint_paths, print_results};
 use super::images::{names_by_key, plan_images};
@@ -19,7 +21,8 @@ use super::{Context, deploy};
 ///
 /// Without a path the project's chart, as the commit has it and with the values that a release of it would get; with
 /// paths, or where there is no project, charts on the disk, with the files of --values from the disk too. The rules and
-/// their words are Helm's.
+/// their words are Helm's. A project's chart without findings is rendered too, so that what `fail` and `required`
+/// refuse fails here.
 #[derive(Debug, Args)]
 pub(crate) struct LintCommand {
     /// Folders or archives with charts
@@ -35,6 +38,8 @@ pub(crate) struct LintCommand {
     release: ReleaseArgs,
     #[command(flatten)]
     values: ValuesArgs,
+    #[command(flatten)]
+    dependencies: DependencyArgs,
 }
 
 impl LintCommand {
@@ -44,7 +49,7 @@ impl LintCommand {
         } else {
             let project = Project::open(&self.project, context)?;
             project.warn_uncommitted(context)?;
-            self.lint_project(&project, context)?
+            self.lint_project(&project, context).await?
         };
         match outcome {
             Ok(()) => Ok(ExitCode::SUCCESS),
@@ -77,26 +82,28 @@ impl LintCommand {
     }
 
     /// The outer error is why the project can't be looked at, the inner one that its chart has failed.
-    fn lint_project(
+    async fn lint_project(
         &self,
         project: &Project,
         context: &Context,
     ) -> Result<Result<(), HelmError>, CommandError> {
         let target = deploy::target(project, &self.release)?;
         let values = read_values(&self.values, project, &context.env)?;
+        let loaded = dependencies::load_chart(project, &self.registry, &self.dependencies, context).await?;
         let images = names_by_key(&plan_images(project, &[])?);
         let namespace = target.namespace.to_string();
         let ChartParts {
             profile,
             service_values,
             functions,
-        } = chart_parts(project, &namespace, self.registry.repo.as_deref(), images);
+        } = chart_parts(project, &namespace, self.registry.repo.as_deref(), images.clone());
         let dir = &project.config.meta.deploy.helm_chart_dir;
         let chart = LintChart {
             files: &project.files,
             dir,
             shown_dir: dir.clone(),
             profile,
+            loaded: Some(loaded.clone()),
         };
         let options = LintOptions {
             values: &values,
@@ -110,6 +117,25 @@ impl LintCommand {
         };
         let reports = lint::lint_on_own_stack(&[chart], &options)?;
         let results = reports.into_iter().map(|report| (dir.clone(), Ok(report)));
-        Ok(print_results(results.collect(), &self.flags))
+        let judged = print_results(results.collect(), &self.flags);
+        if judged.is_ok() {
+            // What `fail` and `required` refuse is no finding, but would end a release.
+            let input = ChartInput {
+                chart: &loaded,
+                values: &values,
+                release: Release {
+                    name: target.name.to_string(),
+                    namespace,
+                    revision: 1,
+                    is_upgrade: false,
+                },
+                repo: self.registry.repo.as_deref(),
+                images,
+                capabilities: static_capabilities(self.flags.kube_version.as_deref(), &[])?,
+                lookup: None,
+            };
+            render_chart(project, input)?;
+        }
+        Ok(judged)
     }
 }

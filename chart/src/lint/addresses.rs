@@ -20,7 +20,8 @@ static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
     let plain = format!(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f\x21\x23-\x5b\x5d-\x7e{WIDE}]");
     // A bracket is what escapes are made with there.
     let escaped = format!(r"\([\x01-\x09\x0b-\x7f{WIDE}]");
-    let quoted = format!(r#""(?:{space}(?:{plain}|{escaped}))*{space}""#);
+    // Every character behind a quote of its own: that is what the validator's brackets come to.
+    let quoted = format!(r#"(?:"{space}(?:{plain}|{escaped}))*{space}""#);
     let letter = format!("[a-zA-Z{WIDE}]");
     let sign = format!("[a-zA-Z0-9{WIDE}]");
     let label = format!("{sign}(?:[-a-zA-Z0-9._~{WIDE}]*{sign})?");

@@ -117,7 +117,9 @@ fn version(metadata: &Metadata) -> Outcome {
         return Err(format!("version '{text}' is not a valid SemVer"));
     };
     if semver::satisfies(&format!(">{LOWEST}"), text) == Ok(false) {
-        return Err(format!("version {version} is less than or equal to {LOWEST}"));
+        return Err(format!(
+            "version \"{version}\" is less than or equal to \"{LOWEST}\""
+        ));
     }
     Ok(())
 }

@@ -75,6 +75,8 @@ pub struct LintChart<'a> {
     pub shown_dir: String,
     /// Whose rules it follows.
     pub profile: Profile,
+    /// The chart as loaded, where more belongs to it than the folder holds; without it the folder is loaded.
+    pub loaded: Option<Chart>,
 }
 
 /// What a run depends on beside the charts.
@@ -159,7 +161,10 @@ fn lint_chart(chart: &LintChart<'_>, options: &LintOptions<'_>, values: &Map) ->
     let mut report = LintReport::default();
     chart_file::check(chart, &mut report);
     check_values(chart, values, &mut report);
-    let loaded = load(chart.files, chart.dir, &chart.profile).map_err(|error| error.to_string());
+    let loaded = match &chart.loaded {
+        Some(loaded) => Ok(loaded.clone()),
+        None => load(chart.files, chart.dir, &chart.profile).map_err(|error| error.to_string()),
+    };
     templates::check(chart, &loaded, options, values, &mut report);
     match &loaded {
         Ok(loaded) => check_dependencies(loaded, &chart.shown_dir, &mut report),
@@ -196,6 +201,9 @@ fn check_values(chart: &LintChart<'_>, values: &Map, report: &mut LintReport) {
             _ => Map::new(),
         },
         Err(error) => {
+            let error = error
+                .to_string()
+                .replace("map[string]interface {}", "chartutil.Values");
             report.add(Severity::Error, FILE, format!("unable to parse YAML: {error}"));
             return;
         }

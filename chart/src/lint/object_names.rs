@@ -52,7 +52,7 @@ pub(super) fn check(kind: &str, name: &str) -> Result<(), String> {
 }
 
 fn too_long(name: &str, most: usize) -> Option<String> {
-    (name.len() > most).then(|| format!("must be no more than {most} bytes"))
+    (name.len() > most).then(|| format!("must be no more than {most} characters"))
 }
 
 fn unlike(rule: &str, examples: &[&str], pattern: &str) -> String {

@@ -24,6 +24,12 @@ impl UnpackedChart {
     /// # Errors
     /// Helm's text.
     pub fn read(data: &[u8]) -> Result<Self, String> {
+        if data.is_empty() {
+            return Err("EOF".to_owned());
+        }
+        if !data.starts_with(b"\x1f\x8b") {
+            return Err("gzip: invalid header".to_owned());
+        }
         let files = archive::unpack(data).map_err(|error| error.to_string())?;
         let mut name = String::new();
         for file in files.iter().filter(|file| file.name == "Chart.yaml") {

@@ -157,6 +157,7 @@ impl Opened {
             dir: "",
             shown_dir: shown_dir.clone(),
             profile: Profile::Helm,
+            loaded: None,
         }
     }
 }

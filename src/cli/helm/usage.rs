@@ -11,6 +11,33 @@ use crate::ui;
 
 /// What a command takes beside flags: its words, what Helm says where it gets something else, and how it is used.
 const ARGUMENTS: &[(&str, &str, &str)] = &[
+    ("dependency list", "accepts at most 1 argument", "CHART [flags]"),
+    ("dependency build", "accepts at most 1 argument", "CHART [flags]"),
+    ("dependency update", "accepts at most 1 argument", "CHART [flags]"),
+    (
+        "pull",
+        "requires at least 1 argument",
+        "[chart URL | repo/chartname] [...] [flags]",
+    ),
+    (
+        "push",
+        "requires at least 2 arguments",
+        "[chart] [remote] [flags]",
+    ),
+    ("registry login", "requires at least 1 argument", "[host] [flags]"),
+    (
+        "registry logout",
+        "requires at least 1 argument",
+        "[host] [flags]",
+    ),
+    ("repo add", "requires 2 arguments", "[NAME] [URL] [flags]"),
+    ("repo index", "requires 1 argument", "[DIR] [flags]"),
+    ("repo list", "accepts no arguments", "[flags]"),
+    (
+        "repo remove",
+        "requires at least 1 argument",
+        "[REPO1 [REPO2 ...]] [flags]",
+    ),
     (
         "template",
         "requires at least 1 argument",
@@ -20,7 +47,6 @@ const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("verify", "requires 1 argument", "PATH [flags]"),
     ("version", "accepts no arguments", "[flags]"),
     ("env", "accepts at most 1 argument", "[flags]"),
-    ("show", "accepts no arguments", "[flags]"),
     ("show all", "requires 1 argument", "[CHART] [flags]"),
     ("show chart", "requires 1 argument", "[CHART] [flags]"),
     ("show values", "requires 1 argument", "[CHART] [flags]"),
@@ -46,9 +72,28 @@ pub(in crate::cli) fn usage(
     if args.get(1).is_none_or(|first| first != "helm") {
         return None;
     }
-    let text = text(&path(args, command), error)?;
+    let path = path(args, command);
+    if asks_for_help(&path, error) {
+        // Go: a group of commands tells which there are.
+        let mut group = command.find_subcommand("helm")?.clone();
+        for name in path.split_whitespace() {
+            group = group.find_subcommand(name)?.clone();
+        }
+        let name = format!("helm {path}");
+        let help = group.bin_name(name.trim_end()).render_long_help();
+        return ui::data(&help.to_string()).ok().map(|()| ExitCode::SUCCESS);
+    }
+    let text = text(&path, error)?;
     ui::print(&format!("Error: {text}"));
     Some(ExitCode::from(EXIT_FAILURE))
+}
+
+fn asks_for_help(path: &str, error: &clap::Error) -> bool {
+    match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => true,
+        ErrorKind::InvalidSubcommand => !path.is_empty(),
+        _ => false,
+    }
 }
 
 /// The names of the commands below `helm` that the words name.
@@ -72,13 +117,11 @@ fn text(path: &str, error: &clap::Error) -> Option<String> {
     let arg = get(ContextKind::InvalidArg);
     match error.kind() {
         ErrorKind::UnknownArgument => Some(unknown(path, arg?)),
-        ErrorKind::InvalidSubcommand if path.is_empty() => Some(format!(
+        ErrorKind::InvalidSubcommand => Some(format!(
             "unknown command \"{}\" for \"helm\"\nRun 'helm --help' for usage.",
             get(ContextKind::InvalidSubcommand)?
         )),
-        ErrorKind::MissingRequiredArgument | ErrorKind::InvalidSubcommand | ErrorKind::TooManyValues => {
-            arguments(path)
-        }
+        ErrorKind::MissingRequiredArgument | ErrorKind::TooManyValues => arguments(path),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             // As in `--namespace <NAME>` and `-n, --namespace <NAME>`.
             let flag = arg?.split_whitespace().find(|word| word.starts_with("--"))?;
