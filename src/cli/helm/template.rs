@@ -103,7 +103,7 @@ impl TemplateCommand {
         let values = self.values.read()?;
         let chart = charts::load(Path::new(chart))?;
         check_release_name(name).map_err(HelmError)?;
-        let outcome = kiel_chart::render_on_own_stack(RenderInput {
+        let outcome = kiel_chart::render_before_exit(RenderInput {
             chart: &chart,
             values: &values,
             secret_values: &[],

@@ -130,7 +130,7 @@ impl<'t> State<'_, '_, 't> {
         for node in list {
             self.step()?;
             match node {
-                Node::Text(text) => self.machine.out.extend_from_slice(text),
+                Node::Text(place) => self.machine.out.extend_from_slice(self.tree.source.text(place)),
                 Node::Action(pipe) => {
                     let value = self.pipeline(dot, pipe)?;
                     if pipe.declared.is_empty() {

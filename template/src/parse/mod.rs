@@ -5,7 +5,7 @@
 mod node;
 mod number;
 
-use std::{collections::HashMap, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 pub(crate) use node::{
     Branch, Callee, Command, Invocation, List, Node, Number, Operand, Pipe, ROOT_VARIABLE, Source, Term,
@@ -16,6 +16,7 @@ use crate::{
     builtins::Builtin,
     error::{Error, ErrorKind},
     format::{quote_str, unquote},
+    hash::NameMap,
     lex::{Kind, Lexer, Token},
     stack::Stack,
     value::{Functions, Str, Value},
@@ -34,6 +35,23 @@ pub(crate) struct Syntax<'a> {
     pub(crate) right: &'a str,
     pub(crate) functions: &'a Functions,
     pub(crate) stack: &'a Stack,
+    pub(crate) names: &'a Names,
+}
+
+/// The names of fields that texts have: each is kept once.
+#[derive(Debug, Default)]
+pub(crate) struct Names(RefCell<NameMap<Str, ()>>);
+
+impl Names {
+    fn get(&self, name: &[u8]) -> Str {
+        let mut names = self.0.borrow_mut();
+        if let Some((known, ())) = names.get_key_value(name) {
+            return known.clone();
+        }
+        let name = Str::from(name);
+        names.insert(name.clone(), ());
+        name
+    }
 }
 
 /// Parses a text and the definitions in it.
@@ -47,13 +65,13 @@ pub(crate) fn parse(name: &Str, text: &[u8], syntax: Syntax<'_>) -> Result<Trees
         syntax,
         source,
         trees: Vec::new(),
-        ids: HashMap::from([("$".into(), ROOT_VARIABLE)]),
+        ids: std::iter::once(("$".into(), ROOT_VARIABLE)).collect(),
     };
     shared.lexer.break_keyword = syntax.functions.get("break").is_none();
     shared.lexer.continue_keyword = syntax.functions.get("continue").is_none();
     let mut parser = Parser::new(&mut shared);
-    let root = parser.top_level()?;
-    parser.add(name.clone(), root)?;
+    let root = parser.top_level().map_err(|error| *error)?;
+    parser.add(name.clone(), root).map_err(|error| *error)?;
     Ok(shared.trees)
 }
 
@@ -63,7 +81,7 @@ struct Shared<'a> {
     syntax: Syntax<'a>,
     source: Rc<Source>,
     trees: Trees,
-    ids: HashMap<Rc<str>, u32>,
+    ids: NameMap<Rc<str>, u32>,
 }
 
 /// Parses one tree.
@@ -93,11 +111,10 @@ impl<'p, 'a> Parser<'p, 'a> {
             pos: 0,
             end: 0,
             line: 0,
-            error: None,
         };
         Self {
             shared,
-            tokens: [none.clone(), none.clone(), none],
+            tokens: [none; 3],
             peeked: 0,
             variables: vec![ROOT_VARIABLE],
             action_line: 0,
@@ -114,7 +131,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         } else {
             self.tokens[0] = self.shared.lexer.next();
         }
-        self.tokens[self.peeked].clone()
+        self.tokens[self.peeked]
     }
 
     fn backup(&mut self) {
@@ -160,7 +177,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         &self.shared.lexer.input[token.pos..token.end]
     }
 
-    fn expect(&mut self, kind: Kind, context: &str) -> Result<Token, Error> {
+    fn expect(&mut self, kind: Kind, context: &str) -> Result<Token, Box<Error>> {
         let token = self.next_non_space();
         if token.kind == kind {
             Ok(token)
@@ -171,21 +188,21 @@ impl<'p, 'a> Parser<'p, 'a> {
 
     // Errors
 
-    fn error(&self, message: &str) -> Error {
+    fn error(&self, message: &str) -> Box<Error> {
         let name = self.shared.source.name.to_string();
         let line = self.tokens[0].line;
-        Error {
+        Box::new(Error {
             text: format!("template: {name}:{line}: {message}"),
             kind: ErrorKind::Parse,
             template: name,
             line,
             column: None,
             cause: None,
-        }
+        })
     }
 
-    fn unexpected(&self, token: &Token, context: &str) -> Error {
-        let shown = token.describe(self.shared.lexer.input);
+    fn unexpected(&self, token: &Token, context: &str) -> Box<Error> {
+        let shown = token.describe(&self.shared.lexer);
         if token.kind != Kind::Error {
             return self.error(&format!("unexpected {shown} in {context}"));
         }
@@ -201,7 +218,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         self.error(&format!("{shown}{action}{place}"))
     }
 
-    fn check_stack(&self) -> Result<(), Error> {
+    fn check_stack(&self) -> Result<(), Box<Error>> {
         if self.shared.syntax.stack.exhausted() {
             return Err(self.error("max expression depth exceeded"));
         }
@@ -211,7 +228,7 @@ impl<'p, 'a> Parser<'p, 'a> {
     // Templates
 
     /// Adds a finished tree. A second definition of a name is an error unless one of both is empty.
-    fn add(&mut self, name: Str, root: List) -> Result<(), Error> {
+    fn add(&mut self, name: Str, root: List) -> Result<(), Box<Error>> {
         let tree = Rc::new(Tree {
             name,
             source: Rc::clone(&self.shared.source),
@@ -220,8 +237,8 @@ impl<'p, 'a> Parser<'p, 'a> {
         let known = self.shared.trees.iter_mut().find(|known| known.name == tree.name);
         match known {
             None => self.shared.trees.push(tree),
-            Some(known) if is_empty(&known.root) => *known = tree,
-            Some(_) if is_empty(&tree.root) => {}
+            Some(known) if is_empty(known) => *known = tree,
+            Some(_) if is_empty(&tree) => {}
             Some(_) => {
                 let name = quote_str(&tree.name);
                 return Err(self.error(&format!("template: multiple definition of template {name}")));
@@ -230,7 +247,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(())
     }
 
-    fn top_level(&mut self) -> Result<List, Error> {
+    fn top_level(&mut self) -> Result<List, Box<Error>> {
         let mut list = List::new();
         while self.peek().kind != Kind::Eof {
             if self.peek().kind == Kind::LeftDelim {
@@ -251,7 +268,7 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     /// After `define`.
-    fn definition(&mut self) -> Result<(), Error> {
+    fn definition(&mut self) -> Result<(), Box<Error>> {
         let context = "define clause";
         let token = self.next_non_space();
         let name = self.template_name(&token, context)?;
@@ -261,14 +278,14 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     /// A list that ends at `{{end}}`.
-    fn whole_list(&mut self, context: &str) -> Result<List, Error> {
+    fn whole_list(&mut self, context: &str) -> Result<List, Box<Error>> {
         match self.item_list()? {
             (list, Ending::End) => Ok(list),
             (_, Ending::Else { .. }) => Err(self.error(&format!("unexpected {{{{else}}}} in {context}"))),
         }
     }
 
-    fn template_name(&mut self, token: &Token, context: &str) -> Result<Str, Error> {
+    fn template_name(&mut self, token: &Token, context: &str) -> Result<Str, Box<Error>> {
         if !matches!(token.kind, Kind::String | Kind::RawString) {
             return Err(self.unexpected(token, context));
         }
@@ -277,7 +294,7 @@ impl<'p, 'a> Parser<'p, 'a> {
             .ok_or_else(|| self.error("invalid syntax"))
     }
 
-    fn item_list(&mut self) -> Result<(List, Ending), Error> {
+    fn item_list(&mut self) -> Result<(List, Ending), Box<Error>> {
         self.check_stack()?;
         let mut list = List::new();
         while self.peek_non_space().kind != Kind::Eof {
@@ -289,10 +306,10 @@ impl<'p, 'a> Parser<'p, 'a> {
         Err(self.error("unexpected EOF"))
     }
 
-    fn text_or_action(&mut self) -> Result<Result<Node, Ending>, Error> {
+    fn text_or_action(&mut self) -> Result<Result<Node, Ending>, Box<Error>> {
         let token = self.next_non_space();
         match token.kind {
-            Kind::Text => Ok(Ok(Node::Text(self.text(&token).into()))),
+            Kind::Text => Ok(Ok(Node::Text(position(token.pos)..position(token.end)))),
             Kind::LeftDelim => {
                 self.action_line = token.line;
                 let node = self.action();
@@ -305,7 +322,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         }
     }
 
-    fn action(&mut self) -> Result<Result<Node, Ending>, Error> {
+    fn action(&mut self) -> Result<Result<Node, Ending>, Box<Error>> {
         let token = self.next_non_space();
         let node = match token.kind {
             Kind::Block => self.block()?,
@@ -334,7 +351,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(Ok(node))
     }
 
-    fn loop_control(&mut self, shown: &str) -> Result<(), Error> {
+    fn loop_control(&mut self, shown: &str) -> Result<(), Box<Error>> {
         let token = self.next_non_space();
         if token.kind != Kind::RightDelim {
             return Err(self.unexpected(&token, shown));
@@ -345,7 +362,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(())
     }
 
-    fn otherwise(&mut self) -> Result<Ending, Error> {
+    fn otherwise(&mut self) -> Result<Ending, Box<Error>> {
         if matches!(self.peek_non_space().kind, Kind::If | Kind::With) {
             return Ok(Ending::Else { chained: true });
         }
@@ -353,7 +370,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(Ending::Else { chained: false })
     }
 
-    fn branch(&mut self, context: &str) -> Result<Branch, Error> {
+    fn branch(&mut self, context: &str) -> Result<Branch, Box<Error>> {
         let scope = self.variables.len();
         let pipe = self.pipeline(context, Kind::RightDelim)?;
         let depth = usize::from(context == "range");
@@ -373,7 +390,7 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     /// `{{else if}}` in an `if` and `{{else with}}` in a `with` are a nested branch that shares the end.
-    fn else_list(&mut self, context: &str, chained: bool) -> Result<List, Error> {
+    fn else_list(&mut self, context: &str, chained: bool) -> Result<List, Box<Error>> {
         if chained {
             let kind = self.peek().kind;
             if context == "if" && kind == Kind::If {
@@ -391,7 +408,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         }
     }
 
-    fn block(&mut self) -> Result<Node, Error> {
+    fn block(&mut self) -> Result<Node, Box<Error>> {
         let context = "block clause";
         let token = self.next_non_space();
         let name = self.template_name(&token, context)?;
@@ -406,7 +423,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         })))
     }
 
-    fn invocation(&mut self) -> Result<Node, Error> {
+    fn invocation(&mut self) -> Result<Node, Box<Error>> {
         let context = "template clause";
         let token = self.next_non_space();
         let name = self.template_name(&token, context)?;
@@ -424,7 +441,7 @@ impl<'p, 'a> Parser<'p, 'a> {
 
     // Pipelines
 
-    fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe, Error> {
+    fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe, Box<Error>> {
         self.check_stack()?;
         let mut pipe = Pipe {
             pos: position(self.peek_non_space().pos),
@@ -453,21 +470,22 @@ impl<'p, 'a> Parser<'p, 'a> {
                 | Kind::Variable
                 | Kind::LeftParen => {
                     self.backup();
-                    pipe.commands.push(self.command()?);
+                    let command = self.command()?;
+                    push(&mut pipe.commands, command);
                 }
                 _ => return Err(self.unexpected(&token, context)),
             }
         }
     }
 
-    fn declarations(&mut self, pipe: &mut Pipe, context: &str) -> Result<(), Error> {
+    fn declarations(&mut self, pipe: &mut Pipe, context: &str) -> Result<(), Box<Error>> {
         loop {
             let variable = self.peek_non_space();
             if variable.kind != Kind::Variable {
                 return Ok(());
             }
             self.next();
-            let after = self.peek().clone();
+            let after = *self.peek();
             let next = self.peek_non_space();
             let comma = next.kind == Kind::Char && self.text(&next) == b",";
             if matches!(next.kind, Kind::Assign | Kind::Declare) {
@@ -503,13 +521,20 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     fn variable(&mut self, name: &[u8]) -> Variable {
-        let name: Rc<str> = String::from_utf8_lossy(name).into();
-        let next = u32::try_from(self.shared.ids.len()).unwrap_or(u32::MAX);
-        let id = *self.shared.ids.entry(Rc::clone(&name)).or_insert(next);
+        let name = String::from_utf8_lossy(name);
+        if let Some((name, id)) = self.shared.ids.get_key_value(&*name) {
+            return Variable {
+                id: *id,
+                name: Rc::clone(name),
+            };
+        }
+        let id = u32::try_from(self.shared.ids.len()).unwrap_or(u32::MAX);
+        let name: Rc<str> = name.into();
+        self.shared.ids.insert(Rc::clone(&name), id);
         Variable { id, name }
     }
 
-    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), Error> {
+    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), Box<Error>> {
         if pipe.commands.is_empty() {
             return Err(self.error(&format!("missing value for {context}")));
         }
@@ -525,14 +550,16 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(())
     }
 
-    fn command(&mut self) -> Result<Command, Error> {
+    fn command(&mut self) -> Result<Command, Box<Error>> {
         let mut command = Command {
             pos: position(self.peek_non_space().pos),
             args: Vec::new(),
         };
         loop {
             self.peek_non_space();
-            command.args.extend(self.operand()?);
+            if let Some(operand) = self.operand()? {
+                push(&mut command.args, operand);
+            }
             let token = self.next();
             match token.kind {
                 Kind::Space => continue,
@@ -549,7 +576,7 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     /// A term and the fields after it.
-    fn operand(&mut self) -> Result<Option<Operand>, Error> {
+    fn operand(&mut self) -> Result<Option<Operand>, Box<Error>> {
         let Some(operand) = self.term()? else {
             return Ok(None);
         };
@@ -560,7 +587,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         let mut fields = Vec::new();
         while self.peek().kind == Kind::Field {
             let token = self.next();
-            fields.push(Str::from(&self.text(&token)[1..]));
+            fields.push(self.shared.syntax.names.get(&self.text(&token)[1..]));
         }
         let term = match operand.term {
             Term::Field(mut first) => {
@@ -582,7 +609,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(Some(Operand { pos, term }))
     }
 
-    fn term(&mut self) -> Result<Option<Operand>, Error> {
+    fn term(&mut self) -> Result<Option<Operand>, Box<Error>> {
         let token = self.next_non_space();
         let text = self.text_or_empty(&token);
         let term = match token.kind {
@@ -597,7 +624,7 @@ impl<'p, 'a> Parser<'p, 'a> {
                 }
                 Term::Variable(variable, Vec::new())
             }
-            Kind::Field => Term::Field(vec![Str::from(&text[1..])]),
+            Kind::Field => Term::Field(vec![self.shared.syntax.names.get(&text[1..])]),
             Kind::Bool => Term::Bool(text == b"true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => Term::Number(Box::new(
                 number::parse_number(text, token.kind).map_err(|message| self.error(&message))?,
@@ -637,7 +664,7 @@ impl<'p, 'a> Parser<'p, 'a> {
             .unwrap_or_default()
     }
 
-    fn function(&self, name: &[u8]) -> Result<Term, Error> {
+    fn function(&self, name: &[u8]) -> Result<Term, Box<Error>> {
         let name = String::from_utf8_lossy(name);
         let callee = match self.shared.syntax.functions.get(&name) {
             Some(function) => Some(Callee::Function(function.clone())),
@@ -648,6 +675,14 @@ impl<'p, 'a> Parser<'p, 'a> {
             None => Err(self.error(&format!("function {} not defined", quote_str(name.as_bytes())))),
         }
     }
+}
+
+/// Adds to a list that is mostly short, without room for more.
+fn push<T>(list: &mut Vec<T>, item: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len().max(1));
+    }
+    list.push(item);
 }
 
 /// Texts of 4 GiB and more are not templates.

@@ -1,6 +1,6 @@
 //! The parsed form of a template, and how Go prints it back in messages.
 
-use std::{fmt::Write as _, rc::Rc};
+use std::{fmt::Write as _, ops::Range, rc::Rc};
 
 use crate::{
     builtins::Builtin,
@@ -25,6 +25,13 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// A part of the text.
+    pub(crate) fn text(&self, place: &Range<u32>) -> &[u8] {
+        self.text
+            .get(place.start as usize..place.end as usize)
+            .unwrap_or_default()
+    }
+
     /// Line (from 1) and column (bytes, from 0) of a byte.
     pub(crate) fn place(&self, pos: u32) -> (usize, usize) {
         let before = &self.text[..(pos as usize).min(self.text.len())];
@@ -39,7 +46,8 @@ pub(crate) type List = Vec<Node>;
 
 #[derive(Debug)]
 pub(crate) enum Node {
-    Text(Box<[u8]>),
+    /// Where it is in the source.
+    Text(Range<u32>),
     Action(Pipe),
     If(Box<Branch>),
     With(Box<Branch>),
@@ -130,10 +138,12 @@ pub(crate) struct Number {
 }
 
 /// Go: `parse.IsEmptyTree`: nothing but space and comments.
-pub(crate) fn is_empty(list: &[Node]) -> bool {
-    list.iter().all(|node| match node {
+pub(crate) fn is_empty(tree: &Tree) -> bool {
+    tree.root.iter().all(|node| match node {
         // Go trims Unicode space here; bytes that are not UTF-8 are not space.
-        Node::Text(text) => std::str::from_utf8(text).is_ok_and(|text| text.trim().is_empty()),
+        Node::Text(place) => {
+            std::str::from_utf8(tree.source.text(place)).is_ok_and(|text| text.trim().is_empty())
+        }
         _ => false,
     })
 }
