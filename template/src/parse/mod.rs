@@ -8,8 +8,8 @@ mod number;
 use std::{cell::RefCell, rc::Rc};
 
 pub(crate) use node::{
-    Branch, Callee, Command, Invocation, List, Node, Number, Operand, Pipe, ROOT_VARIABLE, Source, Term,
-    Tree, Variable, is_empty,
+    Branch, Callee, Command, Fields, Invocation, List, Node, Number, Operand, Pipe, ROOT_VARIABLE, Source,
+    Term, Tree, Variable, is_empty,
 };
 
 use crate::{
@@ -19,8 +19,13 @@ use crate::{
     hash::NameMap,
     lex::{Kind, Lexer, Token},
     stack::Stack,
-    value::{Functions, Str, Value},
+    value::{Functions, Str},
 };
+
+use smallvec::SmallVec;
+
+/// The longest constant that is kept once for all places that have it, in bytes.
+const MAX_SHARED: usize = 64;
 
 /// How deep parentheses may nest; Go's limit.
 const MAX_PARENS: usize = 10_000;
@@ -38,19 +43,55 @@ pub(crate) struct Syntax<'a> {
     pub(crate) names: &'a Names,
 }
 
-/// The names of fields that texts have: each is kept once.
+/// What texts have again and again, kept once.
 #[derive(Debug, Default)]
-pub(crate) struct Names(RefCell<NameMap<Str, ()>>);
+pub(crate) struct Names {
+    /// Names of fields, and constants.
+    texts: RefCell<NameMap<Str, ()>>,
+    /// By how they are written: `.a.b.c`.
+    fields: RefCell<NameMap<Box<[u8]>, Fields>>,
+    /// What names of functions stand for.
+    functions: RefCell<NameMap<Rc<str>, Callee>>,
+}
 
 impl Names {
-    fn get(&self, name: &[u8]) -> Str {
-        let mut names = self.0.borrow_mut();
-        if let Some((known, ())) = names.get_key_value(name) {
+    fn text(&self, text: &[u8]) -> Str {
+        let mut texts = self.texts.borrow_mut();
+        if let Some((known, ())) = texts.get_key_value(text) {
             return known.clone();
         }
-        let name = Str::from(name);
-        names.insert(name.clone(), ());
-        name
+        let text = Str::from(text);
+        texts.insert(text.clone(), ());
+        text
+    }
+
+    /// The names in `.a.b.c`; none for nothing.
+    fn fields(&self, written: &[u8]) -> Fields {
+        if let Some(known) = self.fields.borrow().get(written) {
+            return Rc::clone(known);
+        }
+        let names = written.split(|byte| *byte == b'.').skip(1);
+        let fields: Fields = names.map(|name| self.text(name)).collect();
+        self.fields
+            .borrow_mut()
+            .insert(written.into(), Rc::clone(&fields));
+        fields
+    }
+
+    /// The function of that name among these or the builtins.
+    fn function(&self, name: &str, known: &Functions) -> Option<(Rc<str>, Callee)> {
+        if let Some((name, callee)) = self.functions.borrow().get_key_value(name) {
+            return Some((Rc::clone(name), callee.clone()));
+        }
+        let callee = match known.get(name) {
+            Some(function) => Callee::Function(function.clone()),
+            None => Callee::Builtin(Builtin::named(name)?),
+        };
+        let name: Rc<str> = name.into();
+        self.functions
+            .borrow_mut()
+            .insert(Rc::clone(&name), callee.clone());
+        Some((name, callee))
     }
 }
 
@@ -66,6 +107,7 @@ pub(crate) fn parse(name: &Str, text: &[u8], syntax: Syntax<'_>) -> Result<Trees
         source,
         trees: Vec::new(),
         ids: std::iter::once(("$".into(), ROOT_VARIABLE)).collect(),
+        operands: Vec::new(),
     };
     shared.lexer.break_keyword = syntax.functions.get("break").is_none();
     shared.lexer.continue_keyword = syntax.functions.get("continue").is_none();
@@ -82,6 +124,7 @@ struct Shared<'a> {
     source: Rc<Source>,
     trees: Trees,
     ids: NameMap<Rc<str>, u32>,
+    operands: Vec<Operand>,
 }
 
 /// Parses one tree.
@@ -345,7 +388,7 @@ impl<'p, 'a> Parser<'p, 'a> {
             Kind::Template => self.invocation()?,
             _ => {
                 self.backup();
-                Node::Action(self.pipeline("command", Kind::RightDelim)?)
+                Node::Action(Box::new(self.pipeline("command", Kind::RightDelim)?))
             }
         };
         Ok(Ok(node))
@@ -447,7 +490,7 @@ impl<'p, 'a> Parser<'p, 'a> {
             pos: position(self.peek_non_space().pos),
             assign: false,
             declared: Vec::new(),
-            commands: Vec::new(),
+            commands: SmallVec::new(),
         };
         self.declarations(&mut pipe, context)?;
         loop {
@@ -470,8 +513,7 @@ impl<'p, 'a> Parser<'p, 'a> {
                 | Kind::Variable
                 | Kind::LeftParen => {
                     self.backup();
-                    let command = self.command()?;
-                    push(&mut pipe.commands, command);
+                    pipe.commands.push(self.command()?);
                 }
                 _ => return Err(self.unexpected(&token, context)),
             }
@@ -551,14 +593,13 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     fn command(&mut self) -> Result<Command, Box<Error>> {
-        let mut command = Command {
-            pos: position(self.peek_non_space().pos),
-            args: Vec::new(),
-        };
+        let pos = position(self.peek_non_space().pos);
+        // Operands of commands that are not complete yet wait in one list: none is allocated larger than it needs.
+        let begin = self.shared.operands.len();
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
-                push(&mut command.args, operand);
+                self.shared.operands.push(operand);
             }
             let token = self.next();
             match token.kind {
@@ -569,10 +610,11 @@ impl<'p, 'a> Parser<'p, 'a> {
             }
             break;
         }
-        if command.args.is_empty() {
+        let args: SmallVec<_> = self.shared.operands.drain(begin..).collect();
+        if args.is_empty() {
             return Err(self.error("empty command"));
         }
-        Ok(command)
+        Ok(Command { pos, args })
     }
 
     /// A term and the fields after it.
@@ -583,24 +625,14 @@ impl<'p, 'a> Parser<'p, 'a> {
         if self.peek().kind != Kind::Field {
             return Ok(Some(operand));
         }
-        let pos = position(self.peek().pos);
-        let mut fields = Vec::new();
-        while self.peek().kind == Kind::Field {
-            let token = self.next();
-            fields.push(self.shared.syntax.names.get(&self.text(&token)[1..]));
-        }
+        let first = self.peek().pos;
+        let fields = self.fields(first, first);
+        let pos = position(first);
         let term = match operand.term {
-            Term::Field(mut first) => {
-                first.append(&mut fields);
-                Term::Field(first)
-            }
-            Term::Variable(variable, mut first) => {
-                first.append(&mut fields);
-                Term::Variable(variable, first)
-            }
+            Term::Variable(variable, _) => Term::Variable(variable, fields),
             Term::Bool(_) | Term::String { .. } | Term::Number(_) | Term::Nil | Term::Dot => {
                 let mut shown = String::new();
-                operand.write(&mut shown);
+                operand.write(&self.shared.source, &mut shown);
                 let shown = quote_str(shown.as_bytes());
                 return Err(self.error(&format!("unexpected . after term {shown}")));
             }
@@ -622,9 +654,17 @@ impl<'p, 'a> Parser<'p, 'a> {
                     let name = quote_str(text);
                     return Err(self.error(&format!("undefined variable {name}")));
                 }
-                Term::Variable(variable, Vec::new())
+                Term::Variable(variable, self.shared.syntax.names.fields(b""))
             }
-            Kind::Field => Term::Field(vec![self.shared.syntax.names.get(&text[1..])]),
+            Kind::Field => {
+                let fields = self.fields(token.pos, token.end);
+                // Go: a chain of fields stands where its second one does.
+                let pos = if fields.len() > 1 { token.end } else { token.pos };
+                return Ok(Some(Operand {
+                    pos: position(pos),
+                    term: Term::Field(fields),
+                }));
+            }
             Kind::Bool => Term::Bool(text == b"true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => Term::Number(Box::new(
                 number::parse_number(text, token.kind).map_err(|message| self.error(&message))?,
@@ -642,8 +682,8 @@ impl<'p, 'a> Parser<'p, 'a> {
                 }));
             }
             Kind::String | Kind::RawString => Term::String {
-                literal: String::from_utf8_lossy(text).into(),
-                value: Value::Str(unquote(text).ok_or_else(|| self.error("invalid syntax"))?.into()),
+                end: position(token.end),
+                value: self.constant(text)?,
             },
             _ => {
                 self.backup();
@@ -656,6 +696,40 @@ impl<'p, 'a> Parser<'p, 'a> {
         }))
     }
 
+    /// The names of the fields from `start` on, of which those up to `end` are taken already.
+    fn fields(&mut self, start: usize, mut end: usize) -> Fields {
+        while self.peek().kind == Kind::Field {
+            end = self.next().end;
+        }
+        self.shared
+            .syntax
+            .names
+            .fields(&self.shared.lexer.input[start..end])
+    }
+
+    /// The text that a literal stands for.
+    fn constant(&self, literal: &[u8]) -> Result<Str, Box<Error>> {
+        let names = self.shared.syntax.names;
+        let plain = match literal {
+            [b'`', text @ .., b'`'] if !text.contains(&b'\r') => Some(text),
+            [b'"', text @ .., b'"']
+                if text
+                    .iter()
+                    .all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\') =>
+            {
+                Some(text)
+            }
+            _ => None,
+        };
+        match plain {
+            Some(text) if text.len() <= MAX_SHARED => Ok(names.text(text)),
+            Some(text) => Ok(Str::from(text)),
+            None => unquote(literal)
+                .map(Str::from)
+                .ok_or_else(|| self.error("invalid syntax")),
+        }
+    }
+
     fn text_or_empty(&self, token: &Token) -> &'a [u8] {
         self.shared
             .lexer
@@ -666,23 +740,12 @@ impl<'p, 'a> Parser<'p, 'a> {
 
     fn function(&self, name: &[u8]) -> Result<Term, Box<Error>> {
         let name = String::from_utf8_lossy(name);
-        let callee = match self.shared.syntax.functions.get(&name) {
-            Some(function) => Some(Callee::Function(function.clone())),
-            None => Builtin::named(&name).map(Callee::Builtin),
-        };
-        match callee {
-            Some(callee) => Ok(Term::Function(name.into(), callee)),
+        let syntax = &self.shared.syntax;
+        match syntax.names.function(&name, syntax.functions) {
+            Some((name, callee)) => Ok(Term::Function(name, callee)),
             None => Err(self.error(&format!("function {} not defined", quote_str(name.as_bytes())))),
         }
     }
-}
-
-/// Adds to a list that is mostly short, without room for more.
-fn push<T>(list: &mut Vec<T>, item: T) {
-    if list.len() == list.capacity() {
-        list.reserve_exact(list.len().max(1));
-    }
-    list.push(item);
 }
 
 /// Texts of 4 GiB and more are not templates.

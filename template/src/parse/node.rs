@@ -5,8 +5,10 @@ use std::{fmt::Write as _, ops::Range, rc::Rc};
 use crate::{
     builtins::Builtin,
     format::quote_str,
-    value::{Function, Str, Value},
+    value::{Function, Str},
 };
+
+use smallvec::SmallVec;
 
 /// One template: a file's text outside its definitions, or one definition.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ pub(crate) type List = Vec<Node>;
 pub(crate) enum Node {
     /// Where it is in the source.
     Text(Range<u32>),
-    Action(Pipe),
+    Action(Box<Pipe>),
     If(Box<Branch>),
     With(Box<Branch>),
     Range(Box<Branch>),
@@ -79,14 +81,15 @@ pub(crate) struct Pipe {
     /// `=` instead of `:=`.
     pub(crate) assign: bool,
     pub(crate) declared: Vec<Variable>,
-    pub(crate) commands: Vec<Command>,
+    /// Mostly one.
+    pub(crate) commands: SmallVec<[Command; 1]>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Command {
     pub(crate) pos: u32,
     /// Never empty.
-    pub(crate) args: Vec<Operand>,
+    pub(crate) args: SmallVec<[Operand; 1]>,
 }
 
 /// A variable's name, with a number that is equal for equal names of one text.
@@ -98,6 +101,9 @@ pub(crate) struct Variable {
 
 /// What `$` has as its number.
 pub(crate) const ROOT_VARIABLE: u32 = 0;
+
+/// The names of `.a.b.c`, shared by all places that have the same.
+pub(crate) type Fields = Rc<[Str]>;
 
 /// Something that has a value, at a place.
 #[derive(Debug)]
@@ -111,12 +117,16 @@ pub(crate) enum Term {
     Dot,
     Nil,
     Bool(bool),
-    String { literal: Box<str>, value: Value },
+    /// Its literal begins at the operand's place and ends here.
+    String {
+        end: u32,
+        value: Str,
+    },
     Number(Box<Number>),
-    Field(Vec<Str>),
-    Variable(Variable, Vec<Str>),
+    Field(Fields),
+    Variable(Variable, Fields),
     Function(Rc<str>, Callee),
-    Chain(Box<Operand>, Vec<Str>),
+    Chain(Box<Operand>, Fields),
     Pipe(Box<Pipe>),
 }
 
@@ -149,7 +159,7 @@ pub(crate) fn is_empty(tree: &Tree) -> bool {
 }
 
 impl Pipe {
-    pub(crate) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, source: &Source, out: &mut String) {
         for (index, variable) in self.declared.iter().enumerate() {
             if index > 0 {
                 out.push_str(", ");
@@ -163,29 +173,31 @@ impl Pipe {
             if index > 0 {
                 out.push_str(" | ");
             }
-            command.write(out);
+            command.write(source, out);
         }
     }
 }
 
 impl Command {
-    pub(crate) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, source: &Source, out: &mut String) {
         for (index, arg) in self.args.iter().enumerate() {
             if index > 0 {
                 out.push(' ');
             }
-            arg.write_nested(out);
+            arg.write_nested(source, out);
         }
     }
 }
 
 impl Operand {
-    pub(crate) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, source: &Source, out: &mut String) {
         match &self.term {
             Term::Dot => out.push('.'),
             Term::Nil => out.push_str("nil"),
             Term::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Term::String { literal, .. } => out.push_str(literal),
+            Term::String { end, .. } => {
+                out.push_str(&String::from_utf8_lossy(source.text(&(self.pos..*end))));
+            }
             Term::Number(number) => out.push_str(&number.text),
             Term::Field(fields) => write_fields(out, fields),
             Term::Variable(variable, fields) => {
@@ -194,31 +206,31 @@ impl Operand {
             }
             Term::Function(name, _) => out.push_str(name),
             Term::Chain(node, fields) => {
-                node.write_nested(out);
+                node.write_nested(source, out);
                 write_fields(out, fields);
             }
-            Term::Pipe(pipe) => pipe.write(out),
+            Term::Pipe(pipe) => pipe.write(source, out),
         }
     }
 
     /// With parentheses around a pipeline.
-    fn write_nested(&self, out: &mut String) {
+    fn write_nested(&self, source: &Source, out: &mut String) {
         if matches!(self.term, Term::Pipe(_)) {
             out.push('(');
-            self.write(out);
+            self.write(source, out);
             out.push(')');
         } else {
-            self.write(out);
+            self.write(source, out);
         }
     }
 }
 
 impl Invocation {
-    pub(crate) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, source: &Source, out: &mut String) {
         let _ = write!(out, "{{{{template {}", quote_str(&self.name));
         if let Some(pipe) = &self.pipe {
             out.push(' ');
-            pipe.write(out);
+            pipe.write(source, out);
         }
         out.push_str("}}");
     }
