@@ -60,27 +60,35 @@ impl Engine {
         if let Some(opened) = &*opened {
             return Ok(opened.clone());
         }
-        let open = async {
-            let client = (self.connect)().await?;
-            let authority = NamedHosts {
-                registry: self.registry.clone(),
-                hosts: self.hosts.clone(),
-            };
-            let services = SessionServices {
-                content: Arc::new(self.layout.clone()),
-                authority: Some(Arc::new(authority)),
-                secrets: self.secrets.clone(),
-            };
-            let session = Session::open(&client, services).await?;
-            Ok(Arc::new((client, session)))
-        };
         let error = |source| BuildError::Engine {
             image: image.to_owned(),
             source,
         };
-        let new = open.await.map_err(error)?;
+        let client = (self.connect)().await.map_err(error)?;
+        let new = match self.open(client).await {
+            Ok(new) => new,
+            // It answered a moment ago: it is lost, as in the middle of a solve.
+            Err(_) => {
+                let client = (self.connect)().await.map_err(error)?;
+                self.open(client).await.map_err(error)?
+            }
+        };
         *opened = Some(new.clone());
         Ok(new)
+    }
+
+    async fn open(&self, client: Client) -> Result<Arc<Opened>, EngineError> {
+        let authority = NamedHosts {
+            registry: self.registry.clone(),
+            hosts: self.hosts.clone(),
+        };
+        let services = SessionServices {
+            content: Arc::new(self.layout.clone()),
+            authority: Some(Arc::new(authority)),
+            secrets: self.secrets.clone(),
+        };
+        let session = Session::open(&client, services).await?;
+        Ok(Arc::new((client, session)))
     }
 
     /// The session's name, for sources that it serves.

@@ -29,7 +29,7 @@ impl Environment {
         for below in ["bin", "root", "images"] {
             fs_err::os::unix::fs::symlink(shared.join(below), cache.path().join(below))?;
         }
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = free_port()?;
         Ok(Self { cache, port })
     }
 
@@ -102,6 +102,16 @@ impl Drop for Environment {
 fn variable(name: &str) -> Result<PathBuf> {
     let value = std::env::var_os(name).context("the test environment is missing: run `cargo xtask test`")?;
     Ok(PathBuf::from(value))
+}
+
+/// A port that no connection is given by chance between this moment and its use: below those that the kernel deals.
+fn free_port() -> Result<u16> {
+    let range = fs_err::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+    let first: u16 = range.split_whitespace().next().context("a range")?.parse()?;
+    (first / 2..first)
+        .rev()
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .context("no port is free")
 }
 
 fn traces() -> Result<Vec<String>> {

@@ -1,4 +1,4 @@
-//! `urlParse` and `urlJoin`: URLs as Go's `net/url` takes them apart and writes them.
+//! `urlParse` and `urlJoin`: URLs as Go's `net/url` takes them apart and writes them; judging them for others.
 
 use crate::format::quote_str;
 use crate::value::{CallError, Functions, Map, Value};
@@ -16,6 +16,17 @@ pub(super) fn register(functions: &mut Functions) {
     functions.add("urlJoin", &[MAP], |_, args| {
         string(Url::from_map(&map(args, 0))?.to_text())
     });
+}
+
+/// The host and the path that Go's `net/url` finds in a URL, unescaped, or why it is none.
+pub fn url_host_and_path(raw: &str) -> Result<(Vec<u8>, Vec<u8>), String> {
+    let url = Url::parse(raw)?;
+    Ok((url.host, url.path))
+}
+
+/// Whether Go's `url.ParseRequestURI` takes a text and finds a scheme in it.
+pub fn is_request_url(raw: &str) -> bool {
+    Url::parse_plain(raw).is_ok_and(|url| !url.scheme.is_empty())
 }
 
 /// The parts of a URL, unescaped except query and opaque.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::value::{Function, Functions, Kind, Object, Str, Type, UintKind, Value};
 
 use super::args::{STRING, boolean, fail, string, text};
-use constraint::Constraints;
+pub use constraint::Constraints;
 pub use version::Version;
 
 const VERSION: Type = Type::Named("*semver.Version", Kind::Ptr);
