@@ -51,7 +51,11 @@ pub fn explain(error: &RenderError, chart: &Chart, values: &ValuesInput) -> Stri
         RenderError::Schema(text) => {
             for (path, problem) in hints::schema_problems(text) {
                 if let Some(origin) = find_value(chart, values, &path) {
-                    note(&mut out, "value", &format!("`{}` is set in {origin}: {problem}", path.join(".")));
+                    note(
+                        &mut out,
+                        "value",
+                        &format!("`{}` is set in {origin}: {problem}", path.join(".")),
+                    );
                 }
             }
         }
@@ -77,29 +81,55 @@ fn explain_template(
     }
     let innermost = chain[chain.len() - 1];
     let own = innermost.to_string();
-    let source = file_text(chart, innermost.template()).unwrap_or_default();
-    if let Some(place) = place_of(innermost, &own, &source) {
+    // A template that is missing has no place of its own.
+    let shown = chain.iter().rposition(|error| error.line() > 0).unwrap_or(0);
+    let at = chain[shown];
+    let source = file_text(chart, at.template()).unwrap_or_default();
+    if let Some(place) = place_of(at, &at.to_string(), &source) {
         snippet(out, &place);
     }
-    for (count, caller) in chain[..chain.len() - 1].iter().rev().enumerate() {
-        if count == MAX_CALLS {
-            note(out, "called", &format!("by {} more", chain.len() - 1 - count));
-            break;
+    name_callers(out, &chain[..shown]);
+    let line = source.lines().nth(at.line().wrapping_sub(1)).unwrap_or_default();
+    if let Some(mut path) = hints::value_path(&own, line) {
+        let empty = own.contains("nil pointer evaluating");
+        if empty || own.contains("can't evaluate field") {
+            path.pop();
         }
-        let column = caller.column().map_or(String::new(), |column| format!(":{}", column + 1));
-        let action = action_of(&caller.to_string()).unwrap_or_default().to_owned();
-        note(out, "called", &format!("at {}:{}{column} by `{action}`", caller.template(), caller.line()));
-    }
-    let path = hints::value_path(&own, source.lines().nth(innermost.line().wrapping_sub(1)).unwrap_or_default());
-    if let Some(path) = path {
-        let mut full = owner(innermost.template());
+        let mut full = owner(at.template());
         full.extend(path.iter().cloned());
         if let Some(origin) = find_value(chart, values, &full) {
-            note(out, "value", &format!("`.Values.{}` is set in {origin}", path.join(".")));
+            let how = if empty { "has no value" } else { "is set" };
+            note(
+                out,
+                "value",
+                &format!("`.Values.{}` {how} in {origin}", path.join(".")),
+            );
         }
     }
     if let Some(hint) = hints::of_template(text, &own, chart) {
         note(out, "hint", &hint);
+    }
+}
+
+/// The calls that lead to the place, the nearest first; one that repeats itself is named once.
+fn name_callers(out: &mut String, callers: &[&kiel_template::Error]) {
+    let mut named: Vec<String> = Vec::new();
+    for caller in callers.iter().rev() {
+        let column = caller
+            .column()
+            .map_or(String::new(), |column| format!(":{}", column + 1));
+        let text = caller.to_string();
+        let action = action_of(&text).unwrap_or_default();
+        let place = format!("at {}:{}{column} by `{action}`", caller.template(), caller.line());
+        if !named.contains(&place) {
+            named.push(place);
+        }
+    }
+    for place in named.iter().take(MAX_CALLS) {
+        note(out, "called", place);
+    }
+    if named.len() > MAX_CALLS {
+        note(out, "called", &format!("by {} more", named.len() - MAX_CALLS));
     }
 }
 
@@ -125,7 +155,10 @@ fn file_text(chart: &Chart, template: &str) -> Option<String> {
             return Some(String::from_utf8_lossy(&file.data).into_owned());
         }
         let (name, inner) = rest.strip_prefix("charts/")?.split_once('/')?;
-        chart = chart.dependencies.iter().find(|dependency| dependency.name() == name)?;
+        chart = chart
+            .dependencies
+            .iter()
+            .find(|dependency| dependency.name() == name)?;
         rest = inner;
     }
 }
@@ -142,7 +175,12 @@ fn place_of<'a>(error: &kiel_template::Error, message: &str, source: &'a str) ->
     let column = error.column().unwrap_or(0).min(text.len());
     let action = action_of(message).unwrap_or_default();
     let span = span_of(text, column, action);
-    Some(Place { file: error.template().to_owned(), line: error.line(), text, span })
+    Some(Place {
+        file: error.template().to_owned(),
+        line: error.line(),
+        text,
+        span,
+    })
 }
 
 /// The action in its line; Go's column is somewhere in it.
@@ -154,12 +192,19 @@ fn span_of(text: &str, column: usize, action: &str) -> std::ops::Range<usize> {
     if let Some((at, _)) = found {
         return at..at + action.len();
     }
-    let inside = text[..].find("{{").and_then(|open| Some((open, open + text[open..].find("}}")? + 2)));
+    let inside = text[..]
+        .find("{{")
+        .and_then(|open| Some((open, open + text[open..].find("}}")? + 2)));
     match inside {
         Some((open, close)) if action.is_empty() => open..close,
         _ => {
-            let start = (0..=column).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-            let length = text[start..].find([' ', '|', ')', '}']).unwrap_or(text.len() - start);
+            let start = (0..=column)
+                .rev()
+                .find(|at| text.is_char_boundary(*at))
+                .unwrap_or(0);
+            let length = text[start..]
+                .find([' ', '|', ')', '}'])
+                .unwrap_or(text.len() - start);
             start..start + length
         }
     }
@@ -172,8 +217,23 @@ fn snippet(out: &mut String, place: &Place<'_>) {
     let before = width(&place.text[..place.span.start]);
     let marked = width(&place.text[place.span.clone()]).max(1);
     // A tab is one column here: what the terminal makes of it stays below.
-    let pad: String = place.text.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    let text: String = place.text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
+    let pad: String = place
+        .text
+        .chars()
+        .take(before)
+        .map(|c| if c == '\t' { '\t' } else { ' ' })
+        .collect();
+    let text: String = place
+        .text
+        .chars()
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect();
     let _ = writeln!(out, "{gutter}--> {}:{}:{}", place.file, place.line, before + 1);
     let _ = writeln!(out, "{gutter} |");
     let _ = writeln!(out, "{number} | {text}");

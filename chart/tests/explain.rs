@@ -2,6 +2,7 @@
 //!
 //! `KIEL_UPDATE_MESSAGES=1` writes the page anew.
 
+#[allow(dead_code, reason = "shared with tests that need more of it")]
 mod support;
 
 use std::path::Path;
@@ -11,7 +12,11 @@ use kiel_chart::{Profile, ValuesFile, ValuesInput, explain, load};
 use support::Folder;
 
 /// Title, files of the chart `app`, `--set` flags.
-type Mistake = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+type Mistake = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+);
 
 const MISTAKES: &[Mistake] = &[
     (
@@ -26,7 +31,10 @@ const MISTAKES: &[Mistake] = &[
         "A number where a text is wanted",
         &[
             ("values.yaml", "name: web\npassword: 1234\n"),
-            ("templates/secret.yaml", "data:\n  password: {{ .Values.password | b64enc }}\n"),
+            (
+                "templates/secret.yaml",
+                "data:\n  password: {{ .Values.password | b64enc }}\n",
+            ),
         ],
         &[],
     ),
@@ -34,7 +42,10 @@ const MISTAKES: &[Mistake] = &[
         "A number of a values file compared with a whole number",
         &[
             ("values.yaml", "replicas: 3\n"),
-            ("templates/a.yaml", "{{ if gt .Values.replicas 1 }}\nmany: true\n{{ end }}\n"),
+            (
+                "templates/a.yaml",
+                "{{ if gt .Values.replicas 1 }}\nmany: true\n{{ end }}\n",
+            ),
         ],
         &[],
     ),
@@ -46,8 +57,14 @@ const MISTAKES: &[Mistake] = &[
     (
         "A named template that does not exist",
         &[
-            ("templates/_helpers.tpl", "{{ define \"app.labels\" }}a: b{{ end }}\n"),
-            ("templates/a.yaml", "metadata:\n  labels: {{ include \"app.label\" . }}\n"),
+            (
+                "templates/_helpers.tpl",
+                "{{ define \"app.labels\" }}a: b{{ end }}\n",
+            ),
+            (
+                "templates/a.yaml",
+                "metadata:\n  labels: {{ include \"app.label\" . }}\n",
+            ),
         ],
         &[],
     ),
@@ -55,9 +72,18 @@ const MISTAKES: &[Mistake] = &[
         "A mistake in an included template",
         &[
             ("values.yaml", "db:\n  host: here\n"),
-            ("templates/_helpers.tpl", "{{ define \"app.url\" }}\nurl: {{ .Values.db.port.number }}\n{{ end }}\n"),
-            ("templates/_more.tpl", "{{ define \"app.env\" }}{{ include \"app.url\" . }}{{ end }}\n"),
-            ("templates/a.yaml", "env:\n  {{- include \"app.env\" . | nindent 2 }}\n"),
+            (
+                "templates/_helpers.tpl",
+                "{{ define \"app.url\" }}\nurl: {{ .Values.db.port.number }}\n{{ end }}\n",
+            ),
+            (
+                "templates/_more.tpl",
+                "{{ define \"app.env\" }}{{ include \"app.url\" . }}{{ end }}\n",
+            ),
+            (
+                "templates/a.yaml",
+                "env:\n  {{- include \"app.env\" . | nindent 2 }}\n",
+            ),
         ],
         &[],
     ),
@@ -68,19 +94,28 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "A variable beyond its block",
-        &[("templates/a.yaml", "{{ if true }}{{ $name := \"x\" }}{{ end }}\na: {{ $name }}\n")],
+        &[(
+            "templates/a.yaml",
+            "{{ if true }}{{ $name := \"x\" }}{{ end }}\na: {{ $name }}\n",
+        )],
         &[],
     ),
     (
         "A name with a dash",
-        &[("values.yaml", "node-selector: {}\n"), ("templates/a.yaml", "a: {{ .Values.node-selector }}\n")],
+        &[
+            ("values.yaml", "node-selector: {}\n"),
+            ("templates/a.yaml", "a: {{ .Values.node-selector }}\n"),
+        ],
         &[],
     ),
     (
         "Lines behind a key",
         &[
             ("values.yaml", "resources:\n  limits:\n    cpu: 1\n"),
-            ("templates/a.yaml", "kind: Pod\nspec:\n  resources: {{ toYaml .Values.resources }}\n"),
+            (
+                "templates/a.yaml",
+                "kind: Pod\nspec:\n  resources: {{ toYaml .Values.resources }}\n",
+            ),
         ],
         &[],
     ),
@@ -88,7 +123,10 @@ const MISTAKES: &[Mistake] = &[
         "A text that is read as a map",
         &[
             ("values.yaml", "note: \"see: there\"\n"),
-            ("templates/a.yaml", "kind: ConfigMap\ndata:\n  note: {{ .Values.note }}\n"),
+            (
+                "templates/a.yaml",
+                "kind: ConfigMap\ndata:\n  note: {{ .Values.note }}\n",
+            ),
         ],
         &[],
     ),
@@ -96,7 +134,10 @@ const MISTAKES: &[Mistake] = &[
         "A value that the schema refuses, set by a flag",
         &[
             ("values.yaml", "port: 80\n"),
-            ("values.schema.json", "{\"properties\":{\"port\":{\"type\":\"integer\"}}}"),
+            (
+                "values.schema.json",
+                "{\"properties\":{\"port\":{\"type\":\"integer\"}}}",
+            ),
             ("templates/a.yaml", "a: 1\n"),
         ],
         &["port=http"],
@@ -105,7 +146,10 @@ const MISTAKES: &[Mistake] = &[
         "A loop over a single value",
         &[
             ("values.yaml", "hosts: example.com\n"),
-            ("templates/a.yaml", "hosts:\n{{- range .Values.hosts }}\n- {{ . }}\n{{- end }}\n"),
+            (
+                "templates/a.yaml",
+                "hosts:\n{{- range .Values.hosts }}\n- {{ . }}\n{{- end }}\n",
+            ),
         ],
         &[],
     ),
@@ -119,7 +163,10 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "A template that includes itself",
-        &[("templates/a.yaml", "{{ define \"a\" }}{{ include \"a\" . }}{{ end }}a: {{ include \"a\" . }}\n")],
+        &[(
+            "templates/a.yaml",
+            "{{ define \"a\" }}{{ include \"a\" . }}{{ end }}a: {{ include \"a\" . }}\n",
+        )],
         &[],
     ),
 ];
@@ -142,9 +189,20 @@ fn said((title, files, flags): &Mistake) -> Result<String> {
     let error = error.ok_or_else(|| anyhow::anyhow!("{title}: no error"))?;
     let text = error.to_string();
     // What repeats a thousand times is not shown.
-    let text = if text.len() > 1_000 { format!("{}…", &text[..300]) } else { text };
-    let values = ValuesInput { set: flags.iter().map(|flag| (*flag).to_owned()).collect(), ..ValuesInput::default() };
-    Ok(format!("Error: {}\n{}", text.trim_end(), explain(&error, &chart, &values)))
+    let text = if text.len() > 1_000 {
+        format!("{}…", &text[..300])
+    } else {
+        text
+    };
+    let values = ValuesInput {
+        set: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        ..ValuesInput::default()
+    };
+    Ok(format!(
+        "Error: {}\n{}",
+        text.trim_end(),
+        explain(&error, &chart, &values)
+    ))
 }
 
 #[test]
@@ -172,7 +230,11 @@ fn the_page_shows_what_is_said() -> Result<()> {
     if std::env::var_os("KIEL_UPDATE_MESSAGES").is_some() {
         fs_err::write(&path, &page)?;
     }
-    assert_eq!(fs_err::read_to_string(path)?, page, "docs/chart-errors.md is out of date");
+    assert_eq!(
+        fs_err::read_to_string(path)?,
+        page,
+        "docs/chart-errors.md is out of date"
+    );
     Ok(())
 }
 
@@ -182,7 +244,10 @@ fn values_are_found_where_they_were_set_last() -> Result<()> {
     for (name, text) in [
         ("app/Chart.yaml", "apiVersion: v2\nname: app\nversion: 1.0.0\n"),
         ("app/values.yaml", "a: 1\n\ndb:\n  user: x\n"),
-        ("app/charts/db/Chart.yaml", "apiVersion: v2\nname: db\nversion: 1.0.0\n"),
+        (
+            "app/charts/db/Chart.yaml",
+            "apiVersion: v2\nname: db\nversion: 1.0.0\n",
+        ),
         ("app/charts/db/values.yaml", "user: y\nport: 1\n"),
     ] {
         let path = dir.path().join(name);
@@ -191,7 +256,10 @@ fn values_are_found_where_they_were_set_last() -> Result<()> {
     }
     let chart = load(&Folder(dir.path().to_owned()), "app", &Profile::Helm)?;
     let values = ValuesInput {
-        files: vec![ValuesFile { name: "prod.yaml".into(), content: b"c:\n  d: 2\n".to_vec() }],
+        files: vec![ValuesFile {
+            name: "prod.yaml".into(),
+            content: b"c:\n  d: 2\n".to_vec(),
+        }],
         set: vec!["x=1,e.f=2".into()],
         ..ValuesInput::default()
     };
@@ -200,12 +268,16 @@ fn values_are_found_where_they_were_set_last() -> Result<()> {
         ("db.user", Some("values.yaml:4")),
         ("db.port", Some("charts/db/values.yaml:2")),
         ("c.d", Some("prod.yaml:2")),
-        ("e.f", Some("--set e.f=2")),
-        ("e.f.g", Some("--set e.f=2")),
+        ("e.f", Some("--set e.f")),
+        ("e.f.g", Some("--set e.f")),
         ("none", None),
     ] {
         let names: Vec<String> = path.split('.').map(str::to_owned).collect();
-        assert_eq!(kiel_chart::find_value(&chart, &values, &names).as_deref(), want, "{path}");
+        assert_eq!(
+            kiel_chart::find_value(&chart, &values, &names).as_deref(),
+            want,
+            "{path}"
+        );
     }
     Ok(())
 }

@@ -209,6 +209,7 @@ fn values_that_hold_themselves_twice_end() -> Result<()> {
             "{{ toToml $d | trunc 5 }}",
             "{{ toYamlPretty $d | trunc 5 }}",
             "{{ $e := deepCopy $d }}{{ deepEqual $d $e }}",
+            "{{ define \"r\" }}{{ template \"r\" (list (toYaml .)) }}{{ end }}{{ template \"r\" 1 }}",
             "{{ $e := merge (dict) (dict \"x\" $d) }}{{ $e = merge $e (deepCopy (dict \"x\" $d)) }}",
         ] {
             let got = render(&format!("{start}# {end}"), "", "")?;

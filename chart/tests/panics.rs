@@ -470,7 +470,8 @@ fn watch(name: &'static str, watched: Weak<Mutex<(u64, Vec<u8>)>>) {
             let Some(watched) = watched.upgrade() else { return };
             let Ok(now) = watched.lock() else { return };
             if now.0 == before && before > 0 {
-                eprintln!("{name}: no end of {:?}", String::from_utf8_lossy(&now.1));
+                let text = format!("{name}: no end of {:?}\n", String::from_utf8_lossy(&now.1));
+                drop(std::io::stderr().write_all(text.as_bytes()));
                 std::process::abort();
             }
             before = now.0;

@@ -19,6 +19,19 @@ pub use parse::{from_prefix, from_str};
 #[error("{0}")]
 pub struct JsonError(pub(crate) String);
 
+const TOO_LONG: &str = "the JSON is longer than the limit of 33554432 bytes";
+
+impl JsonError {
+    fn too_long() -> Self {
+        Self(TOO_LONG.to_owned())
+    }
+
+    /// Whether there were too many values, or the text was longer than any chart's.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.0 == TOO_LONG
+    }
+}
+
 /// Go: `json.Marshal`.
 ///
 /// # Errors
@@ -203,7 +216,10 @@ impl Writer {
 
     fn enter(&mut self, bracket: char, type_name: &str) -> Result<(), JsonError> {
         self.depth += 1;
-        if self.depth > MAX_NESTING || self.out.len() > crate::exec::MAX_TEXT || !self.visits.allow() {
+        if self.out.len() > crate::exec::MAX_TEXT || !self.visits.allow() {
+            return Err(JsonError::too_long());
+        }
+        if self.depth > MAX_NESTING {
             return Err(JsonError(format!(
                 "json: unsupported value: encountered a cycle via {type_name}"
             )));

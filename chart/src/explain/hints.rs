@@ -5,8 +5,8 @@ use crate::model::Chart;
 
 /// Go's own functions.
 const BUILTINS: [&str; 18] = [
-    "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or", "print", "printf", "println",
-    "urlquery",
+    "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or", "print",
+    "printf", "println", "urlquery",
 ];
 
 /// What would mend a template. `whole` is Helm's text, `own` that of the innermost template.
@@ -24,16 +24,24 @@ pub(super) fn of_template(whole: &str, own: &str, chart: &Chart) -> Option<Strin
         ));
     }
     if let Some(name) = between("function \"", "\" not defined") {
-        return Some(match closest(name, HELM_FUNCTIONS.iter().chain(&BUILTINS).copied()) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("Helm has no function `{name}`; a named template is called by `include \"{name}\" .`"),
-        });
+        return Some(
+            match closest(name, HELM_FUNCTIONS.iter().chain(&BUILTINS).copied()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!(
+                    "Helm has no function `{name}`; a named template is called by `include \"{name}\" .`"
+                ),
+            },
+        );
     }
-    if let Some(name) = between("no template \"", "\" associated").or_else(|| between("template \"", "\" not defined")) {
+    if let Some(name) =
+        between("no template \"", "\" associated").or_else(|| between("template \"", "\" not defined"))
+    {
         let defined = defined_names(chart);
         return Some(match closest(name, defined.iter().map(String::as_str)) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => format!("no file defines `{name}`; is the chart that does so in charts/, and not switched off?"),
+            None => format!(
+                "no file defines `{name}`; is the chart that does so in charts/, and not switched off?"
+            ),
         });
     }
     if let Some(name) = between("undefined variable \"", "\"") {
@@ -52,10 +60,16 @@ pub(super) fn of_template(whole: &str, own: &str, chart: &Chart) -> Option<Strin
         });
     }
     if own.contains("can't evaluate field") {
-        return Some("the value before the last point is no map: look at what is set there, or index it by `index`".to_owned());
+        return Some(
+            "the value before the last point is no map: look at what is set there, or index it by `index`"
+                .to_owned(),
+        );
     }
     if own.contains("range can't iterate over") {
-        return Some("`range` takes lists, maps and whole numbers; use `int` for a number, `list` for one value".to_owned());
+        return Some(
+            "`range` takes lists, maps and whole numbers; use `int` for a number, `list` for one value"
+                .to_owned(),
+        );
     }
     if whole.starts_with("parse error") && own.contains("unexpected EOF") {
         return Some("an `if`, `with`, `range`, `define` or `block` has no `{{ end }}`".to_owned());
@@ -90,10 +104,15 @@ pub(super) fn of_manifest(problem: &str, template: &str) -> Option<String> {
         ));
     }
     if template.contains("| indent") && !template.contains("| nindent") {
-        return Some("`indent` also moves the first line: stand it at the line's start, or use `nindent`".to_owned());
+        return Some(
+            "`indent` also moves the first line: stand it at the line's start, or use `nindent`".to_owned(),
+        );
     }
     if problem.contains("mapping values are not allowed") {
-        return Some("a text with `: ` in it needs quotes: use `quote`; or the lines before it are indented wrongly".to_owned());
+        return Some(
+            "a text with `: ` in it needs quotes: use `quote`; or the lines before it are indented wrongly"
+                .to_owned(),
+        );
     }
     (problem.contains("did not find expected") || problem.contains("could not find expected"))
         .then(|| "look at the indentation around this line; --debug prints the document".to_owned())
@@ -116,12 +135,18 @@ pub(super) fn schema_problems(text: &str) -> Vec<(Vec<String>, String)> {
 pub(super) fn value_path(message: &str, line: &str) -> Option<Vec<String>> {
     let action = message.find(" at <").map_or("", |at| &message[at + 5..]);
     let action = action.split(">: ").next().unwrap_or_default();
-    let text = [action, line].into_iter().find(|text| text.contains(".Values."))?;
+    let text = [action, line]
+        .into_iter()
+        .find(|text| text.contains(".Values."))?;
     let start = text.find(".Values.")? + ".Values.".len();
     let path: &str = text[start..]
         .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'))
         .next()?;
-    let names: Vec<String> = path.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let names: Vec<String> = path
+        .split('.')
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
     (!names.is_empty()).then_some(names)
 }
 

@@ -5,7 +5,7 @@ use kiel_template::yaml;
 use crate::model::Chart;
 use crate::values::ValuesInput;
 
-/// Where the value at `path` was set last: `--set image.tag=x`, `prod.yaml:14`, `values.yaml:3`; `None` where it is not set.
+/// Where the value at `path` was set last: `--set image.tag`, `prod.yaml:14`, `values.yaml:3`; `None` where it is not set.
 ///
 /// `path` begins at the top chart's values; a subchart's values stand below its name.
 #[must_use]
@@ -23,7 +23,8 @@ pub fn find_value(chart: &Chart, values: &ValuesInput, path: &[String]) -> Optio
     for (flag, lines) in flags {
         for line in lines.iter().rev() {
             if let Some(part) = line.split(',').rev().find(|part| sets(part, path)) {
-                return Some(format!("{flag} {part}"));
+                // The value may be a secret.
+                return Some(format!("{flag} {}", part.split('=').next().unwrap_or_default()));
             }
         }
     }
@@ -40,7 +41,8 @@ fn sets(part: &str, path: &[String]) -> bool {
     let key = part.split('=').next().unwrap_or_default();
     let wanted = path.join(".");
     let key = key.split('[').next().unwrap_or_default();
-    !key.is_empty() && (wanted == key || wanted.starts_with(&format!("{key}.")) || key.starts_with(&format!("{wanted}.")))
+    !key.is_empty()
+        && (wanted == key || wanted.starts_with(&format!("{key}.")) || key.starts_with(&format!("{wanted}.")))
 }
 
 fn in_chart(chart: &Chart, path: &[String], folder: &str) -> Option<String> {
@@ -48,7 +50,10 @@ fn in_chart(chart: &Chart, path: &[String], folder: &str) -> Option<String> {
         return Some(format!("{folder}values.yaml:{line}"));
     }
     let (name, rest) = path.split_first()?;
-    let child = chart.dependencies.iter().find(|dependency| dependency.name() == name)?;
+    let child = chart
+        .dependencies
+        .iter()
+        .find(|dependency| dependency.name() == name)?;
     in_chart(child, rest, &format!("{folder}charts/{name}/"))
 }
 

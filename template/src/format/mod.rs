@@ -69,7 +69,7 @@ pub fn print(out: &mut Vec<u8>, value: &Value) {
 pub(crate) fn print_indirect(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Object(object) if let Some(text) = object.text_in_place() => {
-            out.extend_from_slice(text.as_bytes())
+            out.extend_from_slice(text.as_bytes());
         }
         Value::Object(object) if object.kind() == Kind::Ptr && object.text().is_none() => {
             Printer::new(out).fields(&**object, 'v', 0);

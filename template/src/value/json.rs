@@ -45,9 +45,12 @@ fn to_json(value: &Value, depth: usize, visits: &Visits) -> serde_json::Value {
         Value::Str(text) => text.to_lossy().into(),
         Value::Bytes(bytes) => STANDARD.encode(bytes).into(),
         Value::List(list) => match list.borrow() {
-            Some(items) => {
-                serde_json::Value::Array(items.iter().map(|item| to_json(item, depth + 1, visits)).collect())
-            }
+            Some(items) => serde_json::Value::Array(
+                items
+                    .iter()
+                    .map(|item| to_json(item, depth + 1, visits))
+                    .collect(),
+            ),
             None => serde_json::Value::Null,
         },
         Value::Map(map) => match map.borrow() {

@@ -13,6 +13,9 @@ use super::key_order;
 /// Why a value has no YAML. Helm's `toYaml` gives an empty text then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EmitError {
+    /// There are too many values, or the text is longer than any chart's.
+    #[error("the YAML is longer than the limit of {} bytes", crate::exec::MAX_TEXT)]
+    TooLong,
     /// JSON has no such number or type.
     #[error("json: unsupported value: {0}")]
     Unsupported(String),
@@ -301,7 +304,7 @@ impl Emitter {
             return Err(EmitError::Refused("exceeded max depth"));
         }
         if self.out.len() > crate::exec::MAX_TEXT || !self.visits.allow() {
-            return Err(EmitError::Refused("the text is too long"));
+            return Err(EmitError::TooLong);
         }
         let outer = self.indent;
         self.indent = Some(match outer {
