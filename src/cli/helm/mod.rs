@@ -10,7 +10,9 @@ mod go_files;
 mod install_flags;
 mod lint;
 mod package;
+mod releases;
 mod show;
+mod table;
 mod template;
 mod usage;
 mod verify;
@@ -43,11 +45,19 @@ pub(crate) struct HelmCommand {
 enum HelmCommands {
     Create(create::CreateCommand),
     Env(version::EnvCommand),
+    /// Show what a release's record holds
+    #[command(subcommand)]
+    Get(releases::GetCommands),
+    #[command(visible_alias = "hist")]
+    History(releases::HistoryCommand),
     Lint(lint::LintCommand),
+    #[command(visible_alias = "ls")]
+    List(Box<releases::ListCommand>),
     Package(package::PackageCommand),
     /// Show what a chart says about itself
     #[command(subcommand)]
     Show(show::ShowCommands),
+    Status(releases::StatusCommand),
     Template(Box<template::TemplateCommand>),
     Verify(verify::VerifyCommand),
     Version(version::VersionCommand),
@@ -78,6 +88,10 @@ impl HelmCommand {
         let result = match self.command {
             HelmCommands::Create(command) => command.run(),
             HelmCommands::Env(command) => command.run(globals, &context.env),
+            HelmCommands::Get(command) => command.run(globals, context).await,
+            HelmCommands::History(command) => command.run(globals, context).await,
+            HelmCommands::List(command) => command.run(globals, context).await,
+            HelmCommands::Status(command) => command.run(globals, context).await,
             HelmCommands::Package(command) => command.run(&context.env),
             HelmCommands::Verify(command) => command.run(),
             HelmCommands::Version(command) => command.run(),
