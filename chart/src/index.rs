@@ -264,6 +264,16 @@ impl Index {
         object.into()
     }
 
+    /// As Helm writes the file as JSON.
+    #[must_use]
+    pub fn to_json_file(&self) -> String {
+        let text = serde_json::to_string_pretty(&self.to_json()).unwrap_or_default();
+        // Go: all of these can only stand in texts.
+        text.replace('&', "\\u0026")
+            .replace('<', "\\u003c")
+            .replace('>', "\\u003e")
+    }
+
     /// As Helm writes the file.
     #[must_use]
     pub fn to_yaml(&self) -> String {
@@ -292,9 +302,8 @@ impl IndexEntry {
 
     /// Go: the fields of the metadata are the entry's own.
     fn to_json(&self) -> Value {
-        let Value::Object(mut object) = self.metadata.to_json() else {
-            return Value::Null;
-        };
+        let fields = serde_json::from_str(&self.metadata.to_config());
+        let mut object: Map<String, Value> = fields.unwrap_or_default();
         object.insert("urls".to_owned(), json!(self.urls));
         let created = if self.created.is_empty() {
             "0001-01-01T00:00:00Z"

@@ -26,7 +26,6 @@ mod model;
 mod normalize;
 mod oci;
 mod order;
-mod pack;
 mod package;
 mod path_match;
 mod render;
@@ -56,7 +55,7 @@ pub use model::{Chart, File};
 pub use normalize::NormalizeError;
 pub use oci::{MEDIA_ARCHIVE, MEDIA_CONFIG, MEDIA_OLD_ARCHIVE, MEDIA_PROVENANCE};
 pub use order::install_rank;
-pub use pack::{PackError, pack};
+
 pub use package::{DEFAULT_TIME, PackageError, chart_file, package, package_files};
 pub use render::{
     AddFunctions, Release, RenderError, RenderInput, check_release_name, render, render_on_own_stack,

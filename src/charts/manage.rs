@@ -312,8 +312,7 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
         }
         fs_err::create_dir_all(&folder).map_err(|error| ChartsError::file("make", &folder, error))?;
         (self.say)(&format!("Saving {} charts\n", locked.len()));
-        let saved = self.get_all(locked, repositories, &folder).await;
-        let saved = saved.inspect_err(|error| (self.say)(&format!("Save error occurred:  {error}\n")))?;
+        let saved = self.get_all(locked, repositories, &folder).await?;
         self.put(&saved, locked, &folder)
     }
 
@@ -341,7 +340,7 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
             match way {
                 Ok(Way::Vendored) => self.check_vendored(one, folder)?,
                 Ok(Way::Local) => {
-                    let (version, archive) = self.archive_local(one)?;
+                    let (version, archive) = self.archive_local(one).map_err(|error| self.told(error))?;
                     local.push((index, version));
                     saved.push(archive);
                 }
@@ -357,16 +356,22 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
                         one.name, one.repository
                     ));
                     if let Some(result) = downloaded {
-                        saved.extend(result?);
+                        saved.extend(result.map_err(|error| self.told(error))?);
                     }
                 }
-                Err(error) => return Err(ChartsError::text(format!("could not find : {error}"))),
+                Err(error) => return Err(self.told(ChartsError::text(format!("could not find : {error}")))),
             }
         }
         for (index, version) in local {
             locked[index].version = version;
         }
         Ok(saved)
+    }
+
+    /// An error that Helm tells twice.
+    fn told(&self, error: ChartsError) -> ChartsError {
+        (self.say)(&format!("Save error occurred:  {error}\n"));
+        error
     }
 
     async fn way(&self, one: &Dependency, repositories: &Repositories) -> Result<Way, ChartsError> {
@@ -437,14 +442,17 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
             "Dependency {name} did not declare a repository. Assuming it exists in the charts directory\n"
         ));
         let path = folder.join(name);
-        let chart = load(&path).map_err(|error| {
-            ChartsError::text(format!("unable to load chart '{}': {error}", path.display()))
-        })?;
+        let failed =
+            |error: String| ChartsError::text(format!("unable to load chart '{}': {error}", path.display()));
+        if !path.is_dir() {
+            return Err(failed("Chart.yaml file is missing".to_owned()));
+        }
+        let chart = load(&path).map_err(|error| failed(error.to_string()))?;
         if one.choose([chart.version()])?.is_none() {
-            return Err(ChartsError::text(format!(
+            return Err(self.told(ChartsError::text(format!(
                 "dependency {name} at version {} does not satisfy the constraint {version}",
                 chart.version()
-            )));
+            ))));
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ pub use self::manage::Manager;
 pub use self::oci::{ChartReference, Pulled};
 pub use self::repositories::{HelmFiles, Repositories, RepositoriesLock, RepositoryEntry};
 pub use self::source::{Charts, ChartsOptions, read_index};
-pub(crate) use self::urls::{is_oci, resolve as resolve_url};
+pub(crate) use self::urls::{is_oci, join as join_url};
 
 /// Why a chart on the disk can't be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +91,7 @@ fn pack(chart: &Chart, now: &str) -> Result<Bytes, ChartsError> {
     let time = now
         .parse::<jiff::Timestamp>()
         .map_or(0, jiff::Timestamp::as_second);
-    let archive = kiel_chart::pack(chart, u64::try_from(time).unwrap_or_default());
+    let archive = kiel_chart::package(chart, u64::try_from(time).unwrap_or_default());
     let archive = archive.map_err(|error| ChartsError::text(error.to_string()))?;
     Ok(archive.into())
 }

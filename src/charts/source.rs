@@ -23,6 +23,8 @@ use crate::registry::{Credentials, Digest, Download, Registry, RegistryOptions, 
 pub struct ChartsOptions {
     /// Registries, and what holds for all servers.
     pub registry: RegistryOptions,
+    /// What the user's flags say about registries alone: trust and certificates.
+    pub registry_access: RepositoryEntry,
     /// The user's repositories.
     pub files: HelmFiles,
     /// Folder of the cache; nothing is kept without one.
@@ -97,7 +99,7 @@ impl Charts {
 
     /// The client for registries.
     pub(super) fn registry(&self) -> Result<Registry, ChartsError> {
-        self.client(&RepositoryEntry::default())
+        self.client(&self.options.registry_access)
     }
 
     fn client(&self, entry: &RepositoryEntry) -> Result<Registry, ChartsError> {

@@ -37,6 +37,36 @@ pub(crate) fn resolve(base: &str, reference: &str) -> Result<Url, String> {
     Ok(resolved)
 }
 
+/// Go: `urlutil.URLJoin`: a path put behind that of a URL, or of a path.
+pub(crate) fn join(base: &str, path: &str) -> String {
+    let cleaned = |joined: String| {
+        let mut parts: Vec<&str> = Vec::new();
+        for part in joined.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => _ = parts.pop(),
+                part => parts.push(part),
+            }
+        }
+        let root = if joined.starts_with('/') { "/" } else { "" };
+        format!("{root}{}", parts.join("/"))
+    };
+    match Url::parse(base) {
+        Ok(mut url) if url.has_host() => {
+            let path = cleaned(format!("{}/{path}", url.path()));
+            url.set_path(&path);
+            let text = url.to_string();
+            if path == "/" && !base.ends_with('/') {
+                text.trim_end_matches('/').to_owned()
+            } else {
+                text
+            }
+        }
+        _ if base.is_empty() => cleaned(path.to_owned()),
+        _ => cleaned(format!("{base}/{path}")),
+    }
+}
+
 /// Whether two URLs have one scheme, host and port: what belongs to the one may be shown to the other.
 pub(crate) fn have_one_origin(a: &Url, b: &Url) -> bool {
     a.scheme() == b.scheme()

@@ -41,6 +41,7 @@ pub(crate) async fn load_chart(
         files,
         cache: Some(cache(&context.env)),
         skip_refresh: args.skip_dependencies_repo_refresh,
+        ..ChartsOptions::default()
     });
     let local = |path: &str| -> Result<Chart, ChartsError> {
         let is_there = project.files.is_dir(path).map_err(LoadError::Folder)?;

@@ -4,8 +4,11 @@
 #[path = "../support/authority.rs"]
 mod authority;
 mod automatic;
+mod commands;
 #[path = "../support/fake.rs"]
 mod fake;
+mod hostile;
+mod registries;
 #[path = "../support/registry.rs"]
 mod support;
 mod world;

@@ -174,7 +174,7 @@ pub(crate) fn archive(name: &str, version: &str) -> Result<Vec<u8>> {
         name: "templates/t.yaml".to_owned(),
         data: text.as_bytes().into(),
     });
-    Ok(kiel_chart::pack(&chart, 1_700_000_000)?)
+    Ok(kiel_chart::package(&chart, 1_700_000_000)?)
 }
 
 /// An archive with `c/Chart.yaml` alone.
@@ -231,6 +231,12 @@ pub(crate) enum Readers {
     One,
 }
 
+fn not_found() -> Vec<u8> {
+    let answer = http(404, &[], b"nothing here");
+    let rest = answer.strip_prefix(b"HTTP/1.1 404 X").unwrap_or(&answer);
+    [b"HTTP/1.1 404 Not Found", rest].concat()
+}
+
 /// Serves these pages.
 pub(crate) async fn serve(pages: Pages, readers: Readers, authority: Option<&Authority>) -> Result<Fake> {
     let pages = Arc::new(pages);
@@ -246,7 +252,7 @@ pub(crate) async fn serve(pages: Pages, readers: Readers, authority: Option<&Aut
         let path = seen.line.split(' ').nth(1).unwrap_or_default();
         Action::Answer(match pages.get(path) {
             Some(page) => http(200, &[], page),
-            None => http(404, &[], b"nothing here"),
+            None => not_found(),
         })
     })
     .await

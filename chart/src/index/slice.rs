@@ -12,7 +12,7 @@ pub(super) fn charts(data: &[u8], names: &[&str]) -> Option<String> {
     let mut lines = Lines { text, at: 0 };
     let mut cut = String::from("apiVersion: v1\nentries:\n");
     let mut found_entries = false;
-    while let Some(line) = lines.next() {
+    for line in lines.by_ref() {
         match line {
             "entries: {}" => return Some("apiVersion: v1\nentries: {}\n".to_owned()),
             "entries:" => {
@@ -29,7 +29,7 @@ pub(super) fn charts(data: &[u8], names: &[&str]) -> Option<String> {
     let mut depth = None;
     let mut taking = false;
     let mut taken = false;
-    while let Some(line) = lines.next() {
+    for line in lines {
         let indent = line.len() - line.trim_start_matches(' ').len();
         let rest = &line[indent..];
         if rest.is_empty() {

@@ -5,14 +5,20 @@ use std::io::Read as _;
 use clap::Args;
 use kiel_chart::{ValuesFile, ValuesInput};
 
+use tokio::runtime::Handle;
+
 use super::{HelmError, go_files};
 use crate::cli::args::ValuesArgs;
+use crate::registry::{Download, Registry, RegistryOptions, Url};
+
+/// Largest file of values that is taken from the web, in bytes.
+const MAX_VALUES_SIZE: u64 = 64 << 20;
 
 /// Helm's flags for values.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Values")]
 pub(in crate::cli) struct HelmValuesArgs {
-    /// File with values, `-` for standard input; may be repeated
+    /// File with values, `-` for standard input, or a URL; may be repeated
     #[arg(long, short = 'f', value_name = "PATH", value_delimiter = ',')]
     values: Vec<String>,
     /// Values, such as a.b[0]=c,d=e; may be repeated
@@ -79,5 +85,21 @@ fn read_file(name: &str) -> Result<Vec<u8>, HelmError> {
         std::io::stdin().lock().read_to_end(&mut content)?;
         return Ok(content);
     }
+    if name.starts_with("http://") || name.starts_with("https://") {
+        return fetch(name);
+    }
     go_files::read(name)
+}
+
+/// A file from the web, as Helm takes values from there: without a login.
+fn fetch(name: &str) -> Result<Vec<u8>, HelmError> {
+    let wanted = Download {
+        url: Url::parse(name)?,
+        limit: MAX_VALUES_SIZE,
+        accept: None,
+        login: None,
+    };
+    let registry = Registry::new(RegistryOptions::default())?;
+    let fetched = tokio::task::block_in_place(|| Handle::current().block_on(registry.download(&wanted)))?;
+    Ok(fetched.to_vec())
 }

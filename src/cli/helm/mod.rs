@@ -5,12 +5,19 @@
 
 mod args;
 mod create;
+mod dependency;
 mod globals;
 mod go_files;
 mod install_flags;
 mod lint;
 mod package;
+mod pull;
+mod push;
+mod registry;
 mod releases;
+mod remote;
+mod repo;
+mod search;
 mod show;
 mod table;
 mod template;
@@ -44,6 +51,9 @@ pub(crate) struct HelmCommand {
 #[derive(Debug, Subcommand)]
 enum HelmCommands {
     Create(create::CreateCommand),
+    /// The charts that a chart depends on
+    #[command(subcommand, visible_aliases = ["dep", "dependencies"])]
+    Dependency(dependency::DependencyCommands),
     Env(version::EnvCommand),
     /// Show what a release's record holds
     #[command(subcommand)]
@@ -54,8 +64,20 @@ enum HelmCommands {
     #[command(visible_alias = "ls")]
     List(Box<releases::ListCommand>),
     Package(package::PackageCommand),
-    /// Show what a chart says about itself
+    #[command(visible_alias = "fetch")]
+    Pull(Box<pull::PullCommand>),
+    Push(Box<push::PushCommand>),
+    /// Logins to registries
     #[command(subcommand)]
+    Registry(registry::RegistryCommands),
+    /// Chart repositories
+    #[command(subcommand)]
+    Repo(repo::RepoCommands),
+    /// Find charts
+    #[command(subcommand)]
+    Search(search::SearchCommands),
+    /// Show what a chart says about itself
+    #[command(subcommand, visible_alias = "inspect")]
     Show(show::ShowCommands),
     Status(releases::StatusCommand),
     Template(Box<template::TemplateCommand>),
@@ -96,7 +118,13 @@ impl HelmCommand {
             HelmCommands::Verify(command) => command.run(),
             HelmCommands::Version(command) => command.run(),
             HelmCommands::Lint(command) => command.run(globals, &context.env),
-            HelmCommands::Show(command) => command.run(),
+            HelmCommands::Dependency(command) => command.run(globals, context).await,
+            HelmCommands::Pull(command) => command.run(globals, context).await,
+            HelmCommands::Push(command) => command.run(globals, context).await,
+            HelmCommands::Registry(command) => command.run(globals, context).await,
+            HelmCommands::Repo(command) => command.run(globals, context).await,
+            HelmCommands::Search(command) => command.run(globals, context).await,
+            HelmCommands::Show(command) => command.run(globals, context).await,
             HelmCommands::Template(command) => command.run(globals, context).await,
         };
         Ok(match result {

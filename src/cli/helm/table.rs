@@ -1,16 +1,13 @@
 //! Tables in the layout of Helm's: columns as wide as their widest cell, a tab between them, long cells cut.
 
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::UnicodeWidthChar;
 
 /// The lines of a table, without a final line break; 0 sets no limit for the columns' width.
 pub(super) fn table(rows: &[Vec<String>], limit: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
-        let width = cells
-            .flat_map(|cell| cell.split('\n'))
-            .map(|line| line.width())
-            .max();
+        let width = cells.flat_map(|cell| cell.split('\n')).map(columns_of).max();
         match width.unwrap_or_default() {
             width if limit > 0 => width.min(limit),
             width => width,
@@ -44,9 +41,14 @@ fn lines(row: &[String], widths: &[usize]) -> String {
     (0..height).map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// Go: characters that control something take no column.
+fn columns_of(text: &str) -> usize {
+    text.chars().filter_map(UnicodeWidthChar::width).sum()
+}
+
 /// Go: `strutil.Resize`: the width counts columns, the cut counts bytes.
 fn fitted(text: &str, width: usize) -> String {
-    let own = text.width();
+    let own = columns_of(text);
     if width == 0 || own == width {
         return text.to_owned();
     }
@@ -73,9 +75,7 @@ mod tests {
             table(&rows, 10),
             "NAME \tURL       \na    \t0123456...\nbcdef\tü         "
         );
-        assert_eq!(
-            table(&[row(&["a\nbb", "c"])], 0),
-            "a\tc\nbb\t ".replace("a\t", "a\t")
-        );
+        // Go: a cell of several lines is cut as if it were one.
+        assert_eq!(table(&[row(&["a\nbb", "c"])], 0), "...\tc");
     }
 }

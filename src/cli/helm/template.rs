@@ -1,19 +1,20 @@
 //! `kiel helm template`: a chart's manifests, as Helm prints them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 use kiel_chart::{
-    Capabilities, HookOutput, KubeVersion, Manifests, Release, RenderError, RenderInput, check_release_name,
+    Capabilities, Chart, HookOutput, KubeVersion, Manifests, Release, RenderError, RenderInput, ValuesInput,
+    check_release_name,
 };
 use serde_json::Value;
 
 use super::args::HelmValuesArgs;
 use super::install_flags::InstallFlags;
-use super::{HelmError, HelmGlobals, HelmResult, go_files};
-use crate::charts;
+use super::remote::{ChartPathArgs, open};
+use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files};
+use crate::charts::Located;
 use crate::cli::Context;
 use crate::cli::clock::Clock;
 use crate::ui;
@@ -61,22 +62,51 @@ pub(crate) struct TemplateCommand {
     /// The release's name is part of the folder's
     #[arg(long)]
     release_name: bool,
+    /// Get missing dependencies first, where the chart is a folder
+    #[arg(long)]
+    dependency_update: bool,
+    #[command(flatten)]
+    path: ChartPathArgs,
 }
 
 impl TemplateCommand {
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
         let (name, chart) = self.install.name_and_chart(&self.names)?;
-        let manifests = self.render(&name, &chart, globals, context)?;
+        let located = self.path.locate(&chart, globals, context).await?;
+        let values = self.values.read()?;
+        let chart = self.load(&located, globals, context).await?;
+        let manifests = self.render(&name, &chart, &values, globals, context)?;
         for warning in &manifests.warnings {
             ui::print(warning);
         }
         self.show(&name, &manifests)
     }
 
+    async fn load(
+        &self,
+        located: &Located,
+        globals: &HelmGlobals,
+        context: &Context,
+    ) -> Result<Chart, HelmError> {
+        let chart = open(located)?;
+        let wanted = &chart.metadata.dependencies;
+        let is_complete = wanted
+            .iter()
+            .all(|one| chart.dependencies.iter().any(|there| there.name() == one.name));
+        match located {
+            Located::Path(path) if self.dependency_update && !is_complete => {
+                dependency::update(path, globals, context).await?;
+                open(located)
+            }
+            _ => Ok(chart),
+        }
+    }
+
     fn render(
         &self,
         name: &str,
-        chart: &str,
+        chart: &Chart,
+        values: &ValuesInput,
         globals: &HelmGlobals,
         context: &Context,
     ) -> Result<Manifests, HelmError> {
@@ -89,12 +119,10 @@ impl TemplateCommand {
             })?;
         }
         capabilities.api_versions.extend_from_slice(&self.api_versions);
-        let values = self.values.read()?;
-        let chart = charts::load(Path::new(chart))?;
         check_release_name(name).map_err(HelmError)?;
         let outcome = kiel_chart::render_on_own_stack(RenderInput {
-            chart: &chart,
-            values: &values,
+            chart,
+            values,
             secret_values: &[],
             service_values: &Value::Null,
             release: Release {

@@ -11,6 +11,33 @@ use crate::ui;
 
 /// What a command takes beside flags: its words, what Helm says where it gets something else, and how it is used.
 const ARGUMENTS: &[(&str, &str, &str)] = &[
+    ("dependency list", "accepts at most 1 argument", "CHART [flags]"),
+    ("dependency build", "accepts at most 1 argument", "CHART [flags]"),
+    ("dependency update", "accepts at most 1 argument", "CHART [flags]"),
+    (
+        "pull",
+        "requires at least 1 argument",
+        "[chart URL | repo/chartname] [...] [flags]",
+    ),
+    (
+        "push",
+        "requires at least 2 arguments",
+        "[chart] [remote] [flags]",
+    ),
+    ("registry login", "requires at least 1 argument", "[host] [flags]"),
+    (
+        "registry logout",
+        "requires at least 1 argument",
+        "[host] [flags]",
+    ),
+    ("repo add", "requires 2 arguments", "[NAME] [URL] [flags]"),
+    ("repo index", "requires 1 argument", "[DIR] [flags]"),
+    ("repo list", "accepts no arguments", "[flags]"),
+    (
+        "repo remove",
+        "requires at least 1 argument",
+        "[REPO1 [REPO2 ...]] [flags]",
+    ),
     (
         "template",
         "requires at least 1 argument",
