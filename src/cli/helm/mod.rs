@@ -114,7 +114,7 @@ impl HelmCommand {
             HelmCommands::History(command) => command.run(globals, context).await,
             HelmCommands::List(command) => command.run(globals, context).await,
             HelmCommands::Status(command) => command.run(globals, context).await,
-            HelmCommands::Package(command) => command.run(&context.env),
+            HelmCommands::Package(command) => command.run(globals, context).await,
             HelmCommands::Verify(command) => command.run(),
             HelmCommands::Version(command) => command.run(),
             HelmCommands::Lint(command) => command.run(globals, &context.env),
