@@ -18,7 +18,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use self::charts::{Case, find_cases};
+use self::charts::Case;
+pub(crate) use self::charts::find_cases;
 use self::verdict::{Outcome, Verdict};
 use crate::say;
 

@@ -4,6 +4,7 @@
 //! much of a document may come from aliases is limited as in Go, so that a small text cannot grow into a
 //! huge tree.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::error::YamlError;
@@ -19,7 +20,7 @@ pub(super) struct Parser<'a> {
     scanner: Scanner<'a>,
     first: bool,
     handles: Vec<(String, String)>,
-    anchors: HashMap<String, Anchor>,
+    anchors: HashMap<String, Anchor<'a>>,
     depth: usize,
     nodes: usize,
     nodes_from_aliases: usize,
@@ -27,11 +28,11 @@ pub(super) struct Parser<'a> {
     contains_itself: Option<YamlError>,
 }
 
-enum Anchor {
+enum Anchor<'a> {
     /// The node is still being read: an alias to it would contain itself.
     Open,
     Done {
-        node: Node,
+        node: Node<'a>,
         size: usize,
     },
 }
@@ -59,7 +60,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The next document's root; `None` at the end. Reads one token past the document, as Go does.
-    pub(super) fn document(&mut self) -> Scanned<Option<Node>> {
+    pub(super) fn document(&mut self) -> Scanned<Option<Node<'a>>> {
         if !self.first {
             while self.scanner.peek()?.kind == TokenKind::DocumentEnd {
                 self.scanner.take()?;
@@ -92,7 +93,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn explicit_document(&mut self) -> Scanned<Node> {
+    fn explicit_document(&mut self) -> Scanned<Node<'a>> {
         self.read_directives()?;
         if self.scanner.peek()?.kind != TokenKind::DocumentStart {
             return Err(self.unexpected(None, "did not find expected <document start>"));
@@ -144,7 +145,7 @@ impl<'a> Parser<'a> {
 
     /// A node. `block` says whether block collections may stand here, `indentless` whether a sequence may
     /// start at the indent of the mapping around it.
-    fn node(&mut self, block: bool, indentless: bool) -> Scanned<Node> {
+    fn node(&mut self, block: bool, indentless: bool) -> Scanned<Node<'a>> {
         if let TokenKind::Alias(_) = self.scanner.peek()?.kind {
             return self.alias();
         }
@@ -172,7 +173,7 @@ impl<'a> Parser<'a> {
         Ok(node)
     }
 
-    fn content(&mut self, properties: &Properties, block: bool, indentless: bool) -> Scanned<Node> {
+    fn content(&mut self, properties: &Properties, block: bool, indentless: bool) -> Scanned<Node<'a>> {
         let token = self.scanner.peek()?;
         let at = token.start;
         let (kind, end) = match &token.kind {
@@ -192,7 +193,7 @@ impl<'a> Parser<'a> {
             TokenKind::BlockMappingStart if block => self.block_mapping()?,
             _ if properties.any => (
                 NodeKind::Scalar {
-                    text: String::new(),
+                    text: Cow::Borrowed(""),
                     style: ScalarStyle::Plain,
                 },
                 properties.start,
@@ -238,7 +239,7 @@ impl<'a> Parser<'a> {
         Ok(properties)
     }
 
-    fn full_tag(&self, token: Token, node_start: Mark) -> Scanned<Option<String>> {
+    fn full_tag(&self, token: Token<'a>, node_start: Mark) -> Scanned<Option<String>> {
         let TokenKind::Tag { handle, suffix } = token.kind else {
             return Ok(None);
         };
@@ -257,7 +258,7 @@ impl<'a> Parser<'a> {
         }))
     }
 
-    fn alias(&mut self) -> Scanned<Node> {
+    fn alias(&mut self) -> Scanned<Node<'a>> {
         let token = self.scanner.take()?;
         let TokenKind::Alias(name) = token.kind else {
             return Err(YamlError::grammar(
@@ -327,7 +328,7 @@ impl<'a> Parser<'a> {
         self.nodes_from_aliases as f64 / nodes > allowed
     }
 
-    fn block_sequence(&mut self) -> Scanned<(NodeKind, Mark)> {
+    fn block_sequence(&mut self) -> Scanned<(NodeKind<'a>, Mark)> {
         let context = self.scanner.take()?.start;
         let mut items = Vec::new();
         loop {
@@ -348,7 +349,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn indentless_sequence(&mut self) -> Scanned<(NodeKind, Mark)> {
+    fn indentless_sequence(&mut self) -> Scanned<(NodeKind<'a>, Mark)> {
         let mut items = Vec::new();
         loop {
             let token = self.scanner.peek()?;
@@ -366,7 +367,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn block_mapping(&mut self) -> Scanned<(NodeKind, Mark)> {
+    fn block_mapping(&mut self) -> Scanned<(NodeKind<'a>, Mark)> {
         let context = self.scanner.take()?.start;
         let mut entries = Vec::new();
         loop {
@@ -394,14 +395,14 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn block_mapping_part(&mut self, mark: Mark) -> Scanned<Node> {
+    fn block_mapping_part(&mut self, mark: Mark) -> Scanned<Node<'a>> {
         match self.scanner.peek()?.kind {
             TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => Ok(self.empty(mark)),
             _ => self.node(true, true),
         }
     }
 
-    fn flow_sequence(&mut self) -> Scanned<(NodeKind, Mark)> {
+    fn flow_sequence(&mut self) -> Scanned<(NodeKind<'a>, Mark)> {
         let context = self.scanner.take()?.start;
         let mut items = Vec::new();
         loop {
@@ -423,7 +424,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `[a: b]`: a mapping of one entry without braces.
-    fn flow_pair(&mut self) -> Scanned<Node> {
+    fn flow_pair(&mut self) -> Scanned<Node<'a>> {
         let key_token = self.scanner.take()?;
         self.count_node()?;
         let token = self.scanner.peek()?;
@@ -455,7 +456,7 @@ impl<'a> Parser<'a> {
         ))
     }
 
-    fn flow_mapping(&mut self) -> Scanned<(NodeKind, Mark)> {
+    fn flow_mapping(&mut self) -> Scanned<(NodeKind<'a>, Mark)> {
         let context = self.scanner.take()?.start;
         let mut entries = Vec::new();
         loop {
@@ -493,7 +494,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn flow_mapping_value(&mut self) -> Scanned<Node> {
+    fn flow_mapping_value(&mut self) -> Scanned<Node<'a>> {
         if self.scanner.peek()?.kind == TokenKind::Value {
             self.scanner.take()?;
             let token = self.scanner.peek()?;
@@ -506,11 +507,11 @@ impl<'a> Parser<'a> {
     }
 
     /// A missing node.
-    fn empty(&mut self, mark: Mark) -> Node {
+    fn empty(&mut self, mark: Mark) -> Node<'a> {
         self.nodes += 1;
         placed(
             NodeKind::Scalar {
-                text: String::new(),
+                text: Cow::Borrowed(""),
                 style: ScalarStyle::Plain,
             },
             None,
@@ -527,7 +528,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn placed(kind: NodeKind, tag: Option<String>, start: Mark, end: Mark) -> Node {
+fn placed(kind: NodeKind<'_>, tag: Option<String>, start: Mark, end: Mark) -> Node<'_> {
     Node {
         kind,
         tag,
