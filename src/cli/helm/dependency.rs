@@ -51,6 +51,9 @@ pub(crate) struct BuildCommand {
     access: AccessArgs,
     #[command(flatten)]
     risks: UnsafeArgs,
+    /// Nothing is told on the way.
+    #[arg(skip)]
+    silent: bool,
 }
 
 impl DependencyCommands {
@@ -82,7 +85,7 @@ impl BuildCommand {
             folder,
             skip_refresh: self.skip_refresh,
             now: jiff::Timestamp::now().to_string(),
-            say: &say,
+            say: if self.silent { &|_| {} } else { &say },
             note: &note,
         };
         if is_update {
@@ -95,12 +98,18 @@ impl BuildCommand {
 }
 
 /// Chooses and gets the dependencies of a chart in a folder, as `template --dependency-update` does.
-pub(super) async fn update(folder: &Path, globals: &HelmGlobals, context: &Context) -> HelmResult {
+pub(super) async fn update(
+    folder: &Path,
+    silent: bool,
+    globals: &HelmGlobals,
+    context: &Context,
+) -> HelmResult {
     let command = BuildCommand {
         chart: folder.display().to_string(),
         skip_refresh: false,
         access: AccessArgs::default(),
         risks: UnsafeArgs::default(),
+        silent,
     };
     Box::pin(command.run(true, globals, context)).await
 }
