@@ -101,7 +101,7 @@ impl HelmCommand {
         let result = match self.command {
             HelmCommands::Create(command) => command.run(),
             HelmCommands::Env(command) => command.run(globals, &context.env),
-            HelmCommands::Package(command) => command.run(&context.env),
+            HelmCommands::Package(command) => command.run(globals, context).await,
             HelmCommands::Verify(command) => command.run(),
             HelmCommands::Version(command) => command.run(),
             HelmCommands::Lint(command) => command.run(globals, &context.env),
