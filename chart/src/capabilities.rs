@@ -162,7 +162,21 @@ impl Default for Capabilities {
 impl Capabilities {
     /// The value that templates see.
     pub(crate) fn to_value(&self) -> Value {
-        Value::object(CapabilitiesObject(self.clone()))
+        let versions = self.api_versions.iter().map(|text| Value::from(text.as_str()));
+        Value::object(CapabilitiesObject([
+            (
+                "KubeVersion",
+                Value::object(KubeVersionObject(self.kube_version.clone())),
+            ),
+            (
+                "APIVersions",
+                Value::List(List::typed(&VERSION_SET, versions.collect())),
+            ),
+            (
+                "HelmVersion",
+                Value::object(HelmVersionObject(self.helm_version.clone())),
+            ),
+        ]))
     }
 }
 
@@ -172,19 +186,19 @@ static VERSION_SET: SliceType = SliceType {
     defined: true,
     elem: Type::String,
     method: |set, name| {
+        if name != "Has" {
+            return None;
+        }
         let set = set.as_list()?.clone();
-        (name == "Has").then(|| {
-            Function::new("Has", &[Type::String], move |_, args| {
-                let wanted = args[0].as_bytes();
-                Ok(Value::Bool(
-                    set.to_vec().iter().any(|known| known.as_bytes() == wanted),
-                ))
-            })
-        })
+        Some(Function::new("Has", &[Type::String], move |_, args| {
+            let wanted = args[0].as_bytes();
+            let has = |known: &Value| known.as_bytes() == wanted;
+            Ok(Value::Bool(set.borrow().is_some_and(|set| set.iter().any(has))))
+        }))
     },
 };
 
-struct CapabilitiesObject(Capabilities);
+struct CapabilitiesObject([(&'static str, Value); 3]);
 struct KubeVersionObject(KubeVersion);
 struct HelmVersionObject(HelmVersion);
 
@@ -206,23 +220,12 @@ impl Object for CapabilitiesObject {
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        let versions = self
-            .0
-            .api_versions
-            .iter()
-            .map(|text| Value::from(text.as_str()))
-            .collect();
-        vec![
-            (
-                "KubeVersion",
-                Value::object(KubeVersionObject(self.0.kube_version.clone())),
-            ),
-            ("APIVersions", Value::List(List::typed(&VERSION_SET, versions))),
-            (
-                "HelmVersion",
-                Value::object(HelmVersionObject(self.0.helm_version.clone())),
-            ),
-        ]
+        self.0.to_vec()
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        let found = self.0.iter().find(|(field, _)| *field == name);
+        found.map(|(_, value)| value.clone())
     }
 }
 

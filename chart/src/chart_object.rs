@@ -1,6 +1,7 @@
 //! `.Chart`: a chart's metadata in templates, as the Go structures that Helm shows.
 
 use std::any::Any;
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use kiel_template::Value;
@@ -16,7 +17,11 @@ pub(crate) struct ChartObject {
     is_root: bool,
 }
 
-struct MetadataObject(Metadata);
+struct MetadataObject {
+    metadata: Metadata,
+    /// Made when they are first asked for; templates ask for some of them again and again.
+    fields: OnceCell<Vec<(&'static str, Value)>>,
+}
 struct MaintainerObject(Maintainer);
 struct DependencyObject(Dependency);
 
@@ -39,7 +44,10 @@ static DEPENDENCIES: SliceType = pointer_slice("[]*chart.Dependency", "*chart.De
 impl ChartObject {
     pub(crate) fn new(metadata: Metadata, is_root: bool) -> Self {
         Self {
-            metadata: Rc::new(MetadataObject(metadata)),
+            metadata: Rc::new(MetadataObject {
+                metadata,
+                fields: OnceCell::new(),
+            }),
             is_root,
         }
     }
@@ -68,16 +76,15 @@ impl Object for ChartObject {
 
     fn field(&self, name: &str) -> Option<Value> {
         // Go: the fields of an embedded structure are fields of its holder.
-        let own = self
-            .fields()
-            .into_iter()
-            .find(|(field, _)| *field == name)
-            .map(|(_, value)| value);
-        own.or_else(|| self.metadata.field(name))
+        match name {
+            "Metadata" => Some(Value::Object(Rc::clone(&self.metadata) as Rc<dyn Object>)),
+            "IsRoot" => Some(Value::Bool(self.is_root)),
+            _ => self.metadata.field(name),
+        }
     }
 
     fn to_json(&self) -> serde_json::Value {
-        let mut json = self.metadata.0.to_json();
+        let mut json = self.metadata.metadata.to_json();
         if let Some(object) = json.as_object_mut() {
             object.insert("IsRoot".to_owned(), self.is_root.into());
         }
@@ -99,7 +106,23 @@ impl Object for MetadataObject {
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        let m = &self.0;
+        self.fields.get_or_init(|| self.make_fields()).clone()
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        let fields = self.fields.get_or_init(|| self.make_fields());
+        let found = fields.iter().find(|(field, _)| *field == name);
+        found.map(|(_, value)| value.clone())
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        self.metadata.to_json()
+    }
+}
+
+impl MetadataObject {
+    fn make_fields(&self) -> Vec<(&'static str, Value)> {
+        let m = &self.metadata;
         vec![
             ("Name", text(&m.name)),
             ("Home", text(&m.home)),
@@ -128,10 +151,6 @@ impl Object for MetadataObject {
             ),
             ("Type", text(&m.chart_type)),
         ]
-    }
-
-    fn to_json(&self) -> serde_json::Value {
-        self.0.to_json()
     }
 }
 

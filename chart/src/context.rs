@@ -1,6 +1,7 @@
 //! What templates see: the root of every chart, and the templates of all of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kiel_template::Value;
 use kiel_template::value::{Function, Map, MapType, Type};
@@ -22,7 +23,7 @@ static VALUES: MapType = MapType {
 /// A template file and what it is executed with.
 pub(crate) struct Renderable {
     /// Its text.
-    pub(crate) text: Vec<u8>,
+    pub(crate) text: Arc<[u8]>,
     /// The root of its chart, shared by all of the chart's files.
     root: Map,
     /// The chart's `templates` folder.
@@ -94,7 +95,7 @@ impl Context {
                 continue;
             }
             let template = Renderable {
-                text: file.data.to_vec(),
+                text: Arc::clone(&file.data),
                 root: root.clone(),
                 base_path: format!("{path}/templates"),
             };

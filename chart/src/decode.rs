@@ -56,16 +56,22 @@ fn type_name(value: &Value) -> &'static str {
 
 /// The values of `object` whose keys are `name`, in Go's order of assignment: the last one counts.
 pub(crate) fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let mut found: Vec<_> = object
-        .iter()
-        .filter(|(key, _)| key.to_lowercase() == name.to_lowercase())
-        .collect();
+    let mut found: Vec<_> = object.iter().filter(|(key, _)| is_named(key, name)).collect();
     found.sort_by(|a, b| a.0.cmp(b.0));
     found
         .iter()
         .rev()
         .map(|(_, value)| *value)
         .find(|value| !value.is_null())
+}
+
+/// Whether a key is the field of that name, whatever its case.
+pub(crate) fn is_named(key: &str, name: &str) -> bool {
+    if key.is_ascii() {
+        key.eq_ignore_ascii_case(name)
+    } else {
+        key.to_lowercase() == name.to_lowercase()
+    }
 }
 
 /// The object that `value` is; nothing for null.

@@ -1,7 +1,7 @@
 //! `.Files`: a chart's other files in templates.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use kiel_template::Value;
 use kiel_template::value::{BYTE_SLICE, Entries, Function, Map, MapType, Str, Type};
@@ -19,9 +19,12 @@ static FILES: MapType = MapType {
 
 /// `.Files` of a chart with these files.
 pub(crate) fn files_value(files: &[File]) -> Value {
-    let entries = files
-        .iter()
-        .map(|file| (Str::from(file.name.as_str()), Value::Bytes(Rc::from(&*file.data))));
+    let entries = files.iter().map(|file| {
+        (
+            Str::from(file.name.as_str()),
+            Value::Bytes(Arc::clone(&file.data)),
+        )
+    });
     Value::Map(Map::typed(&FILES, entries.collect::<Entries>()))
 }
 
@@ -60,10 +63,10 @@ fn files_method(files: &Value, name: &str) -> Option<Function> {
 }
 
 /// The file's bytes; none for a missing file.
-fn content(files: &Map, path: &Value) -> Rc<[u8]> {
+fn content(files: &Map, path: &Value) -> Arc<[u8]> {
     match files.get(path.as_bytes().unwrap_or_default()) {
         Some(Value::Bytes(data)) => data,
-        _ => Rc::from(&[][..]),
+        _ => Arc::from(&[][..]),
     }
 }
 

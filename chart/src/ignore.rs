@@ -4,7 +4,7 @@
 //! of a path only, `**` is refused, and a negated rule ends the evaluation for what it does *not*
 //! match.
 
-use crate::path_match;
+use crate::path_match::Pattern;
 
 /// Why a `.helmignore` can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +23,7 @@ pub(crate) struct IgnoreRules(Vec<Rule>);
 
 #[derive(Debug, Clone)]
 struct Rule {
-    pattern: String,
+    pattern: Pattern,
     negated: bool,
     folders_only: bool,
     scope: Scope,
@@ -50,7 +50,7 @@ impl IgnoreRules {
     /// Adds what Helm always leaves out: dot files directly in `templates/`.
     pub(crate) fn with_defaults(mut self) -> Self {
         self.0.push(Rule {
-            pattern: "templates/.?*".to_owned(),
+            pattern: Pattern::Any("templates/.?*".chars().collect()),
             negated: false,
             folders_only: false,
             scope: Scope::WholePath,
@@ -66,7 +66,8 @@ impl IgnoreRules {
         if rule.contains("**") {
             return Err(IgnoreError::DoubleStar);
         }
-        path_match::matches(rule, "abc").map_err(|_| IgnoreError::Pattern(rule.to_owned()))?;
+        let refused = |_| IgnoreError::Pattern(rule.to_owned());
+        Pattern::parse(rule).map_err(refused)?;
         let (negated, rest) = rule.strip_prefix('!').map_or((false, rule), |rest| (true, rest));
         let (folders_only, rest) = rest.strip_suffix('/').map_or((false, rest), |rest| (true, rest));
         let (pattern, scope) = match rest.strip_prefix('/') {
@@ -75,7 +76,8 @@ impl IgnoreRules {
             None => (rest, Scope::LastPart),
         };
         self.0.push(Rule {
-            pattern: pattern.to_owned(),
+            // Go: a part of a good pattern that is none by itself matches nothing.
+            pattern: Pattern::parse(pattern).unwrap_or(Pattern::Any(vec!['['])),
             negated,
             folders_only,
             scope,
@@ -112,7 +114,7 @@ impl Rule {
             Scope::WholePath => path,
             Scope::LastPart => path.rsplit('/').next().unwrap_or(path),
         };
-        path_match::matches(&self.pattern, subject).unwrap_or(false)
+        self.pattern.matches(subject)
     }
 }
 

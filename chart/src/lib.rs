@@ -58,8 +58,8 @@ pub use order::install_rank;
 
 pub use package::{DEFAULT_TIME, PackageError, chart_file, package, package_files};
 pub use render::{
-    AddFunctions, Release, RenderError, RenderInput, check_release_name, render, render_on_own_stack,
-    render_texts,
+    AddFunctions, Release, RenderError, RenderInput, check_release_name, render, render_before_exit,
+    render_on_own_stack, render_texts,
 };
 pub use show_only::show_only;
 pub use values::{ValuesError, ValuesFile, ValuesInput};

@@ -2,15 +2,21 @@
 //!
 //! Text is kept as the templates wrote it; it is parsed beside that, never written anew.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::decode::{self, DecodeError, Place};
 use crate::hook::Hook;
+use crate::model::Chart;
 use crate::order::install_rank;
 use crate::split::split_documents;
 use crate::yaml::{self, YamlError};
+
+/// The entries of a manifest that decide what happens to it.
+const HEAD: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// Why rendered text is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +56,6 @@ pub struct Document {
     pub namespace: Option<String>,
     /// `metadata.annotations`.
     pub annotations: BTreeMap<String, String>,
-    /// The whole document as the JSON that goes to the cluster; null where there are only comments.
-    pub object: Value,
     /// What makes it a hook.
     pub hook: Option<Hook>,
 }
@@ -74,15 +78,26 @@ pub struct Manifests {
     pub documents: Vec<Document>,
     /// Hooks by the order of their kinds; their weights count only within an event.
     pub hooks: Vec<Document>,
-    /// The documents of `crds/`, the chart's first, then its dependencies'.
-    pub crds: Vec<Document>,
     /// The text of the root chart's `NOTES.txt`.
     pub notes: Option<String>,
     /// What the user should know.
     pub warnings: Vec<String>,
-    /// The `chart` member of Helm's release record, with dependencies and imports as in effect.
-    pub chart: Value,
-    crd_files: Vec<(String, String)>,
+    /// The chart alone, with dependencies and imports as in effect.
+    pub(crate) chart: Option<Chart>,
+    pub(crate) crd_files: Vec<CrdFile>,
+}
+
+/// A file of `crds/`, which is not rendered.
+#[derive(Debug, Clone)]
+pub(crate) struct CrdFile {
+    pub(crate) source: String,
+    pub(crate) data: Arc<[u8]>,
+}
+
+impl CrdFile {
+    fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.data)
+    }
 }
 
 impl Manifests {
@@ -90,12 +105,12 @@ impl Manifests {
     pub fn to_template_output(&self, include_crds: bool, hooks: HookOutput) -> String {
         let mut manifest = String::new();
         if include_crds {
-            for (source, text) in &self.crd_files {
-                push_block(&mut manifest, source, text);
+            for file in &self.crd_files {
+                push_block(&mut manifest, &file.source, &file.text());
             }
         }
-        manifest.push_str(&self.to_release_manifest());
-        let mut output = manifest.trim().to_owned();
+        self.push_documents(&mut manifest);
+        let mut output = trimmed(manifest);
         output.push('\n');
         for document in self.hooks_for(hooks) {
             push_block(&mut output, &document.source, &document.text);
@@ -106,12 +121,12 @@ impl Manifests {
     /// What `helm template --output-dir` writes: a file's name and a text to add to it, in order.
     pub fn to_template_files(&self, include_crds: bool, hooks: HookOutput) -> Vec<(String, String)> {
         let crds = self.crd_files.iter().filter(|_| include_crds);
-        let crds = crds.map(|(source, text)| (source, text));
+        let crds = crds.map(|file| (&file.source, file.text()));
         let documents = self.documents.iter().chain(self.hooks_for(hooks));
-        let documents = documents.map(|document| (&document.source, &document.text));
-        let block = |(source, text): (&String, &String)| {
+        let documents = documents.map(|document| (&document.source, Cow::Borrowed(document.text.as_str())));
+        let block = |(source, text): (&String, Cow<'_, str>)| {
             let mut block = String::new();
-            push_block(&mut block, source, text);
+            push_block(&mut block, source, &text);
             (source.clone(), block)
         };
         crds.chain(documents).map(block).collect()
@@ -128,10 +143,37 @@ impl Manifests {
     /// The `manifest` member of Helm's release record.
     pub fn to_release_manifest(&self) -> String {
         let mut manifest = String::new();
-        for document in &self.documents {
-            push_block(&mut manifest, &document.source, &document.text);
-        }
+        self.push_documents(&mut manifest);
         manifest
+    }
+
+    fn push_documents(&self, manifest: &mut String) {
+        for document in &self.documents {
+            push_block(manifest, &document.source, &document.text);
+        }
+    }
+
+    /// The documents of `crds/`, the chart's first, then its dependencies'. Nothing reads them before they are asked
+    /// for: Helm prints a file that is no YAML.
+    ///
+    /// # Errors
+    /// Where such a file is no YAML.
+    pub fn crds(&self) -> Result<Vec<Document>, ManifestError> {
+        let mut documents = Vec::new();
+        for file in &self.crd_files {
+            for text in split_documents(&file.text()) {
+                let document = Document::parse(&file.source, text)?;
+                if !document.object()?.is_null() {
+                    documents.push(document);
+                }
+            }
+        }
+        Ok(documents)
+    }
+
+    /// The `chart` member of Helm's release record, with dependencies and imports as in effect.
+    pub fn chart_json(&self) -> Value {
+        self.chart.as_ref().map_or(Value::Null, Chart::to_release_json)
     }
 
     /// Sorts the rendered files (by path) into documents and hooks.
@@ -163,19 +205,16 @@ impl Manifests {
             .sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));
         Ok(())
     }
+}
 
-    /// Adds a file of `crds/`, which is not rendered.
-    pub(crate) fn add_crds(&mut self, source: String, data: &[u8]) -> Result<(), ManifestError> {
-        let text = String::from_utf8_lossy(data).into_owned();
-        for text in split_documents(&text) {
-            let document = Document::parse(&source, text)?;
-            if !document.object.is_null() {
-                self.crds.push(document);
-            }
-        }
-        self.crd_files.push((source, text));
-        Ok(())
+/// The text without the white space around it.
+fn trimmed(mut text: String) -> String {
+    text.truncate(text.trim_end().len());
+    let start = text.len() - text.trim_start().len();
+    if start > 0 {
+        text.drain(..start);
     }
+    text
 }
 
 fn push_block(output: &mut String, source: &str, text: &str) {
@@ -189,7 +228,8 @@ fn push_block(output: &mut String, source: &str, text: &str) {
 impl Document {
     /// Reads the parts of a manifest that decide what happens to it.
     fn parse(path: &str, text: &str) -> Result<Self, ManifestError> {
-        let object = yaml::to_json(text.as_bytes()).map_err(|source| ManifestError::Yaml {
+        let head = yaml::to_json_entries(text, |key| HEAD.iter().any(|field| decode::is_named(key, field)));
+        let head = head.map_err(|source| ManifestError::Yaml {
             path: path.to_owned(),
             source,
         })?;
@@ -201,17 +241,24 @@ impl Document {
             name: String::new(),
             namespace: None,
             annotations: BTreeMap::new(),
-            object: Value::Null,
             hook: None,
         };
-        document
-            .read_head(&object)
-            .map_err(|source| ManifestError::Head {
-                path: path.to_owned(),
-                source,
-            })?;
-        document.object = object;
+        document.read_head(&head).map_err(|source| ManifestError::Head {
+            path: path.to_owned(),
+            source,
+        })?;
         Ok(document)
+    }
+
+    /// The whole document as the JSON that goes to the cluster; null where there are only comments.
+    ///
+    /// # Errors
+    /// None that was not met when the document was made; a changed text may be no YAML.
+    pub fn object(&self) -> Result<Value, ManifestError> {
+        yaml::to_json(self.text.as_bytes()).map_err(|source| ManifestError::Yaml {
+            path: self.source.clone(),
+            source,
+        })
     }
 
     fn read_head(&mut self, object: &Value) -> Result<(), DecodeError> {

@@ -70,20 +70,31 @@ impl Chart {
 
     /// The `chart` member of Helm's release record; Helm keeps no subcharts in it.
     pub fn to_release_json(&self) -> Value {
-        self.release_json(&self.metadata, &self.values)
-    }
-
-    /// The same with the metadata and values that are in effect once dependencies are processed.
-    pub(crate) fn release_json(&self, metadata: &Metadata, values: &Value) -> Value {
-        let values = kiel_template::Value::from_json(values).to_json();
+        let values = kiel_template::Value::from_json(&self.values).to_json();
         json!({
-            "metadata": metadata.to_json(),
+            "metadata": self.metadata.to_json(),
             "lock": self.lock.as_ref().map(Lock::to_json),
             "templates": files_json(&self.templates),
             "values": values,
             "schema": self.schema.as_deref().map(encode),
             "files": files_json(&self.files),
         })
+    }
+
+    /// The chart without the charts below it, with the metadata and values that are in effect once dependencies are
+    /// processed.
+    pub(crate) fn alone(&self, metadata: Metadata, values: Value) -> Self {
+        Self {
+            metadata,
+            lock: self.lock.clone(),
+            templates: self.templates.clone(),
+            values,
+            values_text: None,
+            schema: self.schema.clone(),
+            files: self.files.clone(),
+            dependencies: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use kiel_template::yaml::{self, EmitError};
 use serde_json::{Map, Value};
 
-use crate::manifests::{Document, Manifests};
+use crate::manifests::{Document, ManifestError, Manifests};
 
 /// Why manifests have no normalised form.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum NormalizeError {
         /// The template that wrote it.
         path: String,
     },
+    /// A document is no YAML.
+    #[error(transparent)]
+    Read(#[from] ManifestError),
     /// A value has no YAML.
     #[error("cannot write a document of {path}: {source}")]
     Emit {
@@ -45,12 +48,12 @@ impl Manifests {
     /// # Errors
     /// When a document has no kind or no YAML.
     pub fn to_normalized_files(&self, include_crds: bool) -> Result<Vec<(String, String)>, NormalizeError> {
-        let crds = if include_crds { self.crds.as_slice() } else { &[] };
+        let crds = if include_crds { self.crds()? } else { Vec::new() };
         let mut files = Vec::new();
-        for group in [crds, &self.hooks, &self.documents] {
+        for group in [&crds, &self.hooks, &self.documents] {
             let mut objects = Vec::new();
             for document in group {
-                add_objects(document, &document.object, &mut objects)?;
+                add_objects(document, &document.object()?, &mut objects)?;
             }
             objects.sort_by_key(|(_, object)| place(object));
             for (document, object) in objects {

@@ -8,14 +8,51 @@
 #[error("syntax error in pattern")]
 pub(crate) struct BadPattern;
 
+/// A pattern that is used more than once.
+#[derive(Debug, Clone)]
+pub(crate) enum Pattern {
+    /// A pattern without special characters.
+    Text(String),
+    /// `*` and a text.
+    End(String),
+    /// Any other.
+    Any(Vec<char>),
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    pub(crate) fn parse(pattern: &str) -> Result<Self, BadPattern> {
+        let is_special = |c: char| matches!(c, '*' | '?' | '[' | '\\');
+        if !pattern.contains(is_special) {
+            return Ok(Self::Text(pattern.to_owned()));
+        }
+        match pattern.strip_prefix('*') {
+            Some(end) if !end.contains(is_special) => Ok(Self::End(end.to_owned())),
+            _ => {
+                let pattern: Vec<char> = pattern.chars().collect();
+                check_syntax(&pattern)?;
+                Ok(Self::Any(pattern))
+            }
+        }
+    }
+
+    /// Whether `name` as a whole matches.
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Text(text) => text == name,
+            Self::End(end) => name
+                .strip_suffix(end.as_str())
+                .is_some_and(|start| !start.contains('/')),
+            Self::Any(pattern) => match_here(pattern, &name.chars().collect::<Vec<_>>()),
+        }
+    }
+}
+
 /// Whether `name` as a whole matches `pattern`.
 ///
 /// As in Go, a malformed pattern is an error even where the name has differed before.
 pub(crate) fn matches(pattern: &str, name: &str) -> Result<bool, BadPattern> {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let name: Vec<char> = name.chars().collect();
-    check_syntax(&pattern)?;
-    Ok(match_here(&pattern, &name))
+    Ok(Pattern::parse(pattern)?.matches(name))
 }
 
 /// Fails for a class that doesn't end and for a `\` at the end.
@@ -151,6 +188,9 @@ mod tests {
         check("abc", "abc", Ok(true));
         check("*", "abc", Ok(true));
         check("*c", "abc", Ok(true));
+        check("*c", "a/c", Ok(false));
+        check("*b/c", "ab/c", Ok(true));
+        check("*b/c", "b/b/c", Ok(false));
         check("a*", "ab/c", Ok(false));
         check("a*/b", "abc/b", Ok(true));
         check("a*/b", "a/c/b", Ok(false));

@@ -15,7 +15,7 @@ use crate::capabilities::Capabilities;
 use crate::coalesce::{CoalesceError, Coalescer, Nulls};
 use crate::context::{Context, is_partial};
 use crate::functions::{self, Lookup};
-use crate::manifests::{ManifestError, Manifests};
+use crate::manifests::{CrdFile, ManifestError, Manifests};
 use crate::model::Chart;
 use crate::schema::{self, Verdict};
 use crate::tree::{NodeId, Tree};
@@ -136,14 +136,33 @@ pub struct RenderInput<'a> {
 /// Adds functions to those that templates can call.
 pub type AddFunctions = Arc<dyn Fn(&mut Functions) + Send + Sync>;
 
+/// What is made of a render, and what becomes of its memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Everything.
+    Release,
+    /// No more than what is printed, by a program that ends then: memory is not given back.
+    Print,
+}
+
 /// Renders on a thread of its own, with room for everything that Helm could nest.
-pub fn render_on_own_stack(mut input: RenderInput<'_>) -> Result<Manifests, RenderError> {
+pub fn render_on_own_stack(input: RenderInput<'_>) -> Result<Manifests, RenderError> {
+    spawn(input, Purpose::Release)
+}
+
+/// As [`render_on_own_stack`], for a program that prints the result and ends: what the templates took of memory is not
+/// given back, and [`Manifests::chart_json`] is null.
+pub fn render_before_exit(input: RenderInput<'_>) -> Result<Manifests, RenderError> {
+    spawn(input, Purpose::Print)
+}
+
+fn spawn(mut input: RenderInput<'_>, purpose: Purpose) -> Result<Manifests, RenderError> {
     input.stack_size = STACK_SIZE;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("render".to_owned())
             .stack_size(STACK_SIZE)
-            .spawn_scoped(scope, || render(&input))?;
+            .spawn_scoped(scope, || render_for(&input, purpose))?;
         thread.join().unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -155,22 +174,31 @@ pub fn render_on_own_stack(mut input: RenderInput<'_>) -> Result<Manifests, Rend
 /// What each file's template wrote, by the file's name, before it is cut into documents: partials left out, `NOTES.txt`
 /// and what is no YAML included. On this thread, as [`render`].
 pub fn render_texts(input: &RenderInput<'_>) -> Result<BTreeMap<String, Vec<u8>>, RenderError> {
-    Ok(prepare(input)?.rendered)
+    Ok(prepare(input, Purpose::Release)?.rendered)
 }
 
 /// Renders on this thread; its stack bounds how deeply templates may nest.
 pub fn render(input: &RenderInput<'_>) -> Result<Manifests, RenderError> {
+    render_for(input, Purpose::Release)
+}
+
+fn render_for(input: &RenderInput<'_>, purpose: Purpose) -> Result<Manifests, RenderError> {
     let Prepared {
         tree,
         mut manifests,
         mut rendered,
-    } = prepare(input)?;
+    } = prepare(input, purpose)?;
     manifests.notes = take_notes(&mut rendered, tree.name(tree.root()));
     let rendered = rendered.into_iter().map(|(path, text)| (path, to_text(text)));
     manifests.add_rendered(&rendered.collect())?;
-    add_crds(&tree, &mut manifests)?;
-    let metadata = tree.metadata(tree.root());
-    manifests.chart = input.chart.release_json(&metadata, tree.values_json(tree.root()));
+    add_crds(&tree, &mut manifests);
+    match purpose {
+        Purpose::Release => {
+            let metadata = tree.metadata(tree.root());
+            manifests.chart = Some(input.chart.alone(metadata, tree.values_json(tree.root())));
+        }
+        Purpose::Print => std::mem::forget(tree),
+    }
     Ok(manifests)
 }
 
@@ -181,7 +209,7 @@ struct Prepared<'c> {
     rendered: BTreeMap<String, Vec<u8>>,
 }
 
-fn prepare<'c>(input: &RenderInput<'c>) -> Result<Prepared<'c>, RenderError> {
+fn prepare<'c>(input: &RenderInput<'c>, purpose: Purpose) -> Result<Prepared<'c>, RenderError> {
     let chart = input.chart;
     check_installable(chart)?;
     let user = joined_values(input.values, input.secret_values, input.service_values)?;
@@ -203,7 +231,10 @@ fn prepare<'c>(input: &RenderInput<'c>) -> Result<Prepared<'c>, RenderError> {
     }
     check_kube_version(input)?;
 
-    let rendered = render_files(input, &tree, &values)?;
+    let rendered = render_files(input, &tree, &values, purpose)?;
+    if purpose == Purpose::Print {
+        std::mem::forget(values);
+    }
     Ok(Prepared {
         tree,
         manifests,
@@ -340,6 +371,7 @@ pub(crate) fn render_files(
     input: &RenderInput<'_>,
     tree: &Tree<'_>,
     values: &Map,
+    purpose: Purpose,
 ) -> Result<BTreeMap<String, Vec<u8>>, RenderError> {
     let context = Context::new(tree, input, values);
     let mut templates = TemplateSet::new(options(input));
@@ -352,15 +384,19 @@ pub(crate) fn render_files(
             })?;
     }
     let mut rendered = BTreeMap::new();
+    let mut output = Vec::new();
     for name in context.names().into_iter().filter(|name| !is_partial(name)) {
         let data = context.templates[name].data(name);
-        let output = templates
-            .execute_bytes(name, &data)
+        templates
+            .execute_into(&mut output, name, &data)
             .map_err(|source| RenderError::Template {
                 text: functions::execute_error_text(name, &source.to_string()),
                 source,
             })?;
         rendered.insert(name.to_owned(), without_no_value(&output).into_owned());
+    }
+    if purpose == Purpose::Print {
+        std::mem::forget((templates, context));
     }
     Ok(rendered)
 }
@@ -393,16 +429,19 @@ fn to_text(text: Vec<u8>) -> String {
     String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-fn add_crds(tree: &Tree<'_>, manifests: &mut Manifests) -> Result<(), ManifestError> {
+fn add_crds(tree: &Tree<'_>, manifests: &mut Manifests) {
     let mut pending = vec![tree.root()];
     while let Some(id) = pending.pop() {
         let node = tree.node(id);
-        for file in node.chart.crd_files() {
-            manifests.add_crds(format!("{}/{}", tree.full_path(id), file.name), &file.data)?;
-        }
+        let path = tree.full_path(id);
+        manifests
+            .crd_files
+            .extend(node.chart.crd_files().map(|file| CrdFile {
+                source: format!("{path}/{}", file.name),
+                data: Arc::clone(&file.data),
+            }));
         pending.extend(node.children.iter().rev());
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod failure;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -36,6 +37,7 @@ pub(crate) fn judge(schema: &[u8], values: &Value) -> Verdict {
         root: &schema,
         unusable: RefCell::new(None),
         steps: Cell::new(0),
+        regexes: RefCell::default(),
     };
     let scope = Scope {
         path: Vec::new(),
@@ -89,6 +91,8 @@ struct Validator<'a> {
     unusable: RefCell<Option<String>>,
     /// How many schemas were held against values.
     steps: Cell<usize>,
+    /// The patterns met so far; none for what is no regular expression.
+    regexes: RefCell<HashMap<String, Option<Regex>>>,
 }
 
 /// Where in the values we are.
@@ -437,11 +441,17 @@ impl Validator<'_> {
     }
 
     fn regex(&self, pattern: &str) -> Option<Regex> {
-        let regex = Regex::new(pattern);
-        if regex.is_err() {
+        if let Some(known) = self.regexes.borrow().get(pattern) {
+            return known.clone();
+        }
+        let regex = Regex::new(pattern).ok();
+        if regex.is_none() {
             self.give_up(format!("`{pattern}` is no regular expression"));
         }
-        regex.ok()
+        self.regexes
+            .borrow_mut()
+            .insert(pattern.to_owned(), regex.clone());
+        regex
     }
 
     fn check_combinations(

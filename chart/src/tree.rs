@@ -28,7 +28,7 @@ pub(crate) struct Node<'c> {
     /// Its metadata; `dependencies` is out of date, [`Tree::metadata`] completes it.
     metadata: Metadata,
     requirements: Vec<RequirementId>,
-    values: serde_json::Value,
+    values: Value,
     pub(crate) children: Vec<NodeId>,
     parent: Option<NodeId>,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Tree<'c> {
 impl Node<'_> {
     /// A fresh copy of the chart's default values.
     pub(crate) fn default_values(&self) -> Map {
-        match Value::from_json(&self.values) {
+        match self.values.deep_copy() {
             Value::Map(map) => map,
             _ => Map::new(),
         }
@@ -103,7 +103,7 @@ impl<'c> Tree<'c> {
             chart,
             metadata: chart.metadata.clone(),
             requirements: requirements.collect(),
-            values: chart.values.clone(),
+            values: Value::from_json(&chart.values),
             children: Vec::new(),
             parent,
         });
@@ -155,8 +155,8 @@ impl<'c> Tree<'c> {
     }
 
     /// The chart's default values, imports included.
-    pub(crate) fn values_json(&self, id: NodeId) -> &serde_json::Value {
-        &self.nodes[id.0].values
+    pub(crate) fn values_json(&self, id: NodeId) -> serde_json::Value {
+        self.nodes[id.0].values.to_json()
     }
 
     pub(crate) fn take_warnings(&mut self) -> Vec<String> {
@@ -346,7 +346,7 @@ impl<'c> Tree<'c> {
             self.requirements[requirement.0].rewrite_imports();
         }
         self.warnings.extend(warnings);
-        self.nodes[id.0].values = Value::Map(values).to_json();
+        self.nodes[id.0].values = Value::Map(values);
         Ok(())
     }
 }

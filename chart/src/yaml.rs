@@ -24,6 +24,11 @@ pub(crate) fn to_json(data: &[u8]) -> Result<Value, YamlError> {
     Ok(kiel_template::yaml::to_json(text)?)
 }
 
+/// The first document as JSON, where only wanted entries of its top have a value.
+pub(crate) fn to_json_entries(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Value, YamlError> {
+    Ok(kiel_template::yaml::to_json_entries(text, wanted)?)
+}
+
 /// The first document, which has to be a table or nothing.
 pub(crate) fn to_table(data: &[u8]) -> Result<Value, YamlError> {
     match to_json(data)? {

@@ -1,6 +1,6 @@
 //! A folder of the disk as a tree of files.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,7 +43,8 @@ impl Folder {
             )));
         }
         for entry in fs_err::read_dir(self.0.join(dir))? {
-            let name = entry?.file_name();
+            let entry = entry?;
+            let name = entry.file_name();
             let name = name
                 .to_str()
                 .ok_or_else(|| io::Error::other(format!("a name in `{dir}` is not UTF-8")))?;
@@ -52,7 +53,10 @@ impl Folder {
             } else {
                 format!("{dir}/{name}")
             };
-            let kind = self.kind(&path)?;
+            let mut kind = entry.file_type()?;
+            if kind.is_symlink() {
+                kind = self.kind(&path)?.file_type();
+            }
             if kind.is_dir() {
                 self.walk(&path, depth + 1, found)?;
             } else if kind.is_file() {
@@ -84,14 +88,40 @@ fn failed(error: &io::Error) -> FileError {
     FileError(error.to_string())
 }
 
+/// Reads a file of about `size` bytes into memory that can be shared as it is.
+fn read_file(path: &Path, size: usize) -> io::Result<Arc<[u8]>> {
+    let mut file = fs_err::File::open(path)?;
+    let mut data: Arc<[u8]> = std::iter::repeat_n(0, size).collect();
+    let mut read = 0;
+    if let Some(data) = Arc::get_mut(&mut data) {
+        while read < size {
+            match file.read(&mut data[read..]) {
+                Ok(0) => break,
+                Ok(count) => read += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    if read == size && size > 0 {
+        return Ok(data);
+    }
+    // Its size has changed, or is not known beforehand.
+    let mut data = data[..read].to_vec();
+    file.read_to_end(&mut data)?;
+    Ok(data.into())
+}
+
 impl FileTree for Folder {
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FileError> {
         let path = self.0.join(path);
-        if !path.is_file() {
-            return Ok(None);
-        }
-        let data = fs_err::read(path).map_err(|error| failed(&error))?;
-        Ok(Some(Arc::from(data)))
+        // What is no file is not opened: a named pipe would wait for a writer.
+        let size = match fs_err::metadata(&path) {
+            Ok(kind) if kind.is_file() => kind.len(),
+            _ => return Ok(None),
+        };
+        let read = || read_file(&path, usize::try_from(size).unwrap_or(0));
+        read().map(Some).map_err(|error| failed(&error))
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>, FileError> {

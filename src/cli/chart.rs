@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kiel_chart::{
-    AddFunctions, Capabilities, Chart, KubeVersion, Lookup, Manifests, Profile, Release, RenderInput,
-    ValuesFile, ValuesInput,
+    AddFunctions, Capabilities, Chart, KubeVersion, Lookup, Manifests, Profile, Release, RenderError,
+    RenderInput, ValuesFile, ValuesInput,
 };
 use kiel_template::files::FileTree;
 use kiel_template::value::{Functions, Type};
@@ -160,7 +160,7 @@ fn read_committed(project: &Project, path: &str, flag: &str) -> Result<Vec<u8>, 
 }
 
 /// What deploy is given.
-pub(crate) fn to_rendered(manifests: &Manifests, user_values: Value) -> Rendered {
+pub(crate) fn to_rendered(manifests: &Manifests, user_values: Value) -> Result<Rendered, CommandError> {
     let sources = |documents: &[kiel_chart::Document]| {
         documents
             .iter()
@@ -170,15 +170,15 @@ pub(crate) fn to_rendered(manifests: &Manifests, user_values: Value) -> Rendered
             })
             .collect()
     };
-    Rendered {
+    Ok(Rendered {
         documents: sources(&manifests.documents),
         hooks: sources(&manifests.hooks),
-        crds: sources(&manifests.crds),
+        crds: sources(&manifests.crds().map_err(RenderError::from)?),
         notes: manifests.notes.clone(),
-        chart: manifests.chart.clone(),
+        chart: manifests.chart_json(),
         config: user_values,
         manifest_text: manifests.to_release_manifest(),
-    }
+    })
 }
 
 /// `.Capabilities` without a cluster: Helm's defaults with the user's changes.

@@ -134,7 +134,7 @@ pub(crate) async fn plan(
     for warning in &manifests.warnings {
         context.events.warn(warning.clone());
     }
-    let rendered = to_rendered(&manifests, chart.values.merge_json()?);
+    let rendered = to_rendered(&manifests, chart.values.merge_json()?)?;
     let options = PlanOptions {
         force_adoption: deploy_args.force_adoption,
         force_conflicts: deploy_args.force_conflicts,

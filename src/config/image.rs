@@ -12,7 +12,7 @@ use super::reader::{Reader, maps, scalar, value};
 /// The images of a document, one for each of its names; `names` are the names of all images of the file.
 pub(crate) fn read(
     reader: &mut Reader,
-    node: &Node,
+    node: &Node<'_>,
     names: &[String],
     cache_version: Option<Option<String>>,
 ) -> Vec<Image> {
@@ -44,7 +44,7 @@ pub(crate) fn read(
     image_names.into_iter().map(image).collect()
 }
 
-fn own_names(reader: &mut Reader, node: &Node) -> Option<Vec<String>> {
+fn own_names(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<String>> {
     if value(node, "image").is_none() {
         let hint = Some("add `image: NAME`; images without a name went with werf v3".to_owned());
         reader.mistake(node, "an image has no name", hint);
@@ -62,7 +62,7 @@ fn own_names(reader: &mut Reader, node: &Node) -> Option<Vec<String>> {
     Some(names)
 }
 
-fn read_dockerfile(reader: &mut Reader, node: &Node) -> DockerfileImage {
+fn read_dockerfile(reader: &mut Reader, node: &Node<'_>) -> DockerfileImage {
     let context = relative(reader, node, "context").unwrap_or_default();
     let dockerfile = relative(reader, node, "dockerfile").unwrap_or_default();
     let args = reader.text_map(node, "args");
@@ -107,7 +107,7 @@ fn read_dockerfile(reader: &mut Reader, node: &Node) -> DockerfileImage {
 }
 
 /// `others` are the images that it may begin with: one that is called like its base means the base.
-fn read_stapel(reader: &mut Reader, node: &Node, others: &[String], names: &[String]) -> StapelSpec {
+fn read_stapel(reader: &mut Reader, node: &Node<'_>, others: &[String], names: &[String]) -> StapelSpec {
     let base = match (reader.text(node, "fromImage"), reader.text(node, "from")) {
         (Some(image), None) => From::Image(image),
         (None, Some(from)) => source(from, others),
@@ -167,7 +167,7 @@ fn source(text: String, names: &[String]) -> From {
     }
 }
 
-fn read_git(reader: &mut Reader, node: &Node) -> GitMapping {
+fn read_git(reader: &mut Reader, node: &Node<'_>) -> GitMapping {
     let stages = value(node, "stageDependencies").map(|stages| StageDependencies {
         install: reader.texts(stages, "install").unwrap_or_default(),
         before_setup: reader.texts(stages, "beforeSetup").unwrap_or_default(),
@@ -198,7 +198,7 @@ fn read_git(reader: &mut Reader, node: &Node) -> GitMapping {
     }
 }
 
-fn read_shell(reader: &mut Reader, node: &Node) -> Shell {
+fn read_shell(reader: &mut Reader, node: &Node<'_>) -> Shell {
     Shell {
         before_install: reader.texts(node, "beforeInstall").unwrap_or_default(),
         install: reader.texts(node, "install").unwrap_or_default(),
@@ -212,7 +212,7 @@ fn read_shell(reader: &mut Reader, node: &Node) -> Shell {
     }
 }
 
-fn read_import(reader: &mut Reader, node: &Node, names: &[String]) -> Option<Import> {
+fn read_import(reader: &mut Reader, node: &Node<'_>, names: &[String]) -> Option<Import> {
     let given: Vec<(&str, String)> = ["from", "image", "artifact"]
         .into_iter()
         .filter_map(|key| Some((key, reader.text(node, key)?)))
@@ -253,7 +253,7 @@ fn read_import(reader: &mut Reader, node: &Node, names: &[String]) -> Option<Imp
     Some(import)
 }
 
-fn read_dependencies(reader: &mut Reader, node: &Node) -> Vec<EnvDependency> {
+fn read_dependencies(reader: &mut Reader, node: &Node<'_>) -> Vec<EnvDependency> {
     let mut dependencies = Vec::new();
     let mut targets = std::collections::HashSet::new();
     for dependency in maps(node, "dependencies") {
@@ -285,7 +285,7 @@ fn read_dependencies(reader: &mut Reader, node: &Node) -> Vec<EnvDependency> {
     dependencies
 }
 
-fn dependency_image(reader: &mut Reader, node: &Node) -> Option<String> {
+fn dependency_image(reader: &mut Reader, node: &Node<'_>) -> Option<String> {
     let key = if value(node, "from").is_some() {
         "from"
     } else {
@@ -294,7 +294,7 @@ fn dependency_image(reader: &mut Reader, node: &Node) -> Option<String> {
     reader.required(node, key, "a dependency")
 }
 
-fn name_part(reader: &mut Reader, node: &Node) -> Option<NamePart> {
+fn name_part(reader: &mut Reader, node: &Node<'_>) -> Option<NamePart> {
     let text = reader.required(node, "type", "an import of `dependencies`")?;
     let part = match text.as_str() {
         "ImageName" => NamePart::ImageName,
@@ -311,7 +311,7 @@ fn name_part(reader: &mut Reader, node: &Node) -> Option<NamePart> {
     Some(part)
 }
 
-fn position(reader: &mut Reader, node: &Node, what: &str) -> Option<Position> {
+fn position(reader: &mut Reader, node: &Node<'_>, what: &str) -> Option<Position> {
     let before = reader.text(node, "before");
     let after = reader.text(node, "after");
     let position = match (before.as_deref(), after.as_deref()) {
@@ -330,7 +330,7 @@ fn position(reader: &mut Reader, node: &Node, what: &str) -> Option<Position> {
     Some(position)
 }
 
-fn read_docker(reader: &mut Reader, node: &Node) -> DockerConfig {
+fn read_docker(reader: &mut Reader, node: &Node<'_>) -> DockerConfig {
     DockerConfig {
         volume: reader.texts(node, "VOLUME").unwrap_or_default(),
         expose: reader.texts(node, "EXPOSE").unwrap_or_default(),
@@ -344,7 +344,7 @@ fn read_docker(reader: &mut Reader, node: &Node) -> DockerConfig {
     }
 }
 
-fn command(reader: &mut Reader, node: &Node, key: &str) -> Option<Command> {
+fn command(reader: &mut Reader, node: &Node<'_>, key: &str) -> Option<Command> {
     let at = value(node, key)?;
     if let Some(text) = scalar(at) {
         return Some(Command::Shell(text.to_owned()));
@@ -352,7 +352,7 @@ fn command(reader: &mut Reader, node: &Node, key: &str) -> Option<Command> {
     reader.texts(node, key).map(Command::Exec)
 }
 
-fn read_image_spec(reader: &mut Reader, node: &Node) -> ImageSpec {
+fn read_image_spec(reader: &mut Reader, node: &Node<'_>) -> ImageSpec {
     let mut spec = ImageSpec {
         author: reader.text(node, "author"),
         ..ImageSpec::default()
@@ -389,7 +389,7 @@ fn read_image_spec(reader: &mut Reader, node: &Node) -> ImageSpec {
 }
 
 /// A path below the project.
-fn relative(reader: &mut Reader, node: &Node, key: &str) -> Option<String> {
+fn relative(reader: &mut Reader, node: &Node<'_>, key: &str) -> Option<String> {
     let text = reader.text(node, key)?;
     let path = relative_path(&text);
     if path.is_none() {
@@ -404,7 +404,7 @@ fn relative(reader: &mut Reader, node: &Node, key: &str) -> Option<String> {
 }
 
 /// An absolute path in an image.
-fn absolute(reader: &mut Reader, node: &Node, key: &str, what: &str) -> Option<String> {
+fn absolute(reader: &mut Reader, node: &Node<'_>, key: &str, what: &str) -> Option<String> {
     let text = reader.required(node, key, what)?;
     let path = text.strip_prefix('/').and_then(relative_path);
     if path.is_none() {

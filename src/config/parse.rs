@@ -77,7 +77,7 @@ pub fn documents_of(text: &str, images: &[&Image]) -> String {
     documents.join("---\n")
 }
 
-fn read_document(reader: &mut Reader, document: Document<'_>) -> Option<Node> {
+fn read_document<'t>(reader: &mut Reader, document: Document<'t>) -> Option<Node<'t>> {
     match yaml::parse_documents(document.text) {
         Ok(nodes) => {
             let node = nodes.into_iter().next()?;
@@ -103,7 +103,7 @@ fn read_document(reader: &mut Reader, document: Document<'_>) -> Option<Node> {
     }
 }
 
-fn names_of(node: &Node) -> Vec<String> {
+fn names_of(node: &Node<'_>) -> Vec<String> {
     let Some(image) = value(node, "image") else {
         return Vec::new();
     };
@@ -113,14 +113,14 @@ fn names_of(node: &Node) -> Vec<String> {
     }
 }
 
-fn image_names(nodes: &[(Node, usize)]) -> Vec<String> {
+fn image_names(nodes: &[(Node<'_>, usize)]) -> Vec<String> {
     nodes.iter().flat_map(|(node, _)| names_of(node)).collect()
 }
 
 /// The meta document and `build.cacheVersion`.
 type ReadMeta = (Meta, Option<String>);
 
-fn meta(reader: &mut Reader, node: &Node) -> Option<ReadMeta> {
+fn meta(reader: &mut Reader, node: &Node<'_>) -> Option<ReadMeta> {
     let project = reader.required(node, "project", "the meta document");
     if let Some(name) = &project
         && !is_project_name(name)
@@ -151,7 +151,7 @@ fn meta(reader: &mut Reader, node: &Node) -> Option<ReadMeta> {
     ))
 }
 
-fn deploy(reader: &mut Reader, node: &Node) -> Deploy {
+fn deploy(reader: &mut Reader, node: &Node<'_>) -> Deploy {
     let mut read = Deploy {
         helm_release: None,
         helm_release_slug: true,

@@ -16,7 +16,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Adds a mistake at a node.
-    pub(crate) fn mistake(&mut self, node: &Node, message: impl Into<String>, hint: Option<String>) {
+    pub(crate) fn mistake(&mut self, node: &Node<'_>, message: impl Into<String>, hint: Option<String>) {
         let (line, column) = (node.line + self.lines_before, node.column);
         self.mistakes.push(Diagnostic {
             line,
@@ -27,7 +27,7 @@ impl Reader {
     }
 
     /// Holds a map against the list of its keys, and everything below it.
-    pub(crate) fn check_keys(&mut self, node: &Node, keys: &'static [Key], place: &str) {
+    pub(crate) fn check_keys(&mut self, node: &Node<'_>, keys: &'static [Key], place: &str) {
         for (key_node, value) in self.entries(node, place) {
             let Some(name) = scalar(key_node) else {
                 self.mistake(key_node, format!("a key of {place} must be text"), None);
@@ -55,7 +55,7 @@ impl Reader {
         }
     }
 
-    fn check_shape(&mut self, value: &Node, key: &'static Key) {
+    fn check_shape(&mut self, value: &Node<'_>, key: &'static Key) {
         if value.is_null() {
             return;
         }
@@ -72,7 +72,11 @@ impl Reader {
     }
 
     /// The entries of a map, merges applied; none, with a mistake, where it is something else.
-    pub(crate) fn entries<'n>(&mut self, node: &'n Node, place: &str) -> Vec<(&'n Node, &'n Node)> {
+    pub(crate) fn entries<'n>(
+        &mut self,
+        node: &'n Node<'n>,
+        place: &str,
+    ) -> Vec<(&'n Node<'n>, &'n Node<'n>)> {
         node.merged_entries().unwrap_or_else(|_| {
             self.mistake(node, format!("{place} must be a map of keys and values"), None);
             Vec::new()
@@ -80,7 +84,7 @@ impl Reader {
     }
 
     /// A scalar's text, whatever its type: `1` is "1", as in Go when it reads into a string.
-    pub(crate) fn text(&mut self, map: &Node, name: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, map: &Node<'_>, name: &str) -> Option<String> {
         let node = value(map, name)?;
         let text = scalar(node);
         if text.is_none() {
@@ -90,7 +94,7 @@ impl Reader {
     }
 
     /// Text that must be there.
-    pub(crate) fn required(&mut self, map: &Node, name: &str, place: &str) -> Option<String> {
+    pub(crate) fn required(&mut self, map: &Node<'_>, name: &str, place: &str) -> Option<String> {
         if value(map, name).is_none() {
             self.mistake(
                 map,
@@ -102,7 +106,7 @@ impl Reader {
     }
 
     /// A boolean of YAML 1.1: `yes` and `off` too.
-    pub(crate) fn boolean(&mut self, map: &Node, name: &str) -> Option<bool> {
+    pub(crate) fn boolean(&mut self, map: &Node<'_>, name: &str) -> Option<bool> {
         let node = value(map, name)?;
         if let Ok(Some(Resolved::Bool(value))) = node.resolved() {
             return Some(value);
@@ -112,7 +116,7 @@ impl Reader {
     }
 
     /// A whole number that is not negative.
-    pub(crate) fn number(&mut self, map: &Node, name: &str) -> Option<u64> {
+    pub(crate) fn number(&mut self, map: &Node<'_>, name: &str) -> Option<u64> {
         let node = value(map, name)?;
         let number = scalar(node).and_then(|text| text.parse().ok());
         if number.is_none() {
@@ -122,7 +126,7 @@ impl Reader {
     }
 
     /// A list of texts; one text is a list of one.
-    pub(crate) fn texts(&mut self, map: &Node, name: &str) -> Option<Vec<String>> {
+    pub(crate) fn texts(&mut self, map: &Node<'_>, name: &str) -> Option<Vec<String>> {
         let node = value(map, name)?;
         if let Some(text) = scalar(node) {
             return Some(vec![text.to_owned()]);
@@ -142,7 +146,7 @@ impl Reader {
     }
 
     /// A map of texts; a null is an empty text.
-    pub(crate) fn text_map(&mut self, map: &Node, name: &str) -> IndexMap<String, String> {
+    pub(crate) fn text_map(&mut self, map: &Node<'_>, name: &str) -> IndexMap<String, String> {
         let mut texts = IndexMap::new();
         let Some(node) = value(map, name) else {
             return texts;
@@ -159,7 +163,7 @@ impl Reader {
 }
 
 /// The value of a key; a null counts as absent.
-pub(crate) fn value<'n>(map: &'n Node, name: &str) -> Option<&'n Node> {
+pub(crate) fn value<'n>(map: &'n Node<'n>, name: &str) -> Option<&'n Node<'n>> {
     let entries = map.merged_entries().ok()?;
     let (_, value) = entries
         .into_iter()
@@ -169,7 +173,7 @@ pub(crate) fn value<'n>(map: &'n Node, name: &str) -> Option<&'n Node> {
 }
 
 /// The items of a key that takes a list of maps; one map is a list of one.
-pub(crate) fn maps<'n>(map: &'n Node, name: &str) -> Vec<&'n Node> {
+pub(crate) fn maps<'n>(map: &'n Node<'n>, name: &str) -> Vec<&'n Node<'n>> {
     match value(map, name) {
         None => Vec::new(),
         Some(node) => node
@@ -179,6 +183,6 @@ pub(crate) fn maps<'n>(map: &'n Node, name: &str) -> Vec<&'n Node> {
 }
 
 /// A scalar's text as written, unless it is null.
-pub(crate) fn scalar(node: &Node) -> Option<&str> {
+pub(crate) fn scalar<'n>(node: &'n Node<'_>) -> Option<&'n str> {
     node.text().filter(|_| !node.is_null())
 }

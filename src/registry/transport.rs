@@ -317,7 +317,11 @@ impl Transport {
                         attempts: CONNECT_ATTEMPTS,
                         ..
                     },
-                ) => preferred = preferred.or(Some(failure)),
+                ) => {
+                    // It does speak TLS then.
+                    let tells_more = |first: &Failure| first.is_no_http() && failure.is_tls();
+                    preferred = Some(preferred.filter(|first| !tells_more(first)).unwrap_or(failure));
+                }
                 Err(failure) => return Err(failure),
             }
         }

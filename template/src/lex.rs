@@ -46,24 +46,21 @@ pub(crate) enum Kind {
     With,
 }
 
-/// A token: its text is `input[pos..end]`, except for an error, which has its own.
-#[derive(Debug, Clone)]
+/// A token: its text is `input[pos..end]`, except for an error, whose text the lexer keeps.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
     pub(crate) pos: usize,
     pub(crate) end: usize,
     pub(crate) line: usize,
-    pub(crate) error: Option<Box<str>>,
 }
 
 impl Token {
     /// As Go's messages show a token.
-    pub(crate) fn describe(&self, input: &[u8]) -> String {
-        let text = input.get(self.pos..self.end).unwrap_or_default();
-        if let Some(error) = &self.error {
-            return error.to_string();
-        }
+    pub(crate) fn describe(&self, lexer: &Lexer<'_>) -> String {
+        let text = lexer.input.get(self.pos..self.end).unwrap_or_default();
         match self.kind {
+            Kind::Error => lexer.error.clone().unwrap_or_default().into(),
             Kind::Eof => "EOF".into(),
             kind if kind > Kind::Variable => format!("<{}>", String::from_utf8_lossy(text)),
             _ if text.len() > 10 => {
@@ -89,7 +86,8 @@ pub(crate) struct Lexer<'a> {
     start_line: usize,
     paren_depth: usize,
     inside_action: bool,
-    failed: bool,
+    /// What ended the text before its end.
+    error: Option<Box<str>>,
     /// Whether `break` and `continue` are keywords: not when functions have these names.
     pub(crate) break_keyword: bool,
     pub(crate) continue_keyword: bool,
@@ -112,7 +110,7 @@ impl<'a> Lexer<'a> {
             start_line: 1,
             paren_depth: 0,
             inside_action: false,
-            failed: false,
+            error: None,
             break_keyword: true,
             continue_keyword: true,
         }
@@ -120,13 +118,12 @@ impl<'a> Lexer<'a> {
 
     /// The next token; after an error or the end only [`Kind::Eof`].
     pub(crate) fn next(&mut self) -> Token {
-        if self.failed {
+        if self.error.is_some() {
             return Token {
                 kind: Kind::Eof,
                 pos: 0,
                 end: 0,
                 line: self.start_line,
-                error: None,
             };
         }
         if self.inside_action {
@@ -169,7 +166,6 @@ impl<'a> Lexer<'a> {
             pos: self.start,
             end: self.pos,
             line: self.start_line,
-            error: None,
         };
         self.start = self.pos;
         self.start_line = self.line;
@@ -184,13 +180,12 @@ impl<'a> Lexer<'a> {
     }
 
     fn fail(&mut self, message: impl Into<Box<str>>) -> Token {
-        self.failed = true;
+        self.error = Some(message.into());
         Token {
             kind: Kind::Error,
             pos: self.start,
             end: self.start,
             line: self.start_line,
-            error: Some(message.into()),
         }
     }
 
@@ -346,9 +341,8 @@ impl<'a> Lexer<'a> {
 
     fn space(&mut self) -> Token {
         let first = self.pos;
-        while self.peek_rune().is_some_and(|(rune, _)| is_space(rune)) {
-            self.next_rune();
-        }
+        self.pos += leading_space(self.rest());
+        self.line += count_lines(&self.input[first..self.pos]);
         // The last space may belong to a trimming delimiter.
         let last = self.pos - 1;
         if has_right_marker(&self.input[last..]) && self.input[last + MARKER..].starts_with(self.right) {
@@ -387,6 +381,8 @@ impl<'a> Lexer<'a> {
     }
 
     fn alphanumeric(&mut self) {
+        let ascii = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+        self.pos += self.rest().iter().take_while(ascii).count();
         while let Some((rune, width)) = self.peek_rune() {
             if !is_alphanumeric(rune) {
                 break;
@@ -414,12 +410,10 @@ impl<'a> Lexer<'a> {
 
     /// Whether a word may end here.
     fn at_terminator(&self) -> bool {
-        let Some((rune, _)) = self.peek_rune() else {
-            return true;
-        };
-        is_space(rune)
-            || matches!(u8::try_from(rune), Ok(b'.' | b',' | b'|' | b':' | b')' | b'('))
-            || self.rest().starts_with(self.right)
+        match self.input.get(self.pos) {
+            None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(') => true,
+            Some(_) => self.rest().starts_with(self.right),
+        }
     }
 
     /// After the opening quote.
@@ -439,13 +433,14 @@ impl<'a> Lexer<'a> {
     }
 
     fn raw_string(&mut self) -> Token {
-        loop {
-            match self.next_rune() {
-                None => return self.fail("unterminated raw quoted string"),
-                Some(0x60) => return self.emit(Kind::RawString),
-                Some(_) => {}
-            }
+        let length = memchr::memchr(b'`', self.rest());
+        let end = length.map_or(self.input.len(), |length| self.pos + length + 1);
+        self.line += count_lines(&self.input[self.pos..end]);
+        self.pos = end;
+        if length.is_none() {
+            return self.fail("unterminated raw quoted string");
         }
+        self.emit(Kind::RawString)
     }
 
     fn number(&mut self) -> Token {
@@ -538,18 +533,10 @@ fn trailing_space(text: &[u8]) -> usize {
 }
 
 fn count_lines(text: &[u8]) -> usize {
-    text.iter().filter(|&&byte| byte == b'\n').count()
+    memchr::memchr_iter(b'\n', text).count()
 }
 
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     let first = *needle.first()?;
-    let mut from = 0;
-    while let Some(offset) = text[from..].iter().position(|&byte| byte == first) {
-        let at = from + offset;
-        if text[at..].starts_with(needle) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
+    memchr::memchr_iter(first, text).find(|at| text[*at..].starts_with(needle))
 }

@@ -42,6 +42,7 @@ mod exec;
 pub mod files;
 pub mod format;
 pub mod functions;
+mod hash;
 pub mod json;
 mod lex;
 mod number;

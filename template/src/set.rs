@@ -1,11 +1,12 @@
 //! A set of templates that call each other, and how it is parsed and executed.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 use crate::{
     error::Error,
     exec::Machine,
-    parse::{Syntax, Tree, Trees, is_empty, parse},
+    hash::NameMap,
+    parse::{Names, Syntax, Tree, Trees, is_empty, parse},
     stack::Stack,
     value::{Functions, Str, Value},
 };
@@ -62,7 +63,8 @@ pub struct TemplateSet {
     options: Rc<Options>,
     namespace: Rc<Namespace>,
     /// Trees of texts given to `tpl`: charts render the same values again and again.
-    parsed: Rc<RefCell<HashMap<Str, Rc<Trees>>>>,
+    parsed: Rc<RefCell<NameMap<Str, Rc<Trees>>>>,
+    names: Rc<Names>,
 }
 
 impl TemplateSet {
@@ -72,6 +74,7 @@ impl TemplateSet {
             options: Rc::new(options),
             namespace: Rc::new(Namespace::default()),
             parsed: Rc::default(),
+            names: Rc::default(),
         }
     }
 
@@ -106,7 +109,17 @@ impl TemplateSet {
 
     /// The output of a template, byte for byte.
     pub fn execute_bytes(&self, name: &str, data: &Value) -> Result<Vec<u8>, Error> {
-        Machine::new(self).execute(&name.into(), data)
+        let mut out = Vec::new();
+        self.execute_into(&mut out, name, data)?;
+        Ok(out)
+    }
+
+    /// The output of a template, byte for byte, in place of what `out` held: one buffer serves many templates.
+    pub fn execute_into(&self, out: &mut Vec<u8>, name: &str, data: &Value) -> Result<(), Error> {
+        let mut machine = Machine::new(self, std::mem::take(out));
+        let result = machine.execute(&name.into(), data);
+        *out = machine.into_output();
+        result
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -141,6 +154,7 @@ impl TemplateSet {
             right: &self.options.right,
             functions: &self.options.functions,
             stack,
+            names: &self.names,
         }
     }
 }
@@ -149,7 +163,7 @@ impl TemplateSet {
 #[derive(Clone, Default)]
 pub(crate) struct Namespace {
     parent: Option<Rc<Namespace>>,
-    own: HashMap<Str, Rc<Tree>>,
+    own: NameMap<Str, Rc<Tree>>,
 }
 
 impl Namespace {
@@ -157,7 +171,7 @@ impl Namespace {
     pub(crate) fn over(parent: &Rc<Self>, trees: &Trees) -> Self {
         let mut namespace = Self {
             parent: Some(Rc::clone(parent)),
-            own: HashMap::with_capacity(trees.len()),
+            own: NameMap::with_capacity_and_hasher(trees.len(), Default::default()),
         };
         namespace.add(trees);
         namespace
@@ -175,7 +189,7 @@ impl Namespace {
 
     fn add(&mut self, trees: &Trees) {
         for tree in trees {
-            if !is_empty(&tree.root) || self.get(&tree.name).is_none() {
+            if !is_empty(tree) || self.get(&tree.name).is_none() {
                 self.own.insert(tree.name.clone(), Rc::clone(tree));
             }
         }

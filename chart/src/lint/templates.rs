@@ -13,7 +13,7 @@ use crate::capabilities::Capabilities;
 use crate::coalesce::{Coalescer, Nulls};
 use crate::decode::{self, Place};
 use crate::model::Chart;
-use crate::render::{Release, RenderInput, STACK_SIZE, check_schemas, render_files};
+use crate::render::{Purpose, Release, RenderInput, STACK_SIZE, check_schemas, render_files};
 use crate::tree::Tree;
 use crate::yaml;
 
@@ -137,7 +137,7 @@ fn render(
         extra_functions: Some(lenient(options, &log)),
         stack_size: STACK_SIZE,
     };
-    let rendered = render_files(&input, &tree, &values);
+    let rendered = render_files(&input, &tree, &values, Purpose::Release);
     report
         .log
         .append(&mut log.lock().unwrap_or_else(PoisonError::into_inner));

@@ -18,6 +18,10 @@ fn names(documents: &[Document]) -> Vec<&str> {
     documents.iter().map(|document| document.name.as_str()).collect()
 }
 
+fn kinds(documents: &[Document]) -> Vec<&str> {
+    documents.iter().map(|document| document.kind.as_str()).collect()
+}
+
 #[test]
 fn documents_are_sorted_by_kind_and_stay_in_file_order() {
     let first = [
@@ -70,14 +74,26 @@ fn outputs() {
         "\n---\n# note\nkind: A\n\n---\n# only a comment\n",
     )])
     .expect("manifests");
+    let crds = |data: &[u8]| CrdFile {
+        source: "c/crds/x.yaml".to_owned(),
+        data: Arc::from(data),
+    };
     manifests
-        .add_crds("c/crds/x.yaml".to_owned(), b"kind: X\n---\nkind: Y\n")
-        .expect("manifests");
+        .crd_files
+        .push(crds(b"kind: X\n---\nkind: Z\n---\n# nothing\n"));
     assert_eq!(
         manifests.to_template_output(true, HookOutput::All),
-        "---\n# Source: c/crds/x.yaml\nkind: X\n---\nkind: Y\n\n---\n# Source: c/templates/a.yaml\n# only a comment\n---\n# Source: c/templates/a.yaml\n# note\nkind: A\n"
+        "---\n# Source: c/crds/x.yaml\nkind: X\n---\nkind: Z\n---\n# nothing\n\n---\n# Source: c/templates/a.yaml\n# only a comment\n---\n# Source: c/templates/a.yaml\n# note\nkind: A\n"
     );
-    assert_eq!(manifests.crds.len(), 2);
+    assert_eq!(kinds(&manifests.crds().expect("manifests")), ["X", "Z"]);
+
+    manifests.crd_files.push(crds(b"a: b: c"));
+    assert!(
+        manifests
+            .to_template_output(true, HookOutput::All)
+            .contains("a: b: c")
+    );
+    assert!(matches!(manifests.crds(), Err(ManifestError::Yaml { .. })));
 }
 
 #[test]

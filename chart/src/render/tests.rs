@@ -192,18 +192,19 @@ fn notes_crds_and_the_record() {
     ];
     let manifests = rendered(&files, |_| {}).expect("manifests");
     assert_eq!(manifests.notes.as_deref(), Some("Hello r\n"));
-    assert_eq!(manifests.crds[0].kind, "X");
+    assert_eq!(manifests.crds().expect("crds")[0].kind, "X");
     assert_eq!(
         manifests.to_release_manifest(),
         "---\n# Source: project/templates/t.yaml\nkind: A\n"
     );
-    let names: Vec<_> = manifests.chart["templates"]
+    let chart = manifests.chart_json();
+    let names: Vec<_> = chart["templates"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(|file| file["name"].as_str())
         .collect();
     assert_eq!(names, ["templates/NOTES.txt", "templates/t.yaml"]);
-    assert_eq!(manifests.chart["values"], json!({"a": 1}));
-    assert_eq!(manifests.chart["schema"], json!(null));
+    assert_eq!(chart["values"], json!({"a": 1}));
+    assert_eq!(chart["schema"], json!(null));
 }

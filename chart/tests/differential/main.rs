@@ -21,13 +21,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Completion, Trial};
 use serde_json::Value;
 
 use calls::Calls;
 use oracle::Oracle;
-use random::Random;
+use random::{Random, number, variable};
 
 /// Questions of a kind where nobody says how many.
 const ROUNDS: u64 = 1_500;
@@ -78,18 +78,6 @@ fn main() -> ExitCode {
         })
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test's environment is its input")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-fn number(name: &str, otherwise: u64) -> Result<u64> {
-    match variable(name) {
-        Some(text) => text.parse().with_context(|| format!("{name}=`{text}`")),
-        None => Ok(otherwise),
-    }
 }
 
 fn compare(program: &Path, name: &'static str, kind: u64, make: Make) -> Result<()> {

@@ -1,5 +1,21 @@
 //! Numbers that look random and come out the same each time.
 
+use anyhow::{Context as _, Result};
+
+/// A variable of the environment.
+#[expect(clippy::disallowed_methods, reason = "a test's environment is its input")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A variable that is a number.
+pub(crate) fn number(name: &str, otherwise: u64) -> Result<u64> {
+    match variable(name) {
+        Some(text) => text.parse().with_context(|| format!("{name}=`{text}`")),
+        None => Ok(otherwise),
+    }
+}
+
 /// `SplitMix64`.
 pub(crate) struct Random(u64);
 

@@ -120,7 +120,7 @@ impl TemplateCommand {
         }
         capabilities.api_versions.extend_from_slice(&self.api_versions);
         check_release_name(name).map_err(HelmError)?;
-        let outcome = kiel_chart::render_on_own_stack(RenderInput {
+        let outcome = kiel_chart::render_before_exit(RenderInput {
             chart,
             values,
             secret_values: &[],

@@ -3,7 +3,7 @@
 use super::{At, Fallible, Slot, State};
 use crate::{
     builtins::{self, Builtin, Param},
-    parse::{Operand, Term},
+    parse::{Operand, Source, Term},
     value::{BYTE_SLICE, Call, CallError, Function, Kind, List, Map, Type, Value},
 };
 
@@ -109,7 +109,7 @@ impl<'t> State<'_, '_, 't> {
         }
         let result = if builtin == Builtin::Call {
             let callee = match (args.first(), slots.first()) {
-                (Some(arg), _) => shown(arg),
+                (Some(arg), _) => shown(arg, &self.tree.source),
                 // Go: the text of the piped value's reflect.Value.
                 (None, Some(Slot::Value(Value::Str(text)))) => text.to_string(),
                 (None, slot) => format!("<{} Value>", slot.map_or("", Slot::type_name)),
@@ -227,7 +227,7 @@ impl<'t> State<'_, '_, 't> {
                 _ => "bool",
             },
             Kind::String => match &arg.term {
-                Term::String { value, .. } => return Ok(value.clone()),
+                Term::String { value, .. } => return Ok(Value::Str(value.clone())),
                 _ => "string",
             },
             Kind::Int(kind) => match &arg.term {
@@ -249,11 +249,11 @@ impl<'t> State<'_, '_, 't> {
                 _ => "complex",
             },
             _ => {
-                let shown = shown(arg);
+                let shown = shown(arg, &self.tree.source);
                 return Err(self.error(&format!("can't handle {shown} for arg of type {want}")));
             }
         };
-        let shown = shown(arg);
+        let shown = shown(arg, &self.tree.source);
         Err(self.error(&format!("expected {expected}; found {shown}")))
     }
 
@@ -274,9 +274,9 @@ impl<'t> State<'_, '_, 't> {
     }
 }
 
-fn shown(operand: &Operand) -> String {
+fn shown(operand: &Operand, source: &Source) -> String {
     let mut text = String::new();
-    operand.write(&mut text);
+    operand.write(source, &mut text);
     text
 }
 

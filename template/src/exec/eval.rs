@@ -96,7 +96,7 @@ impl<'t> State<'_, '_, 't> {
     fn not_a_function(&self, args: &[Operand], last: Option<&Slot>) -> Fallible<()> {
         if args.len() > 1 || last.is_some() {
             let mut shown = String::new();
-            args[0].write(&mut shown);
+            args[0].write(&self.tree.source, &mut shown);
             return Err(self.error(&format!("can't give argument to non-function {shown}")));
         }
         Ok(())
@@ -106,14 +106,14 @@ impl<'t> State<'_, '_, 't> {
     pub(super) fn constant(&mut self, operand: &'t Operand) -> Fallible<Slot> {
         Ok(Slot::Value(match &operand.term {
             Term::Bool(value) => Value::Bool(*value),
-            Term::String { value, .. } => value.clone(),
+            Term::String { value, .. } => Value::Str(value.clone()),
             Term::Number(number) => {
                 self.at = At::Operand(operand);
                 self.ideal(number)?
             }
             _ => {
                 let mut shown = String::new();
-                operand.write(&mut shown);
+                operand.write(&self.tree.source, &mut shown);
                 return Err(self.error(&format!("can't evaluate command {shown:?}")));
             }
         }))

@@ -33,9 +33,11 @@ pub(crate) struct Machine<'e> {
 }
 
 impl<'e> Machine<'e> {
-    pub(crate) fn new(set: &'e TemplateSet) -> Self {
+    /// The output goes into `out`, which is emptied.
+    pub(crate) fn new(set: &'e TemplateSet, mut out: Vec<u8>) -> Self {
+        out.clear();
         Self {
-            out: Vec::new(),
+            out,
             stack: Stack::new(set.stack_budget()),
             limits: Limits::new(),
             nested_texts: 0,
@@ -45,10 +47,13 @@ impl<'e> Machine<'e> {
         }
     }
 
-    /// Executes the template of that name and returns its output.
-    pub(crate) fn execute(mut self, name: &Str, data: &Value) -> Result<Vec<u8>, Error> {
-        self.execute_named(name, data).map_err(|error| *error)?;
-        Ok(self.out)
+    /// Executes the template of that name.
+    pub(crate) fn execute(&mut self, name: &Str, data: &Value) -> Result<(), Error> {
+        self.execute_named(name, data).map_err(|error| *error)
+    }
+
+    pub(crate) fn into_output(self) -> Vec<u8> {
+        self.out
     }
 
     pub(super) fn lookup(&self, name: &[u8]) -> Option<Rc<Tree>> {
@@ -167,7 +172,7 @@ pub fn without_no_value(text: &[u8]) -> Cow<'_, [u8]> {
     let mut out: Option<Vec<u8>> = None;
     let mut kept = 0;
     let mut at = 0;
-    while let Some(offset) = text[at..].iter().position(|&byte| byte == b'<') {
+    while let Some(offset) = memchr::memchr(b'<', &text[at..]) {
         at += offset;
         if text[at..].starts_with(NOTHING) {
             out.get_or_insert_default().extend_from_slice(&text[kept..at]);

@@ -78,24 +78,24 @@ impl<'t> State<'_, '_, 't> {
             }
             At::Action(pipe) => {
                 context.push_str("{{");
-                pipe.write(&mut context);
+                pipe.write(&self.tree.source, &mut context);
                 context.push_str("}}");
                 pipe.pos
             }
             At::Pipe(pipe) => {
-                pipe.write(&mut context);
+                pipe.write(&self.tree.source, &mut context);
                 pipe.pos
             }
             At::Command(command) => {
-                command.write(&mut context);
+                command.write(&self.tree.source, &mut context);
                 command.pos
             }
             At::Operand(operand) => {
-                operand.write(&mut context);
+                operand.write(&self.tree.source, &mut context);
                 operand.pos
             }
             At::Invocation(invocation) => {
-                invocation.write(&mut context);
+                invocation.write(&self.tree.source, &mut context);
                 invocation.pos
             }
         };
@@ -130,7 +130,7 @@ impl<'t> State<'_, '_, 't> {
         for node in list {
             self.step()?;
             match node {
-                Node::Text(text) => self.machine.out.extend_from_slice(text),
+                Node::Text(place) => self.machine.out.extend_from_slice(self.tree.source.text(place)),
                 Node::Action(pipe) => {
                     let value = self.pipeline(dot, pipe)?;
                     if pipe.declared.is_empty() {
@@ -316,7 +316,7 @@ impl<'t> State<'_, '_, 't> {
             None => self.machine.out.extend_from_slice(b"<no value>"),
             Some(Value::Func(_)) => {
                 let mut shown = String::from("{{");
-                pipe.write(&mut shown);
+                pipe.write(&self.tree.source, &mut shown);
                 shown.push_str("}}");
                 let name = slot.type_name();
                 return Err(self.error(&format!("can't print {shown} of type {name}")));

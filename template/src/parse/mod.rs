@@ -5,11 +5,11 @@
 mod node;
 mod number;
 
-use std::{collections::HashMap, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 pub(crate) use node::{
-    Branch, Callee, Command, Invocation, List, Node, Number, Operand, Pipe, ROOT_VARIABLE, Source, Term,
-    Tree, Variable, is_empty,
+    Branch, Callee, Command, Fields, Invocation, List, Node, Number, Operand, Pipe, ROOT_VARIABLE, Source,
+    Term, Tree, Variable, is_empty,
 };
 pub(crate) use number::parse_hex_float;
 
@@ -17,10 +17,16 @@ use crate::{
     builtins::Builtin,
     error::{Error, ErrorKind},
     format::{quote_str, unquote},
+    hash::NameMap,
     lex::{Kind, Lexer, Token},
     stack::Stack,
-    value::{Functions, Str, Value},
+    value::{Functions, Str},
 };
+
+use smallvec::SmallVec;
+
+/// The longest constant that is kept once for all places that have it, in bytes.
+const MAX_SHARED: usize = 64;
 
 /// How deep parentheses may nest; Go's limit.
 const MAX_PARENS: usize = 10_000;
@@ -35,6 +41,59 @@ pub(crate) struct Syntax<'a> {
     pub(crate) right: &'a str,
     pub(crate) functions: &'a Functions,
     pub(crate) stack: &'a Stack,
+    pub(crate) names: &'a Names,
+}
+
+/// What texts have again and again, kept once.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// Names of fields, and constants.
+    texts: RefCell<NameMap<Str, ()>>,
+    /// By how they are written: `.a.b.c`.
+    fields: RefCell<NameMap<Box<[u8]>, Fields>>,
+    /// What names of functions stand for.
+    functions: RefCell<NameMap<Rc<str>, Callee>>,
+}
+
+impl Names {
+    fn text(&self, text: &[u8]) -> Str {
+        let mut texts = self.texts.borrow_mut();
+        if let Some((known, ())) = texts.get_key_value(text) {
+            return known.clone();
+        }
+        let text = Str::from(text);
+        texts.insert(text.clone(), ());
+        text
+    }
+
+    /// The names in `.a.b.c`; none for nothing.
+    fn fields(&self, written: &[u8]) -> Fields {
+        if let Some(known) = self.fields.borrow().get(written) {
+            return Rc::clone(known);
+        }
+        let names = written.split(|byte| *byte == b'.').skip(1);
+        let fields: Fields = names.map(|name| self.text(name)).collect();
+        self.fields
+            .borrow_mut()
+            .insert(written.into(), Rc::clone(&fields));
+        fields
+    }
+
+    /// The function of that name among these or the builtins.
+    fn function(&self, name: &str, known: &Functions) -> Option<(Rc<str>, Callee)> {
+        if let Some((name, callee)) = self.functions.borrow().get_key_value(name) {
+            return Some((Rc::clone(name), callee.clone()));
+        }
+        let callee = match known.get(name) {
+            Some(function) => Callee::Function(function.clone()),
+            None => Callee::Builtin(Builtin::named(name)?),
+        };
+        let name: Rc<str> = name.into();
+        self.functions
+            .borrow_mut()
+            .insert(Rc::clone(&name), callee.clone());
+        Some((name, callee))
+    }
 }
 
 /// Parses a text and the definitions in it.
@@ -48,13 +107,14 @@ pub(crate) fn parse(name: &Str, text: &[u8], syntax: Syntax<'_>) -> Result<Trees
         syntax,
         source,
         trees: Vec::new(),
-        ids: HashMap::from([("$".into(), ROOT_VARIABLE)]),
+        ids: std::iter::once(("$".into(), ROOT_VARIABLE)).collect(),
+        operands: Vec::new(),
     };
     shared.lexer.break_keyword = syntax.functions.get("break").is_none();
     shared.lexer.continue_keyword = syntax.functions.get("continue").is_none();
     let mut parser = Parser::new(&mut shared);
-    let root = parser.top_level()?;
-    parser.add(name.clone(), root)?;
+    let root = parser.top_level().map_err(|error| *error)?;
+    parser.add(name.clone(), root).map_err(|error| *error)?;
     Ok(shared.trees)
 }
 
@@ -64,7 +124,8 @@ struct Shared<'a> {
     syntax: Syntax<'a>,
     source: Rc<Source>,
     trees: Trees,
-    ids: HashMap<Rc<str>, u32>,
+    ids: NameMap<Rc<str>, u32>,
+    operands: Vec<Operand>,
 }
 
 /// Parses one tree.
@@ -94,11 +155,10 @@ impl<'p, 'a> Parser<'p, 'a> {
             pos: 0,
             end: 0,
             line: 0,
-            error: None,
         };
         Self {
             shared,
-            tokens: [none.clone(), none.clone(), none],
+            tokens: [none; 3],
             peeked: 0,
             variables: vec![ROOT_VARIABLE],
             action_line: 0,
@@ -115,7 +175,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         } else {
             self.tokens[0] = self.shared.lexer.next();
         }
-        self.tokens[self.peeked].clone()
+        self.tokens[self.peeked]
     }
 
     fn backup(&mut self) {
@@ -161,7 +221,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         &self.shared.lexer.input[token.pos..token.end]
     }
 
-    fn expect(&mut self, kind: Kind, context: &str) -> Result<Token, Error> {
+    fn expect(&mut self, kind: Kind, context: &str) -> Result<Token, Box<Error>> {
         let token = self.next_non_space();
         if token.kind == kind {
             Ok(token)
@@ -172,21 +232,21 @@ impl<'p, 'a> Parser<'p, 'a> {
 
     // Errors
 
-    fn error(&self, message: &str) -> Error {
+    fn error(&self, message: &str) -> Box<Error> {
         let name = self.shared.source.name.to_string();
         let line = self.tokens[0].line;
-        Error {
+        Box::new(Error {
             text: format!("template: {name}:{line}: {message}"),
             kind: ErrorKind::Parse,
             template: name,
             line,
             column: None,
             cause: None,
-        }
+        })
     }
 
-    fn unexpected(&self, token: &Token, context: &str) -> Error {
-        let shown = token.describe(self.shared.lexer.input);
+    fn unexpected(&self, token: &Token, context: &str) -> Box<Error> {
+        let shown = token.describe(&self.shared.lexer);
         if token.kind != Kind::Error {
             return self.error(&format!("unexpected {shown} in {context}"));
         }
@@ -202,7 +262,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         self.error(&format!("{shown}{action}{place}"))
     }
 
-    fn check_stack(&self) -> Result<(), Error> {
+    fn check_stack(&self) -> Result<(), Box<Error>> {
         if self.shared.syntax.stack.exhausted() {
             return Err(self.error("max expression depth exceeded"));
         }
@@ -212,7 +272,7 @@ impl<'p, 'a> Parser<'p, 'a> {
     // Templates
 
     /// Adds a finished tree. A second definition of a name is an error unless one of both is empty.
-    fn add(&mut self, name: Str, root: List) -> Result<(), Error> {
+    fn add(&mut self, name: Str, root: List) -> Result<(), Box<Error>> {
         let tree = Rc::new(Tree {
             name,
             source: Rc::clone(&self.shared.source),
@@ -221,8 +281,8 @@ impl<'p, 'a> Parser<'p, 'a> {
         let known = self.shared.trees.iter_mut().find(|known| known.name == tree.name);
         match known {
             None => self.shared.trees.push(tree),
-            Some(known) if is_empty(&known.root) => *known = tree,
-            Some(_) if is_empty(&tree.root) => {}
+            Some(known) if is_empty(known) => *known = tree,
+            Some(_) if is_empty(&tree) => {}
             Some(_) => {
                 let name = quote_str(&tree.name);
                 return Err(self.error(&format!("template: multiple definition of template {name}")));
@@ -231,7 +291,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(())
     }
 
-    fn top_level(&mut self) -> Result<List, Error> {
+    fn top_level(&mut self) -> Result<List, Box<Error>> {
         let mut list = List::new();
         while self.peek().kind != Kind::Eof {
             if self.peek().kind == Kind::LeftDelim {
@@ -252,7 +312,7 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     /// After `define`.
-    fn definition(&mut self) -> Result<(), Error> {
+    fn definition(&mut self) -> Result<(), Box<Error>> {
         let context = "define clause";
         let token = self.next_non_space();
         let name = self.template_name(&token, context)?;
@@ -262,14 +322,14 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     /// A list that ends at `{{end}}`.
-    fn whole_list(&mut self, context: &str) -> Result<List, Error> {
+    fn whole_list(&mut self, context: &str) -> Result<List, Box<Error>> {
         match self.item_list()? {
             (list, Ending::End) => Ok(list),
             (_, Ending::Else { .. }) => Err(self.error(&format!("unexpected {{{{else}}}} in {context}"))),
         }
     }
 
-    fn template_name(&mut self, token: &Token, context: &str) -> Result<Str, Error> {
+    fn template_name(&mut self, token: &Token, context: &str) -> Result<Str, Box<Error>> {
         if !matches!(token.kind, Kind::String | Kind::RawString) {
             return Err(self.unexpected(token, context));
         }
@@ -278,7 +338,7 @@ impl<'p, 'a> Parser<'p, 'a> {
             .ok_or_else(|| self.error("invalid syntax"))
     }
 
-    fn item_list(&mut self) -> Result<(List, Ending), Error> {
+    fn item_list(&mut self) -> Result<(List, Ending), Box<Error>> {
         self.check_stack()?;
         let mut list = List::new();
         while self.peek_non_space().kind != Kind::Eof {
@@ -290,10 +350,10 @@ impl<'p, 'a> Parser<'p, 'a> {
         Err(self.error("unexpected EOF"))
     }
 
-    fn text_or_action(&mut self) -> Result<Result<Node, Ending>, Error> {
+    fn text_or_action(&mut self) -> Result<Result<Node, Ending>, Box<Error>> {
         let token = self.next_non_space();
         match token.kind {
-            Kind::Text => Ok(Ok(Node::Text(self.text(&token).into()))),
+            Kind::Text => Ok(Ok(Node::Text(position(token.pos)..position(token.end)))),
             Kind::LeftDelim => {
                 self.action_line = token.line;
                 let node = self.action();
@@ -306,7 +366,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         }
     }
 
-    fn action(&mut self) -> Result<Result<Node, Ending>, Error> {
+    fn action(&mut self) -> Result<Result<Node, Ending>, Box<Error>> {
         let token = self.next_non_space();
         let node = match token.kind {
             Kind::Block => self.block()?,
@@ -329,13 +389,13 @@ impl<'p, 'a> Parser<'p, 'a> {
             Kind::Template => self.invocation()?,
             _ => {
                 self.backup();
-                Node::Action(self.pipeline("command", Kind::RightDelim)?)
+                Node::Action(Box::new(self.pipeline("command", Kind::RightDelim)?))
             }
         };
         Ok(Ok(node))
     }
 
-    fn loop_control(&mut self, shown: &str) -> Result<(), Error> {
+    fn loop_control(&mut self, shown: &str) -> Result<(), Box<Error>> {
         let token = self.next_non_space();
         if token.kind != Kind::RightDelim {
             return Err(self.unexpected(&token, shown));
@@ -346,7 +406,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(())
     }
 
-    fn otherwise(&mut self) -> Result<Ending, Error> {
+    fn otherwise(&mut self) -> Result<Ending, Box<Error>> {
         if matches!(self.peek_non_space().kind, Kind::If | Kind::With) {
             return Ok(Ending::Else { chained: true });
         }
@@ -354,7 +414,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(Ending::Else { chained: false })
     }
 
-    fn branch(&mut self, context: &str) -> Result<Branch, Error> {
+    fn branch(&mut self, context: &str) -> Result<Branch, Box<Error>> {
         let scope = self.variables.len();
         let pipe = self.pipeline(context, Kind::RightDelim)?;
         let depth = usize::from(context == "range");
@@ -374,7 +434,7 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     /// `{{else if}}` in an `if` and `{{else with}}` in a `with` are a nested branch that shares the end.
-    fn else_list(&mut self, context: &str, chained: bool) -> Result<List, Error> {
+    fn else_list(&mut self, context: &str, chained: bool) -> Result<List, Box<Error>> {
         if chained {
             let kind = self.peek().kind;
             if context == "if" && kind == Kind::If {
@@ -392,7 +452,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         }
     }
 
-    fn block(&mut self) -> Result<Node, Error> {
+    fn block(&mut self) -> Result<Node, Box<Error>> {
         let context = "block clause";
         let token = self.next_non_space();
         let name = self.template_name(&token, context)?;
@@ -407,7 +467,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         })))
     }
 
-    fn invocation(&mut self) -> Result<Node, Error> {
+    fn invocation(&mut self) -> Result<Node, Box<Error>> {
         let context = "template clause";
         let token = self.next_non_space();
         let name = self.template_name(&token, context)?;
@@ -425,13 +485,13 @@ impl<'p, 'a> Parser<'p, 'a> {
 
     // Pipelines
 
-    fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe, Error> {
+    fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe, Box<Error>> {
         self.check_stack()?;
         let mut pipe = Pipe {
             pos: position(self.peek_non_space().pos),
             assign: false,
             declared: Vec::new(),
-            commands: Vec::new(),
+            commands: SmallVec::new(),
         };
         self.declarations(&mut pipe, context)?;
         loop {
@@ -461,14 +521,14 @@ impl<'p, 'a> Parser<'p, 'a> {
         }
     }
 
-    fn declarations(&mut self, pipe: &mut Pipe, context: &str) -> Result<(), Error> {
+    fn declarations(&mut self, pipe: &mut Pipe, context: &str) -> Result<(), Box<Error>> {
         loop {
             let variable = self.peek_non_space();
             if variable.kind != Kind::Variable {
                 return Ok(());
             }
             self.next();
-            let after = self.peek().clone();
+            let after = *self.peek();
             let next = self.peek_non_space();
             let comma = next.kind == Kind::Char && self.text(&next) == b",";
             if matches!(next.kind, Kind::Assign | Kind::Declare) {
@@ -504,13 +564,20 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     fn variable(&mut self, name: &[u8]) -> Variable {
-        let name: Rc<str> = String::from_utf8_lossy(name).into();
-        let next = u32::try_from(self.shared.ids.len()).unwrap_or(u32::MAX);
-        let id = *self.shared.ids.entry(Rc::clone(&name)).or_insert(next);
+        let name = String::from_utf8_lossy(name);
+        if let Some((name, id)) = self.shared.ids.get_key_value(&*name) {
+            return Variable {
+                id: *id,
+                name: Rc::clone(name),
+            };
+        }
+        let id = u32::try_from(self.shared.ids.len()).unwrap_or(u32::MAX);
+        let name: Rc<str> = name.into();
+        self.shared.ids.insert(Rc::clone(&name), id);
         Variable { id, name }
     }
 
-    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), Error> {
+    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), Box<Error>> {
         if pipe.commands.is_empty() {
             return Err(self.error(&format!("missing value for {context}")));
         }
@@ -526,14 +593,15 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(())
     }
 
-    fn command(&mut self) -> Result<Command, Error> {
-        let mut command = Command {
-            pos: position(self.peek_non_space().pos),
-            args: Vec::new(),
-        };
+    fn command(&mut self) -> Result<Command, Box<Error>> {
+        let pos = position(self.peek_non_space().pos);
+        // Operands of commands that are not complete yet wait in one list: none is allocated larger than it needs.
+        let begin = self.shared.operands.len();
         loop {
             self.peek_non_space();
-            command.args.extend(self.operand()?);
+            if let Some(operand) = self.operand()? {
+                self.shared.operands.push(operand);
+            }
             let token = self.next();
             match token.kind {
                 Kind::Space => continue,
@@ -543,38 +611,29 @@ impl<'p, 'a> Parser<'p, 'a> {
             }
             break;
         }
-        if command.args.is_empty() {
+        let args: SmallVec<_> = self.shared.operands.drain(begin..).collect();
+        if args.is_empty() {
             return Err(self.error("empty command"));
         }
-        Ok(command)
+        Ok(Command { pos, args })
     }
 
     /// A term and the fields after it.
-    fn operand(&mut self) -> Result<Option<Operand>, Error> {
+    fn operand(&mut self) -> Result<Option<Operand>, Box<Error>> {
         let Some(operand) = self.term()? else {
             return Ok(None);
         };
         if self.peek().kind != Kind::Field {
             return Ok(Some(operand));
         }
-        let pos = position(self.peek().pos);
-        let mut fields = Vec::new();
-        while self.peek().kind == Kind::Field {
-            let token = self.next();
-            fields.push(Str::from(&self.text(&token)[1..]));
-        }
+        let first = self.peek().pos;
+        let fields = self.fields(first, first);
+        let pos = position(first);
         let term = match operand.term {
-            Term::Field(mut first) => {
-                first.append(&mut fields);
-                Term::Field(first)
-            }
-            Term::Variable(variable, mut first) => {
-                first.append(&mut fields);
-                Term::Variable(variable, first)
-            }
+            Term::Variable(variable, _) => Term::Variable(variable, fields),
             Term::Bool(_) | Term::String { .. } | Term::Number(_) | Term::Nil | Term::Dot => {
                 let mut shown = String::new();
-                operand.write(&mut shown);
+                operand.write(&self.shared.source, &mut shown);
                 let shown = quote_str(shown.as_bytes());
                 return Err(self.error(&format!("unexpected . after term {shown}")));
             }
@@ -583,7 +642,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(Some(Operand { pos, term }))
     }
 
-    fn term(&mut self) -> Result<Option<Operand>, Error> {
+    fn term(&mut self) -> Result<Option<Operand>, Box<Error>> {
         let token = self.next_non_space();
         let text = self.text_or_empty(&token);
         let term = match token.kind {
@@ -596,9 +655,17 @@ impl<'p, 'a> Parser<'p, 'a> {
                     let name = quote_str(text);
                     return Err(self.error(&format!("undefined variable {name}")));
                 }
-                Term::Variable(variable, Vec::new())
+                Term::Variable(variable, self.shared.syntax.names.fields(b""))
             }
-            Kind::Field => Term::Field(vec![Str::from(&text[1..])]),
+            Kind::Field => {
+                let fields = self.fields(token.pos, token.end);
+                // Go: a chain of fields stands where its second one does.
+                let pos = if fields.len() > 1 { token.end } else { token.pos };
+                return Ok(Some(Operand {
+                    pos: position(pos),
+                    term: Term::Field(fields),
+                }));
+            }
             Kind::Bool => Term::Bool(text == b"true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => Term::Number(Box::new(
                 number::parse_number(text, token.kind).map_err(|message| self.error(&message))?,
@@ -616,8 +683,8 @@ impl<'p, 'a> Parser<'p, 'a> {
                 }));
             }
             Kind::String | Kind::RawString => Term::String {
-                literal: String::from_utf8_lossy(text).into(),
-                value: Value::Str(unquote(text).ok_or_else(|| self.error("invalid syntax"))?.into()),
+                end: position(token.end),
+                value: self.constant(text)?,
             },
             _ => {
                 self.backup();
@@ -630,6 +697,40 @@ impl<'p, 'a> Parser<'p, 'a> {
         }))
     }
 
+    /// The names of the fields from `start` on, of which those up to `end` are taken already.
+    fn fields(&mut self, start: usize, mut end: usize) -> Fields {
+        while self.peek().kind == Kind::Field {
+            end = self.next().end;
+        }
+        self.shared
+            .syntax
+            .names
+            .fields(&self.shared.lexer.input[start..end])
+    }
+
+    /// The text that a literal stands for.
+    fn constant(&self, literal: &[u8]) -> Result<Str, Box<Error>> {
+        let names = self.shared.syntax.names;
+        let plain = match literal {
+            [b'`', text @ .., b'`'] if !text.contains(&b'\r') => Some(text),
+            [b'"', text @ .., b'"']
+                if text
+                    .iter()
+                    .all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\') =>
+            {
+                Some(text)
+            }
+            _ => None,
+        };
+        match plain {
+            Some(text) if text.len() <= MAX_SHARED => Ok(names.text(text)),
+            Some(text) => Ok(Str::from(text)),
+            None => unquote(literal)
+                .map(Str::from)
+                .ok_or_else(|| self.error("invalid syntax")),
+        }
+    }
+
     fn text_or_empty(&self, token: &Token) -> &'a [u8] {
         self.shared
             .lexer
@@ -638,14 +739,11 @@ impl<'p, 'a> Parser<'p, 'a> {
             .unwrap_or_default()
     }
 
-    fn function(&self, name: &[u8]) -> Result<Term, Error> {
+    fn function(&self, name: &[u8]) -> Result<Term, Box<Error>> {
         let name = String::from_utf8_lossy(name);
-        let callee = match self.shared.syntax.functions.get(&name) {
-            Some(function) => Some(Callee::Function(function.clone())),
-            None => Builtin::named(&name).map(Callee::Builtin),
-        };
-        match callee {
-            Some(callee) => Ok(Term::Function(name.into(), callee)),
+        let syntax = &self.shared.syntax;
+        match syntax.names.function(&name, syntax.functions) {
+            Some((name, callee)) => Ok(Term::Function(name, callee)),
             None => Err(self.error(&format!("function {} not defined", quote_str(name.as_bytes())))),
         }
     }

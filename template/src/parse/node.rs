@@ -1,12 +1,14 @@
 //! The parsed form of a template, and how Go prints it back in messages.
 
-use std::{fmt::Write as _, rc::Rc};
+use std::{fmt::Write as _, ops::Range, rc::Rc};
 
 use crate::{
     builtins::Builtin,
     format::quote_str,
-    value::{Function, Str, Value},
+    value::{Function, Str},
 };
+
+use smallvec::SmallVec;
 
 /// One template: a file's text outside its definitions, or one definition.
 #[derive(Debug)]
@@ -25,6 +27,13 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// A part of the text.
+    pub(crate) fn text(&self, place: &Range<u32>) -> &[u8] {
+        self.text
+            .get(place.start as usize..place.end as usize)
+            .unwrap_or_default()
+    }
+
     /// Line (from 1) and column (bytes, from 0) of a byte.
     pub(crate) fn place(&self, pos: u32) -> (usize, usize) {
         let before = &self.text[..(pos as usize).min(self.text.len())];
@@ -39,8 +48,9 @@ pub(crate) type List = Vec<Node>;
 
 #[derive(Debug)]
 pub(crate) enum Node {
-    Text(Box<[u8]>),
-    Action(Pipe),
+    /// Where it is in the source.
+    Text(Range<u32>),
+    Action(Box<Pipe>),
     If(Box<Branch>),
     With(Box<Branch>),
     Range(Box<Branch>),
@@ -71,14 +81,15 @@ pub(crate) struct Pipe {
     /// `=` instead of `:=`.
     pub(crate) assign: bool,
     pub(crate) declared: Vec<Variable>,
-    pub(crate) commands: Vec<Command>,
+    /// Mostly one.
+    pub(crate) commands: SmallVec<[Command; 1]>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Command {
     pub(crate) pos: u32,
     /// Never empty.
-    pub(crate) args: Vec<Operand>,
+    pub(crate) args: SmallVec<[Operand; 1]>,
 }
 
 /// A variable's name, with a number that is equal for equal names of one text.
@@ -90,6 +101,9 @@ pub(crate) struct Variable {
 
 /// What `$` has as its number.
 pub(crate) const ROOT_VARIABLE: u32 = 0;
+
+/// The names of `.a.b.c`, shared by all places that have the same.
+pub(crate) type Fields = Rc<[Str]>;
 
 /// Something that has a value, at a place.
 #[derive(Debug)]
@@ -103,12 +117,16 @@ pub(crate) enum Term {
     Dot,
     Nil,
     Bool(bool),
-    String { literal: Box<str>, value: Value },
+    /// Its literal begins at the operand's place and ends here.
+    String {
+        end: u32,
+        value: Str,
+    },
     Number(Box<Number>),
-    Field(Vec<Str>),
-    Variable(Variable, Vec<Str>),
+    Field(Fields),
+    Variable(Variable, Fields),
     Function(Rc<str>, Callee),
-    Chain(Box<Operand>, Vec<Str>),
+    Chain(Box<Operand>, Fields),
     Pipe(Box<Pipe>),
 }
 
@@ -130,16 +148,18 @@ pub(crate) struct Number {
 }
 
 /// Go: `parse.IsEmptyTree`: nothing but space and comments.
-pub(crate) fn is_empty(list: &[Node]) -> bool {
-    list.iter().all(|node| match node {
+pub(crate) fn is_empty(tree: &Tree) -> bool {
+    tree.root.iter().all(|node| match node {
         // Go trims Unicode space here; bytes that are not UTF-8 are not space.
-        Node::Text(text) => std::str::from_utf8(text).is_ok_and(|text| text.trim().is_empty()),
+        Node::Text(place) => {
+            std::str::from_utf8(tree.source.text(place)).is_ok_and(|text| text.trim().is_empty())
+        }
         _ => false,
     })
 }
 
 impl Pipe {
-    pub(crate) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, source: &Source, out: &mut String) {
         for (index, variable) in self.declared.iter().enumerate() {
             if index > 0 {
                 out.push_str(", ");
@@ -153,29 +173,31 @@ impl Pipe {
             if index > 0 {
                 out.push_str(" | ");
             }
-            command.write(out);
+            command.write(source, out);
         }
     }
 }
 
 impl Command {
-    pub(crate) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, source: &Source, out: &mut String) {
         for (index, arg) in self.args.iter().enumerate() {
             if index > 0 {
                 out.push(' ');
             }
-            arg.write_nested(out);
+            arg.write_nested(source, out);
         }
     }
 }
 
 impl Operand {
-    pub(crate) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, source: &Source, out: &mut String) {
         match &self.term {
             Term::Dot => out.push('.'),
             Term::Nil => out.push_str("nil"),
             Term::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Term::String { literal, .. } => out.push_str(literal),
+            Term::String { end, .. } => {
+                out.push_str(&String::from_utf8_lossy(source.text(&(self.pos..*end))));
+            }
             Term::Number(number) => out.push_str(&number.text),
             Term::Field(fields) => write_fields(out, fields),
             Term::Variable(variable, fields) => {
@@ -184,31 +206,31 @@ impl Operand {
             }
             Term::Function(name, _) => out.push_str(name),
             Term::Chain(node, fields) => {
-                node.write_nested(out);
+                node.write_nested(source, out);
                 write_fields(out, fields);
             }
-            Term::Pipe(pipe) => pipe.write(out),
+            Term::Pipe(pipe) => pipe.write(source, out),
         }
     }
 
     /// With parentheses around a pipeline.
-    fn write_nested(&self, out: &mut String) {
+    fn write_nested(&self, source: &Source, out: &mut String) {
         if matches!(self.term, Term::Pipe(_)) {
             out.push('(');
-            self.write(out);
+            self.write(source, out);
             out.push(')');
         } else {
-            self.write(out);
+            self.write(source, out);
         }
     }
 }
 
 impl Invocation {
-    pub(crate) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, source: &Source, out: &mut String) {
         let _ = write!(out, "{{{{template {}", quote_str(&self.name));
         if let Some(pipe) = &self.pipe {
             out.push(' ');
-            pipe.write(out);
+            pipe.write(source, out);
         }
         out.push_str("}}");
     }

@@ -4,7 +4,9 @@
 //! before the body runs: a body may rely on `args` matching its parameters (a [`Type::Any`] parameter may be
 //! [`Value::Nil`]; a map or slice parameter may be the nil map or slice).
 
-use std::{collections::HashMap, fmt, rc::Rc};
+use std::{fmt, rc::Rc};
+
+use crate::hash::NameMap;
 
 use super::{Str, Type, Value};
 
@@ -85,7 +87,7 @@ impl fmt::Debug for Function {
 
 /// The functions of a template set, by name.
 #[derive(Debug, Clone, Default)]
-pub struct Functions(HashMap<Box<str>, Function>);
+pub struct Functions(NameMap<Box<str>, Function>);
 
 impl Functions {
     /// No functions; Go's builtins are always there and can be hidden by functions of the same name.

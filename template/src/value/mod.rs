@@ -21,6 +21,7 @@ mod string;
 mod types;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub use function::{Body, Call, CallError, Function, Functions, Renderer, Signature};
 pub use list::List;
@@ -55,7 +56,7 @@ pub enum Value {
     /// `string`: any bytes.
     Str(Str),
     /// `[]uint8`.
-    Bytes(Rc<[u8]>),
+    Bytes(Arc<[u8]>),
     /// A slice of anything but bytes.
     List(List),
     /// A map with string keys.
@@ -110,7 +111,7 @@ impl Value {
 
     /// A `[]uint8`.
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self::Bytes(Rc::from(bytes))
+        Self::Bytes(Arc::from(bytes))
     }
 
     /// A value of a type of its own.

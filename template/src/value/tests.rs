@@ -43,7 +43,7 @@ fn types_are_named_as_in_go() {
         (Value::list(vec![]), "[]interface {}", "slice"),
         (Value::strings(["a"]), "[]string", "slice"),
         (Value::map([("a", Value::Nil)]), "map[string]interface {}", "map"),
-        (Value::Bytes(Rc::from(&b"x"[..])), "[]uint8", "slice"),
+        (Value::from_bytes(b"x"), "[]uint8", "slice"),
         (
             Value::object(ErrorValue("x".into())),
             "*errors.errorString",

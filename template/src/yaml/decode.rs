@@ -3,7 +3,7 @@
 //! The detour is observable: keys of other types become texts, infinities have no JSON, and of two equal keys
 //! the last one counts.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 use crate::number;
 use crate::value::{Entries, Map, Str, Value};
@@ -23,22 +23,43 @@ pub(super) trait Target: Sized {
     fn float(value: f64) -> Self;
     fn text(value: &str) -> Self;
     fn list(items: Vec<Self>) -> Self;
-    /// Keys are distinct.
-    fn map(entries: Vec<(String, Self)>) -> Self;
+    /// Of equal keys the last one counts, in the place of the first.
+    fn map(entries: Vec<(Cow<'_, str>, Self)>) -> Self;
 }
 
 /// Decodes what stands at `node`. Of several mistakes the one is reported that Go meets first: it decodes
 /// the whole tree before it looks at keys, and all keys before numbers that JSON lacks.
-pub(super) fn decode<T: Target>(root: &Node) -> Result<T, YamlError> {
-    decode_node(root).map_err(|error| {
-        first_unreadable(root)
-            .or_else(|| first_nameless(root))
-            .unwrap_or(error)
-    })
+pub(super) fn decode<T: Target>(root: &Node<'_>) -> Result<T, YamlError> {
+    decode_node(root).map_err(|error| first_error(root, error))
+}
+
+/// Decodes a mapping's wanted entries and checks the others, which become null; anything else is decoded as it is.
+pub(super) fn decode_entries<T: Target>(
+    root: &Node<'_>,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<T, YamlError> {
+    if root.entries().is_none() {
+        return decode(root);
+    }
+    let decoded = mapping(root, |name, value| {
+        if wanted(name) {
+            decode_node(value)
+        } else {
+            check_node(value).map(|()| T::null())
+        }
+    });
+    decoded.map_err(|error| first_error(root, error))
+}
+
+/// The error that Go meets first, where decoding has met one.
+fn first_error(root: &Node<'_>, error: YamlError) -> YamlError {
+    first_unreadable(root)
+        .or_else(|| first_nameless(root))
+        .unwrap_or(error)
 }
 
 /// The first node that has no value, in Go's order: a mapping's entries one by one, key before value.
-fn first_unreadable(node: &Node) -> Option<YamlError> {
+fn first_unreadable(node: &Node<'_>) -> Option<YamlError> {
     match &node.kind {
         NodeKind::Scalar { .. } => node.resolved().err(),
         NodeKind::Sequence(items) => items.iter().find_map(first_unreadable),
@@ -54,7 +75,7 @@ fn first_unreadable(node: &Node) -> Option<YamlError> {
 }
 
 /// The first key that has no text.
-fn first_nameless(node: &Node) -> Option<YamlError> {
+fn first_nameless(node: &Node<'_>) -> Option<YamlError> {
     match &node.kind {
         NodeKind::Scalar { .. } => None,
         NodeKind::Sequence(items) => items.iter().find_map(first_nameless),
@@ -64,7 +85,7 @@ fn first_nameless(node: &Node) -> Option<YamlError> {
     }
 }
 
-fn collection_key(key: &Node) -> Option<YamlError> {
+fn collection_key(key: &Node<'_>) -> Option<YamlError> {
     if key.text().is_some() {
         return None;
     }
@@ -72,57 +93,90 @@ fn collection_key(key: &Node) -> Option<YamlError> {
     Some(YamlError::meaning(problem, key.line, key.column))
 }
 
-fn decode_node<T: Target>(node: &Node) -> Result<T, YamlError> {
+fn decode_node<T: Target>(node: &Node<'_>) -> Result<T, YamlError> {
     match &node.kind {
         NodeKind::Scalar { .. } => scalar(node),
         NodeKind::Sequence(items) => Ok(T::list(items.iter().map(decode_node).collect::<Result<_, _>>()?)),
-        NodeKind::Mapping(_) => {
-            let merged = node.merged_entries()?;
-            let mut entries: Vec<(String, T)> = Vec::with_capacity(merged.len());
-            let mut places: HashMap<String, usize> = HashMap::with_capacity(merged.len());
-            for (key, value) in merged {
-                if let Some(error) = collection_key(key) {
-                    return Err(error);
-                }
-                let name = key_text(key, value)?;
-                let value = decode_node(value)?;
-                match places.get(&name) {
-                    Some(&place) => entries[place].1 = value,
-                    None => {
-                        places.insert(name.clone(), entries.len());
-                        entries.push((name, value));
-                    }
-                }
-            }
-            Ok(T::map(entries))
-        }
+        NodeKind::Mapping(_) => mapping(node, |_, value| decode_node(value)),
     }
 }
 
-fn scalar<T: Target>(node: &Node) -> Result<T, YamlError> {
+fn mapping<T: Target>(
+    node: &Node<'_>,
+    mut value_of: impl FnMut(&str, &Node<'_>) -> Result<T, YamlError>,
+) -> Result<T, YamlError> {
+    let mut entries: Vec<(Cow<'_, str>, T)> = Vec::with_capacity(node.entries().map_or(0, <[_]>::len));
+    each_entry(node, |key, value| {
+        let name = key_text(key, value)?;
+        let value = value_of(&name, value)?;
+        entries.push((name, value));
+        Ok(())
+    })?;
+    Ok(T::map(entries))
+}
+
+/// Meets the same errors as decoding, and makes nothing.
+fn check_node(node: &Node<'_>) -> Result<(), YamlError> {
+    match &node.kind {
+        NodeKind::Scalar { .. } => match node.resolved()? {
+            Some(Resolved::Float(value)) => finite(value).map(drop),
+            _ => Ok(()),
+        },
+        NodeKind::Sequence(items) => items.iter().try_for_each(check_node),
+        NodeKind::Mapping(_) => each_entry(node, |key, value| {
+            key_text(key, value)?;
+            check_node(value)
+        }),
+    }
+}
+
+/// Goes through a mapping's entries, merge keys followed; keys are scalars.
+fn each_entry<'n, 'a>(
+    node: &'n Node<'a>,
+    mut visit: impl FnMut(&'n Node<'a>, &'n Node<'a>) -> Result<(), YamlError>,
+) -> Result<(), YamlError> {
+    let mut checked = |key: &'n Node<'a>, value: &'n Node<'a>| match collection_key(key) {
+        Some(error) => Err(error),
+        None => visit(key, value),
+    };
+    let entries = node.entries().unwrap_or_default();
+    if entries.iter().any(|(key, _)| key.is_merge_key()) {
+        let merged = node.merged_entries()?;
+        return merged
+            .into_iter()
+            .try_for_each(|(key, value)| checked(key, value));
+    }
+    entries.iter().try_for_each(|(key, value)| checked(key, value))
+}
+
+/// A number that JSON has.
+fn finite(value: f64) -> Result<f64, YamlError> {
+    match number::non_finite(value) {
+        None => Ok(value),
+        Some(name) => Err(YamlError::plain(format!("json: unsupported value: {name}"))),
+    }
+}
+
+fn scalar<T: Target>(node: &Node<'_>) -> Result<T, YamlError> {
     Ok(match node.resolved()? {
         None | Some(Resolved::Null) => T::null(),
         Some(Resolved::Bool(value)) => T::boolean(value),
         Some(Resolved::Int(value)) => T::int(value),
         Some(Resolved::Uint(value)) => T::uint(value),
-        Some(Resolved::Float(value)) if value.is_finite() => T::float(value),
-        Some(Resolved::Float(value)) => {
-            let name = number::non_finite(value).unwrap_or_default();
-            return Err(YamlError::plain(format!("json: unsupported value: {name}")));
-        }
+        Some(Resolved::Float(value)) => T::float(finite(value)?),
         Some(Resolved::Text(text)) => T::text(&text),
         Some(Resolved::Bytes(bytes)) => T::text(&String::from_utf8_lossy(&bytes)),
     })
 }
 
 /// A key as the text that it becomes in JSON.
-fn key_text(key: &Node, value: &Node) -> Result<String, YamlError> {
+fn key_text<'n>(key: &'n Node<'_>, value: &Node<'_>) -> Result<Cow<'n, str>, YamlError> {
     Ok(match key.resolved()? {
-        Some(Resolved::Text(text)) => text.into_owned(),
-        Some(Resolved::Bytes(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
-        Some(Resolved::Bool(value)) => value.to_string(),
-        Some(Resolved::Int(value)) => value.to_string(),
-        Some(Resolved::Float(value)) => float_key(value),
+        Some(Resolved::Text(text)) => text,
+        Some(Resolved::Bytes(bytes)) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        Some(Resolved::Bool(value)) => value.to_string().into(),
+        Some(Resolved::Int(value)) => value.to_string().into(),
+        Some(Resolved::Float(value)) => float_key(value).into(),
         kind @ (None | Some(Resolved::Null | Resolved::Uint(_))) => {
             let kind = if matches!(kind, Some(Resolved::Uint(_))) {
                 "uint64"
@@ -181,10 +235,10 @@ impl Target for Value {
         Self::list(items)
     }
 
-    fn map(entries: Vec<(String, Self)>) -> Self {
+    fn map(entries: Vec<(Cow<'_, str>, Self)>) -> Self {
         let entries: Entries = entries
             .into_iter()
-            .map(|(key, value)| (Str::from(key), value))
+            .map(|(key, value)| (Str::from(&*key), value))
             .collect();
         Self::Map(Map::typed(&crate::value::ANY_MAP, entries))
     }
@@ -236,7 +290,12 @@ impl Target for serde_json::Value {
         Self::Array(items)
     }
 
-    fn map(entries: Vec<(String, Self)>) -> Self {
-        Self::Object(entries.into_iter().collect())
+    fn map(entries: Vec<(Cow<'_, str>, Self)>) -> Self {
+        Self::Object(
+            entries
+                .into_iter()
+                .map(|(key, value)| (key.into_owned(), value))
+                .collect(),
+        )
     }
 }

@@ -5,7 +5,7 @@ use super::resolve::Resolved;
 use crate::number;
 
 /// A node at the top of a message.
-pub(super) fn top(node: &Node) -> String {
+pub(super) fn top(node: &Node<'_>) -> String {
     match node.resolved() {
         Ok(Some(Resolved::Null)) => "<nil>".to_owned(),
         _ => self::node(node),
@@ -13,7 +13,7 @@ pub(super) fn top(node: &Node) -> String {
 }
 
 /// A node inside another one.
-pub(super) fn node(node: &Node) -> String {
+pub(super) fn node(node: &Node<'_>) -> String {
     match &node.kind {
         NodeKind::Sequence(items) => {
             let items: Vec<String> = items.iter().map(self::node).collect();

@@ -39,7 +39,7 @@ use parser::Parser;
 ///
 /// # Errors
 /// The first place where the text is no YAML, or where aliases are unknown or multiply beyond Go's limits.
-pub fn parse_documents(text: &str) -> Result<Vec<Node>, YamlError> {
+pub fn parse_documents(text: &str) -> Result<Vec<Node<'_>>, YamlError> {
     let mut parser = Parser::new(text)?;
     let mut documents = Vec::new();
     while let Some(document) = parser.document()? {
@@ -65,11 +65,26 @@ pub fn to_json(text: &str) -> Result<serde_json::Value, YamlError> {
     decode_first(text)
 }
 
+/// As [`to_json`], where only some entries of a mapping at the top are wanted: the values of the others are null. The
+/// whole document is checked all the same.
+///
+/// # Errors
+/// Those of [`to_json`].
+pub fn to_json_entries(text: &str, wanted: impl Fn(&str) -> bool) -> Result<serde_json::Value, YamlError> {
+    let document = Parser::new(text)
+        .and_then(|mut parser| parser.document())
+        .map_err(convert_error)?;
+    match document {
+        Some(node) => decode::decode_entries(&node, wanted).map_err(convert_error),
+        None => Ok(serde_json::Value::Null),
+    }
+}
+
 /// What [`to_json`] makes of a text, for one document of [`parse_documents`].
 ///
 /// # Errors
 /// When a scalar does not fit its tag, a merge key's value is no mapping, or a key has no text.
-pub fn node_to_json(node: &Node) -> Result<serde_json::Value, YamlError> {
+pub fn node_to_json(node: &Node<'_>) -> Result<serde_json::Value, YamlError> {
     decode::decode(node).map_err(convert_error)
 }
 

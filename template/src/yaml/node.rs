@@ -1,14 +1,16 @@
 //! The tree of one YAML document, with its places, as it was written.
 
+use std::borrow::Cow;
+
 use super::error::YamlError;
 use super::resolve::{Resolved, resolve};
 use super::token::ScalarStyle;
 
 /// A node: a scalar, a sequence or a mapping. Aliases have been replaced by what they stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
+pub struct Node<'a> {
     /// What the node is.
-    pub kind: NodeKind,
+    pub kind: NodeKind<'a>,
     /// The tag as written, `tag:yaml.org,2002:` shortened to `!!`.
     pub tag: Option<String>,
     /// Line of the first character, counted from 1.
@@ -23,21 +25,21 @@ pub struct Node {
 
 /// The three kinds of nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NodeKind {
+pub enum NodeKind<'a> {
     /// A scalar: its text after unquoting and folding, and how it was written.
     Scalar {
         /// The text.
-        text: String,
+        text: Cow<'a, str>,
         /// The style; a missing value is an empty plain scalar.
         style: ScalarStyle,
     },
     /// A sequence.
-    Sequence(Vec<Node>),
+    Sequence(Vec<Node<'a>>),
     /// A mapping, in the order of the text, repeated keys and merge keys included.
-    Mapping(Vec<(Node, Node)>),
+    Mapping(Vec<(Node<'a>, Node<'a>)>),
 }
 
-impl Node {
+impl<'t> Node<'t> {
     /// The scalar's value by YAML 1.1 as Go reads it; `None` if the node is no scalar.
     ///
     /// # Errors
@@ -70,7 +72,7 @@ impl Node {
 
     /// The elements of a sequence.
     #[must_use]
-    pub fn items(&self) -> Option<&[Node]> {
+    pub fn items(&self) -> Option<&[Node<'t>]> {
         match &self.kind {
             NodeKind::Sequence(items) => Some(items),
             _ => None,
@@ -79,7 +81,7 @@ impl Node {
 
     /// The entries of a mapping as written; see [`Node::merged_entries`] for what they mean.
     #[must_use]
-    pub fn entries(&self) -> Option<&[(Node, Node)]> {
+    pub fn entries(&self) -> Option<&[(Node<'t>, Node<'t>)]> {
         match &self.kind {
             NodeKind::Mapping(entries) => Some(entries),
             _ => None,
@@ -88,7 +90,7 @@ impl Node {
 
     /// The value of the last entry of a mapping whose key is the text `key`. Merge keys are not followed.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&Node<'t>> {
         self.entries()?
             .iter()
             .rev()
@@ -126,14 +128,14 @@ impl Node {
     ///
     /// # Errors
     /// When a merge key's value is neither a mapping nor a sequence of mappings.
-    pub fn merged_entries(&self) -> Result<Vec<(&Node, &Node)>, YamlError> {
+    pub fn merged_entries(&self) -> Result<Vec<(&Node<'t>, &Node<'t>)>, YamlError> {
         let mut merged = Vec::new();
         self.merge_into(&mut merged)?;
         Ok(merged)
     }
 
-    fn merge_into<'a>(&'a self, merged: &mut Vec<(&'a Node, &'a Node)>) -> Result<(), YamlError> {
-        let refusal = |at: &Node| {
+    fn merge_into<'a>(&'a self, merged: &mut Vec<(&'a Node<'t>, &'a Node<'t>)>) -> Result<(), YamlError> {
+        let refusal = |at: &Node<'_>| {
             let problem = "map merge requires map or sequence of maps as the value";
             YamlError::meaning(problem, at.line, at.column)
         };

@@ -4,6 +4,7 @@
 //! much of a document may come from aliases is limited as in Go, so that a small text cannot grow into a
 //! huge tree.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::error::YamlError;
@@ -19,17 +20,19 @@ pub(super) struct Parser<'a> {
     scanner: Scanner<'a>,
     first: bool,
     handles: Vec<(String, String)>,
-    anchors: HashMap<String, Anchor>,
+    anchors: HashMap<String, Anchor<'a>>,
     depth: usize,
     nodes: usize,
     nodes_from_aliases: usize,
+    /// The first alias in the document that stands inside what it names.
+    contains_itself: Option<YamlError>,
 }
 
-enum Anchor {
+enum Anchor<'a> {
     /// The node is still being read: an alias to it would contain itself.
     Open,
     Done {
-        node: Node,
+        node: Node<'a>,
         size: usize,
     },
 }
@@ -52,11 +55,12 @@ impl<'a> Parser<'a> {
             depth: 0,
             nodes: 0,
             nodes_from_aliases: 0,
+            contains_itself: None,
         })
     }
 
     /// The next document's root; `None` at the end. Reads one token past the document, as Go does.
-    pub(super) fn document(&mut self) -> Scanned<Option<Node>> {
+    pub(super) fn document(&mut self) -> Scanned<Option<Node<'a>>> {
         if !self.first {
             while self.scanner.peek()?.kind == TokenKind::DocumentEnd {
                 self.scanner.take()?;
@@ -83,10 +87,13 @@ impl<'a> Parser<'a> {
         if self.scanner.peek()?.kind == TokenKind::DocumentEnd {
             self.scanner.take()?;
         }
-        Ok(Some(root))
+        match self.contains_itself.take() {
+            Some(error) => Err(error),
+            None => Ok(Some(root)),
+        }
     }
 
-    fn explicit_document(&mut self) -> Scanned<Node> {
+    fn explicit_document(&mut self) -> Scanned<Node<'a>> {
         self.read_directives()?;
         if self.scanner.peek()?.kind != TokenKind::DocumentStart {
             return Err(self.unexpected(None, "did not find expected <document start>"));
@@ -138,7 +145,7 @@ impl<'a> Parser<'a> {
 
     /// A node. `block` says whether block collections may stand here, `indentless` whether a sequence may
     /// start at the indent of the mapping around it.
-    fn node(&mut self, block: bool, indentless: bool) -> Scanned<Node> {
+    fn node(&mut self, block: bool, indentless: bool) -> Scanned<Node<'a>> {
         if let TokenKind::Alias(_) = self.scanner.peek()?.kind {
             return self.alias();
         }
@@ -166,7 +173,7 @@ impl<'a> Parser<'a> {
         Ok(node)
     }
 
-    fn content(&mut self, properties: &Properties, block: bool, indentless: bool) -> Scanned<Node> {
+    fn content(&mut self, properties: &Properties, block: bool, indentless: bool) -> Scanned<Node<'a>> {
         let token = self.scanner.peek()?;
         let at = token.start;
         let (kind, end) = match &token.kind {
@@ -186,7 +193,7 @@ impl<'a> Parser<'a> {
             TokenKind::BlockMappingStart if block => self.block_mapping()?,
             _ if properties.any => (
                 NodeKind::Scalar {
-                    text: String::new(),
+                    text: Cow::Borrowed(""),
                     style: ScalarStyle::Plain,
                 },
                 properties.start,
@@ -211,6 +218,7 @@ impl<'a> Parser<'a> {
             start,
             any: false,
         };
+        let mut tag = None;
         for _ in 0..2 {
             match &self.scanner.peek()?.kind {
                 TokenKind::Anchor(_) if properties.anchor.is_none() => {
@@ -218,18 +226,20 @@ impl<'a> Parser<'a> {
                         properties.anchor = Some(name);
                     }
                 }
-                TokenKind::Tag { .. } if properties.tag.is_none() => {
-                    let token = self.scanner.take()?;
-                    properties.tag = self.full_tag(token, start)?;
-                }
+                TokenKind::Tag { .. } if tag.is_none() => tag = Some(self.scanner.take()?),
                 _ => break,
             }
             properties.any = true;
         }
+        if let Some(token) = tag {
+            // Go: what follows is read before the tag is understood.
+            self.scanner.peek()?;
+            properties.tag = self.full_tag(token, start)?;
+        }
         Ok(properties)
     }
 
-    fn full_tag(&self, token: Token, node_start: Mark) -> Scanned<Option<String>> {
+    fn full_tag(&self, token: Token<'a>, node_start: Mark) -> Scanned<Option<String>> {
         let TokenKind::Tag { handle, suffix } = token.kind else {
             return Ok(None);
         };
@@ -248,7 +258,7 @@ impl<'a> Parser<'a> {
         }))
     }
 
-    fn alias(&mut self) -> Scanned<Node> {
+    fn alias(&mut self) -> Scanned<Node<'a>> {
         let token = self.scanner.take()?;
         let TokenKind::Alias(name) = token.kind else {
             return Err(YamlError::grammar(
@@ -264,8 +274,16 @@ impl<'a> Parser<'a> {
                 return Err(YamlError::meaning(problem, line, column));
             }
             Some(Anchor::Open) => {
+                // Go: found only once the whole document has been read.
                 let problem = format!("anchor '{name}' value contains itself");
-                return Err(YamlError::meaning(problem, line, column));
+                self.contains_itself
+                    .get_or_insert(YamlError::meaning(problem, line, column));
+                return Ok(placed(
+                    NodeKind::Sequence(Vec::new()),
+                    None,
+                    token.start,
+                    token.end,
+                ));
             }
             Some(Anchor::Done { size, .. }) => *size,
         };
@@ -310,7 +328,7 @@ impl<'a> Parser<'a> {
         self.nodes_from_aliases as f64 / nodes > allowed
     }
 
-    fn block_sequence(&mut self) -> Scanned<(NodeKind, Mark)> {
+    fn block_sequence(&mut self) -> Scanned<(NodeKind<'a>, Mark)> {
         let context = self.scanner.take()?.start;
         let mut items = Vec::new();
         loop {
@@ -331,7 +349,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn indentless_sequence(&mut self) -> Scanned<(NodeKind, Mark)> {
+    fn indentless_sequence(&mut self) -> Scanned<(NodeKind<'a>, Mark)> {
         let mut items = Vec::new();
         loop {
             let token = self.scanner.peek()?;
@@ -349,7 +367,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn block_mapping(&mut self) -> Scanned<(NodeKind, Mark)> {
+    fn block_mapping(&mut self) -> Scanned<(NodeKind<'a>, Mark)> {
         let context = self.scanner.take()?.start;
         let mut entries = Vec::new();
         loop {
@@ -377,14 +395,14 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn block_mapping_part(&mut self, mark: Mark) -> Scanned<Node> {
+    fn block_mapping_part(&mut self, mark: Mark) -> Scanned<Node<'a>> {
         match self.scanner.peek()?.kind {
             TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => Ok(self.empty(mark)),
             _ => self.node(true, true),
         }
     }
 
-    fn flow_sequence(&mut self) -> Scanned<(NodeKind, Mark)> {
+    fn flow_sequence(&mut self) -> Scanned<(NodeKind<'a>, Mark)> {
         let context = self.scanner.take()?.start;
         let mut items = Vec::new();
         loop {
@@ -406,7 +424,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `[a: b]`: a mapping of one entry without braces.
-    fn flow_pair(&mut self) -> Scanned<Node> {
+    fn flow_pair(&mut self) -> Scanned<Node<'a>> {
         let key_token = self.scanner.take()?;
         self.count_node()?;
         let token = self.scanner.peek()?;
@@ -438,7 +456,7 @@ impl<'a> Parser<'a> {
         ))
     }
 
-    fn flow_mapping(&mut self) -> Scanned<(NodeKind, Mark)> {
+    fn flow_mapping(&mut self) -> Scanned<(NodeKind<'a>, Mark)> {
         let context = self.scanner.take()?.start;
         let mut entries = Vec::new();
         loop {
@@ -476,7 +494,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn flow_mapping_value(&mut self) -> Scanned<Node> {
+    fn flow_mapping_value(&mut self) -> Scanned<Node<'a>> {
         if self.scanner.peek()?.kind == TokenKind::Value {
             self.scanner.take()?;
             let token = self.scanner.peek()?;
@@ -489,11 +507,11 @@ impl<'a> Parser<'a> {
     }
 
     /// A missing node.
-    fn empty(&mut self, mark: Mark) -> Node {
+    fn empty(&mut self, mark: Mark) -> Node<'a> {
         self.nodes += 1;
         placed(
             NodeKind::Scalar {
-                text: String::new(),
+                text: Cow::Borrowed(""),
                 style: ScalarStyle::Plain,
             },
             None,
@@ -510,7 +528,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn placed(kind: NodeKind, tag: Option<String>, start: Mark, end: Mark) -> Node {
+fn placed(kind: NodeKind<'_>, tag: Option<String>, start: Mark, end: Mark) -> Node<'_> {
     Node {
         kind,
         tag,

@@ -4,8 +4,8 @@ use super::error::YamlError;
 use super::scanner::{Scanned, Scanner};
 use super::token::{Mark, Token, TokenKind};
 
-impl Scanner<'_> {
-    pub(super) fn scan_anchor(&mut self) -> Scanned<Token> {
+impl<'a> Scanner<'a> {
+    pub(super) fn scan_anchor(&mut self) -> Scanned<Token<'a>> {
         let start = self.mark;
         let is_alias = self.byte(0) == Some(b'*');
         self.skip();
@@ -30,7 +30,7 @@ impl Scanner<'_> {
         })
     }
 
-    pub(super) fn scan_tag(&mut self) -> Scanned<Token> {
+    pub(super) fn scan_tag(&mut self) -> Scanned<Token<'a>> {
         let start = self.mark;
         let (handle, suffix) = if self.byte(1) == Some(b'<') {
             self.skip();
@@ -66,7 +66,7 @@ impl Scanner<'_> {
         })
     }
 
-    pub(super) fn scan_directive(&mut self) -> Scanned<Token> {
+    pub(super) fn scan_directive(&mut self) -> Scanned<Token<'a>> {
         let start = self.mark;
         self.skip();
         let name = self.read_word();
@@ -123,7 +123,7 @@ impl Scanner<'_> {
         Ok(number)
     }
 
-    fn scan_tag_directive(&mut self, start: Mark) -> Scanned<TokenKind> {
+    fn scan_tag_directive(&mut self, start: Mark) -> Scanned<TokenKind<'a>> {
         self.skip_blanks();
         let handle = self.scan_tag_handle(true, start)?;
         if !self.is_blank(0) {

@@ -1,59 +1,67 @@
 //! Scalars: plain, quoted and block.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use super::scanner::{Scanned, Scanner};
 use super::token::{Mark, ScalarStyle, Token, TokenKind};
 
 /// White space met inside a flow scalar, kept until it is known whether text follows it.
 #[derive(Default)]
 struct Gap {
-    blanks: String,
-    first_break: String,
+    /// Where the blanks of the first line are in the text.
+    blanks: Range<usize>,
+    first_break: &'static str,
     more_breaks: String,
     broken: bool,
 }
 
 impl Gap {
     /// Writes the gap as YAML folds it: blanks stay, one break becomes a space, further breaks stay.
-    fn fold_into(&mut self, value: &mut String) {
+    fn fold_into(&mut self, value: &mut String, text: &str) {
         if self.broken {
-            if self.first_break.starts_with('\n') {
+            if self.first_break == "\n" {
                 if self.more_breaks.is_empty() {
                     value.push(' ');
                 }
             } else {
-                value.push_str(&self.first_break);
+                value.push_str(self.first_break);
             }
             value.push_str(&self.more_breaks);
         } else {
-            value.push_str(&self.blanks);
+            value.push_str(&text[self.blanks.clone()]);
         }
         *self = Self::default();
     }
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
     /// A scalar without quotes, up to `: `, ` #`, a flow indicator in flow context, or a lesser indent.
-    pub(super) fn scan_plain_scalar(&mut self) -> Scanned<Token> {
+    pub(super) fn scan_plain_scalar(&mut self) -> Scanned<Token<'a>> {
         let start = self.mark;
+        let begin = self.position;
         let mut end = start;
         let indent = self.indent + 1;
-        let mut value = String::new();
+        // A scalar on one line is a part of the text.
+        let mut value = Cow::Borrowed("");
         let mut gap = Gap::default();
         loop {
             if (self.mark.column == 0 && self.at_document_marker()) || self.byte(0) == Some(b'#') {
                 break;
             }
-            while !self.is_blank_or_end(0) {
-                let ends = match self.byte(0) {
-                    Some(b':') => self.is_blank_or_end(1),
-                    Some(b',' | b'?' | b'[' | b']' | b'{' | b'}') => self.flow_level > 0,
-                    _ => false,
-                };
-                if ends {
-                    break;
+            let from = self.position;
+            let to = self.plain_word_end();
+            if to > from {
+                match &mut value {
+                    Cow::Borrowed(value) if !gap.broken => *value = &self.text[begin..to],
+                    value => {
+                        let value = value.to_mut();
+                        gap.fold_into(value, self.text);
+                        value.push_str(&self.text[from..to]);
+                    }
                 }
-                gap.fold_into(&mut value);
-                self.read(&mut value);
+                gap = Gap::default();
+                self.advance_to(to);
                 end = self.mark;
             }
             if !(self.is_blank(0) || self.is_break(0)) {
@@ -77,8 +85,24 @@ impl Scanner<'_> {
         })
     }
 
+    /// Where the characters end that belong to a plain scalar and are not blank.
+    fn plain_word_end(&self) -> usize {
+        let mut ahead = 0;
+        while match self.byte(ahead) {
+            None | Some(b' ' | b'\t' | b'\r' | b'\n') => false,
+            Some(b':') => !self.is_blank_or_end(ahead + 1),
+            Some(b',' | b'?' | b'[' | b']' | b'{' | b'}') => self.flow_level == 0,
+            Some(0..0x80) => true,
+            Some(_) => !self.is_break(ahead),
+        } {
+            ahead += 1;
+        }
+        self.position + ahead
+    }
+
     /// Collects blanks and breaks; in a plain scalar a tab must not stand in for indentation.
     fn skip_gap(&mut self, gap: &mut Gap, plain: Option<(isize, Mark)>) -> Scanned<()> {
+        gap.blanks = self.position..self.position;
         while self.is_blank(0) || self.is_break(0) {
             if self.is_blank(0) {
                 if let Some((indent, start)) = plain
@@ -88,16 +112,14 @@ impl Scanner<'_> {
                 {
                     return Err(self.error(start, "found a tab character that violates indentation"));
                 }
-                if gap.broken {
-                    self.skip();
-                } else {
-                    self.read(&mut gap.blanks);
+                self.skip();
+                if !gap.broken {
+                    gap.blanks.end = self.position;
                 }
             } else if gap.broken {
                 self.read_line(&mut gap.more_breaks);
             } else {
-                gap.blanks.clear();
-                self.read_line(&mut gap.first_break);
+                gap.first_break = self.take_line();
                 gap.broken = true;
             }
         }
@@ -105,7 +127,7 @@ impl Scanner<'_> {
     }
 
     /// A scalar in single or double quotes.
-    pub(super) fn scan_quoted_scalar(&mut self, style: ScalarStyle) -> Scanned<Token> {
+    pub(super) fn scan_quoted_scalar(&mut self, style: ScalarStyle) -> Scanned<Token<'a>> {
         let start = self.mark;
         let quote = if style == ScalarStyle::SingleQuoted {
             b'\''
@@ -113,6 +135,35 @@ impl Scanner<'_> {
             b'"'
         };
         self.skip();
+        let value = match self.simple_quoted(quote) {
+            Some(value) => {
+                self.advance_to(self.position + value.len());
+                Cow::Borrowed(value)
+            }
+            None => Cow::Owned(self.folded_quoted(quote, start)?),
+        };
+        self.skip();
+        Ok(Token {
+            kind: TokenKind::Scalar { value, style },
+            start,
+            end: self.mark,
+        })
+    }
+
+    /// What stands up to the closing quote, if it is ASCII on one line and nothing in it is escaped.
+    fn simple_quoted(&self, quote: u8) -> Option<&'a str> {
+        let rest = &self.text.as_bytes()[self.position..];
+        let is_simple = |byte: &u8| {
+            matches!(byte, b' '..=b'~' | b'\t') && *byte != quote && !(*byte == b'\\' && quote == b'"')
+        };
+        let length = rest.iter().take_while(|byte| is_simple(byte)).count();
+        let closed =
+            rest.get(length) == Some(&quote) && !(quote == b'\'' && rest.get(length + 1) == Some(&quote));
+        closed.then(|| &self.text[self.position..self.position + length])
+    }
+
+    /// What stands up to the closing quote, with escapes read and lines folded.
+    fn folded_quoted(&mut self, quote: u8, start: Mark) -> Scanned<String> {
         let mut value = String::new();
         loop {
             if self.mark.column == 0 && self.at_document_marker() {
@@ -141,17 +192,11 @@ impl Scanner<'_> {
                 }
             }
             if self.byte(0) == Some(quote) {
-                break;
+                return Ok(value);
             }
             self.skip_gap(&mut gap, None)?;
-            gap.fold_into(&mut value);
+            gap.fold_into(&mut value, self.text);
         }
-        self.skip();
-        Ok(Token {
-            kind: TokenKind::Scalar { value, style },
-            start,
-            end: self.mark,
-        })
     }
 
     fn scan_escape(&mut self, start: Mark, value: &mut String) -> Scanned<()> {
@@ -203,7 +248,7 @@ impl Scanner<'_> {
     }
 
     /// A `|` or `>` scalar.
-    pub(super) fn scan_block_scalar(&mut self, style: ScalarStyle) -> Scanned<Token> {
+    pub(super) fn scan_block_scalar(&mut self, style: ScalarStyle) -> Scanned<Token<'a>> {
         let start = self.mark;
         self.skip();
         let (chomping, increment) = self.scan_block_header(start)?;
@@ -214,41 +259,39 @@ impl Scanner<'_> {
         };
         let mut end = self.mark;
         let mut value = String::new();
-        let mut leading_break = String::new();
+        let mut leading_break = "";
         let mut trailing_breaks = String::new();
         let mut leading_blank = false;
         self.scan_block_breaks(&mut indent, &mut trailing_breaks, start, &mut end)?;
         while self.mark.column == indent && self.byte(0).is_some() {
             let trailing_blank = self.is_blank(0);
-            if style == ScalarStyle::Folded
-                && !leading_blank
-                && !trailing_blank
-                && leading_break.starts_with('\n')
-            {
+            if style == ScalarStyle::Folded && !leading_blank && !trailing_blank && leading_break == "\n" {
                 if trailing_breaks.is_empty() {
                     value.push(' ');
                 }
             } else {
-                value.push_str(&leading_break);
+                value.push_str(leading_break);
             }
-            leading_break.clear();
             value.push_str(&trailing_breaks);
             trailing_breaks.clear();
             leading_blank = self.is_blank(0);
             let from = self.position;
             self.skip_to_line_end();
             value.push_str(&self.text[from..self.position]);
-            self.read_line(&mut leading_break);
+            leading_break = self.take_line();
             self.scan_block_breaks(&mut indent, &mut trailing_breaks, start, &mut end)?;
         }
         if chomping != Chomping::Strip {
-            value.push_str(&leading_break);
+            value.push_str(leading_break);
         }
         if chomping == Chomping::Keep {
             value.push_str(&trailing_breaks);
         }
         Ok(Token {
-            kind: TokenKind::Scalar { value, style },
+            kind: TokenKind::Scalar {
+                value: Cow::Owned(value),
+                style,
+            },
             start,
             end,
         })

@@ -37,7 +37,7 @@ pub(super) struct Scanner<'a> {
     pub(super) indent: isize,
     pub(super) flow_level: usize,
     pub(super) simple_key_allowed: bool,
-    queue: VecDeque<Token>,
+    queue: VecDeque<Token<'a>>,
     tokens_taken: usize,
     head_ready: bool,
     indents: Vec<isize>,
@@ -49,7 +49,8 @@ pub(super) type Scanned<T> = Result<T, YamlError>;
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Scanned<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if text.bytes().any(|byte| !(0x20..0x7f).contains(&byte)) && !text.chars().all(is_allowed_in_stream) {
+        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
+        if !text.as_bytes().iter().all(is_plain) && !text.chars().all(is_allowed_in_stream) {
             return Err(YamlError::plain("yaml: control characters are not allowed"));
         }
         Ok(Self {
@@ -68,7 +69,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token, left in place.
-    pub(super) fn peek(&mut self) -> Scanned<&Token> {
+    pub(super) fn peek(&mut self) -> Scanned<&Token<'a>> {
         if !self.head_ready {
             self.fetch_more()?;
             self.head_ready = true;
@@ -79,7 +80,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes the next token.
-    pub(super) fn take(&mut self) -> Scanned<Token> {
+    pub(super) fn take(&mut self) -> Scanned<Token<'a>> {
         self.peek()?;
         self.head_ready = false;
         self.tokens_taken += 1;
@@ -202,7 +203,7 @@ impl<'a> Scanner<'a> {
         &mut self,
         column: usize,
         number: Option<usize>,
-        kind: TokenKind,
+        kind: TokenKind<'a>,
         mark: Mark,
     ) -> Scanned<()> {
         if self.flow_level > 0 || self.indent >= column as isize {
@@ -266,7 +267,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_document_marker(&mut self, kind: TokenKind) -> Scanned<()> {
+    fn fetch_document_marker(&mut self, kind: TokenKind<'a>) -> Scanned<()> {
         self.unroll_indent(-1);
         self.remove_simple_key()?;
         self.simple_key_allowed = false;
@@ -274,7 +275,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_flow_start(&mut self, kind: TokenKind) -> Scanned<()> {
+    fn fetch_flow_start(&mut self, kind: TokenKind<'a>) -> Scanned<()> {
         self.save_simple_key()?;
         let token_number = self.tokens_taken + self.queue.len();
         self.simple_keys.push(SimpleKey {
@@ -291,7 +292,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_flow_end(&mut self, kind: TokenKind) -> Scanned<()> {
+    fn fetch_flow_end(&mut self, kind: TokenKind<'a>) -> Scanned<()> {
         self.remove_simple_key()?;
         if self.flow_level > 0 {
             self.flow_level -= 1;
@@ -411,19 +412,19 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn push(&mut self, token: Token) {
+    fn push(&mut self, token: Token<'a>) {
         self.queue.push_back(token);
     }
 
     /// Puts a token before the one that was counted as `number`. Go: behind all if that one is taken already.
-    fn insert(&mut self, number: usize, token: Token) {
+    fn insert(&mut self, number: usize, token: Token<'a>) {
         match number.checked_sub(self.tokens_taken) {
             Some(place) if place <= self.queue.len() => self.queue.insert(place, token),
             _ => self.push(token),
         }
     }
 
-    fn push_indicator(&mut self, kind: TokenKind, length: usize) {
+    fn push_indicator(&mut self, kind: TokenKind<'a>, length: usize) {
         let start = self.mark;
         for _ in 0..length {
             self.skip();
@@ -497,32 +498,51 @@ impl<'a> Scanner<'a> {
 
     /// Whether `---` or `...` stands here, followed by a blank, a break or the end.
     pub(super) fn at_document_marker(&self) -> bool {
-        let rest = self.rest();
-        (rest.starts_with("---") || rest.starts_with("...")) && self.is_blank_or_end(3)
+        let rest = &self.text.as_bytes()[self.position..];
+        (rest.starts_with(b"---") || rest.starts_with(b"...")) && self.is_blank_or_end(3)
     }
 
     pub(super) fn skip(&mut self) {
-        if let Some(width) = self.rest().chars().next().map(char::len_utf8) {
-            self.position += width;
-            self.mark.index += 1;
-            self.mark.column += 1;
-        }
+        let width = match self.byte(0) {
+            None => return,
+            Some(0..0x80) => 1,
+            Some(_) => self.rest().chars().next().map_or(1, char::len_utf8),
+        };
+        self.position += width;
+        self.mark.index += 1;
+        self.mark.column += 1;
+    }
+
+    /// Moves to `end`, which is further on in the same line.
+    pub(super) fn advance_to(&mut self, end: usize) {
+        let passed = &self.text.as_bytes()[self.position..end];
+        let characters = passed.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+        self.position = end;
+        self.mark.index += characters;
+        self.mark.column += characters;
     }
 
     pub(super) fn skip_to_line_end(&mut self) {
-        while !self.is_break_or_end(0) {
-            self.skip();
+        let mut ahead = 0;
+        while match self.byte(ahead) {
+            None | Some(b'\r' | b'\n') => false,
+            Some(0..0x80) => true,
+            Some(_) => !self.is_break(ahead),
+        } {
+            ahead += 1;
         }
+        self.advance_to(self.position + ahead);
     }
 
     pub(super) fn skip_line(&mut self) {
-        if self.rest().starts_with("\r\n") {
-            self.position += 2;
-            self.mark.index += 2;
-        } else if let Some(width) = self.rest().chars().next().map(char::len_utf8) {
-            self.position += width;
-            self.mark.index += 1;
-        }
+        let (width, characters) = match (self.byte(0), self.byte(1)) {
+            (None, _) => (0, 0),
+            (Some(b'\r'), Some(b'\n')) => (2, 2),
+            (Some(0..0x80), _) => (1, 1),
+            _ => (self.rest().chars().next().map_or(1, char::len_utf8), 1),
+        };
+        self.position += width;
+        self.mark.index += characters;
         self.mark.column = 0;
         self.mark.line += 1;
     }
@@ -536,12 +556,19 @@ impl<'a> Scanner<'a> {
 
     /// Appends the line break here to `into`, normalised, and moves past it.
     pub(super) fn read_line(&mut self, into: &mut String) {
-        match self.rest().chars().next() {
-            Some(separator @ ('\u{2028}' | '\u{2029}')) => into.push(separator),
-            Some(_) => into.push('\n'),
-            None => return,
-        }
+        into.push_str(self.take_line());
+    }
+
+    /// The line break here, normalised; moves past it.
+    pub(super) fn take_line(&mut self) -> &'static str {
+        let line_break = match self.byte(0) {
+            None => return "",
+            Some(0xe2) if self.rest().starts_with('\u{2028}') => "\u{2028}",
+            Some(0xe2) if self.rest().starts_with('\u{2029}') => "\u{2029}",
+            Some(_) => "\n",
+        };
         self.skip_line();
+        line_break
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the scanner hands to the parser.
 
+use std::borrow::Cow;
+
 /// A place in the text: character index, line and column, all counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Mark {
@@ -25,15 +27,15 @@ pub enum ScalarStyle {
 
 /// A token with its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Token {
-    pub(super) kind: TokenKind,
+pub(super) struct Token<'a> {
+    pub(super) kind: TokenKind<'a>,
     pub(super) start: Mark,
     pub(super) end: Mark,
 }
 
 /// The tokens of YAML 1.1.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum TokenKind {
+pub(super) enum TokenKind<'a> {
     StreamEnd,
     VersionDirective { major: u32, minor: u32 },
     TagDirective { handle: String, prefix: String },
@@ -53,5 +55,5 @@ pub(super) enum TokenKind {
     Alias(String),
     Anchor(String),
     Tag { handle: String, suffix: String },
-    Scalar { value: String, style: ScalarStyle },
+    Scalar { value: Cow<'a, str>, style: ScalarStyle },
 }

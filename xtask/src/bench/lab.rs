@@ -126,6 +126,19 @@ impl Lab {
         name: &str,
         files: impl Iterator<Item = (String, String)>,
     ) -> Result<PathBuf> {
+        let folder = self.folder(name, files)?;
+        self.git(&folder, &["init", "--quiet", "--initial-branch", "main"])?;
+        self.git(&folder, &["add", "--all"])?;
+        self.git(&folder, &["commit", "--quiet", "--message", "first"])?;
+        Ok(folder)
+    }
+
+    /// Makes a folder of these files.
+    pub(super) fn folder(
+        &self,
+        name: &str,
+        files: impl Iterator<Item = (String, String)>,
+    ) -> Result<PathBuf> {
         let begun = Instant::now();
         let folder = self.path(name);
         let (mut count, mut made) = (0, PathBuf::new());
@@ -138,11 +151,8 @@ impl Lab {
             fs_err::write(path, text)?;
             count += 1;
         }
-        self.git(&folder, &["init", "--quiet", "--initial-branch", "main"])?;
-        self.git(&folder, &["add", "--all"])?;
-        self.git(&folder, &["commit", "--quiet", "--message", "first"])?;
         say::step(
-            &format!("repository {name}"),
+            &format!("folder {name}"),
             &format!("{count} files"),
             begun.elapsed(),
         );

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 
 /// How many lines of a failed program's output an error repeats.
 const LAST_LINES: usize = 12;
@@ -17,6 +18,8 @@ const LAST_LINES: usize = 12;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
     pub(crate) seconds: f64,
+    /// Seconds of all processors together.
+    pub(crate) cpu_seconds: f64,
     /// Megabytes of the largest process.
     pub(crate) megabytes: f64,
 }
@@ -39,8 +42,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         .status()
         .with_context(|| format!("cannot run {program}"))?;
     let seconds = begun.elapsed().as_secs_f64();
-    let kilobytes = getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss();
-    fs_err::write(&args.to, format!("{seconds} {kilobytes}"))?;
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let cpu = (usage.user_time() + usage.system_time()).num_microseconds();
+    fs_err::write(&args.to, format!("{seconds} {cpu} {}", usage.max_rss()))?;
     Ok(if status.success() {
         ExitCode::SUCCESS
     } else {
@@ -78,9 +82,12 @@ pub(super) fn sample(command: &Command) -> Result<Sample> {
         bail!("`{}` failed:\n  {last}", command.get_program().to_string_lossy());
     }
     let text = fs_err::read_to_string(file.path())?;
-    let (seconds, kilobytes) = text.split_once(' ').context("the measurement is empty")?;
+    let [seconds, microseconds, kilobytes] = text.split(' ').collect::<Vec<_>>()[..] else {
+        bail!("the measurement is empty");
+    };
     Ok(Sample {
         seconds: seconds.parse()?,
+        cpu_seconds: microseconds.parse::<f64>()? / 1e6,
         megabytes: kilobytes.parse::<f64>()? / 1024.0,
     })
 }

@@ -7,9 +7,11 @@
 //! Everything that is generated lies in a temporary folder; images stay in the environment's registry.
 
 mod builds;
+mod charts;
 mod lab;
 mod measure;
 mod ready;
+mod render;
 mod table;
 
 use anyhow::{Result, ensure};
@@ -22,7 +24,7 @@ pub(crate) use measure::{Args as MeasureArgs, run as measure};
 /// What to measure.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only rows whose name holds this text, such as `build` or `ready`
+    /// Only rows whose name holds this text, such as `build`, `ready` or `render`
     filter: Option<String>,
     /// How often each pair is run, in percent of what is usual
     #[arg(long, default_value_t = 100)]
@@ -30,16 +32,26 @@ pub(crate) struct Args {
     /// A kiel that is measured in place of one that is built here
     #[arg(long)]
     kiel: Option<std::path::PathBuf>,
+    /// Folders with public charts, at any depth, for the rows about them
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    charts: Vec<std::path::PathBuf>,
 }
 
 /// Names of the rows, in their order.
-const ROWS: [&str; 6] = [
+const ROWS: [&str; 13] = [
     builds::NOOP,
     builds::MEMORY,
     builds::ONE_OF_MANY,
     builds::COLD,
     builds::CYCLE,
     ready::ROW,
+    render::START,
+    render::UMBRELLA,
+    render::TPL,
+    render::LOOP,
+    render::STACK,
+    render::MEMORY,
+    render::ALL,
 ];
 
 /// Runs the benchmark.
@@ -70,6 +82,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if wanted(ready::ROW) {
         rows.push(ready::row(&lab)?);
+    }
+    if render::ROWS.into_iter().any(wanted) {
+        rows.extend(render::rows(&lab, &wanted, &args.charts)?);
     }
     table::print(&rows);
     Ok(())

@@ -12,8 +12,19 @@ pub(super) enum Figure {
         theirs: Vec<Sample>,
         peer: String,
     },
-    /// Milliseconds; the goal is for the worst of a hundred.
-    Milliseconds(Vec<f64>),
+    /// Ratios of pairs of processor time, theirs through ours: how many times as fast we are.
+    Times {
+        ours: Vec<Sample>,
+        theirs: Vec<Sample>,
+        peer: String,
+    },
+    /// The same for many things, each with a name; the goal is for the geometric mean.
+    Each {
+        measured: Vec<(String, Vec<Sample>, Vec<Sample>)>,
+        peer: String,
+    },
+    /// Milliseconds; the goal is for what this part of them does not exceed.
+    Milliseconds { all: Vec<f64>, part: f64 },
     /// Megabytes; the goal is for the worst.
     Megabytes {
         ours: Vec<f64>,
@@ -35,19 +46,34 @@ impl Row {
     fn verdict(&self) -> f64 {
         match &self.figure {
             Figure::Ratio { ours, theirs, .. } => quantile(&ratios(ours, theirs), 0.5),
-            Figure::Milliseconds(all) => quantile(all, 0.99),
+            Figure::Times { ours, theirs, .. } => times(ours, theirs, cpu),
+            Figure::Each { measured, .. } => geometric_mean(measured, cpu),
+            Figure::Milliseconds { all, part } => quantile(all, *part),
             Figure::Megabytes { ours, .. } => quantile(ours, 1.0),
         }
     }
 
+    /// Whether more is better.
+    fn is_speed(&self) -> bool {
+        matches!(self.figure, Figure::Times { .. } | Figure::Each { .. })
+    }
+
     fn met(&self) -> Option<bool> {
-        self.goal.map(|goal| self.verdict() <= goal)
+        let verdict = self.verdict();
+        self.goal.map(|goal| {
+            if self.is_speed() {
+                verdict >= goal
+            } else {
+                verdict <= goal
+            }
+        })
     }
 
     fn lines(&self) -> Vec<String> {
         let goal = match (self.goal, self.met()) {
             (Some(goal), Some(met)) => {
-                format!("goal at most {goal}: {}", if met { "met" } else { "MISSED" })
+                let bound = if self.is_speed() { "least" } else { "most" };
+                format!("goal at {bound} {goal}: {}", if met { "met" } else { "MISSED" })
             }
             _ => "no goal".to_owned(),
         };
@@ -73,8 +99,44 @@ impl Row {
                     side(theirs)
                 )
             }
-            Figure::Milliseconds(all) => format!(
-                "p50 {:.0} ms, p90 {:.0} ms, p99 {:.0} ms ({} runs)",
+            Figure::Times { ours, theirs, peer } => {
+                let ratios = speeds(ours, theirs, cpu);
+                format!(
+                    "{:.1} times as fast as {peer} in processor time ({:.1} to {:.1}, {} pairs), {:.1} times by the clock: \
+                     kiel {}; {peer} {}",
+                    quantile(&ratios, 0.5),
+                    quantile(&ratios, 0.25),
+                    quantile(&ratios, 0.75),
+                    ratios.len(),
+                    times(ours, theirs, clock),
+                    both_times(ours),
+                    both_times(theirs)
+                )
+            }
+            Figure::Each { measured, peer } => {
+                let mut each: Vec<(f64, &str)> = measured
+                    .iter()
+                    .map(|(name, ours, theirs)| (times(ours, theirs, cpu), name.as_str()))
+                    .collect();
+                each.sort_by(|a, b| a.0.total_cmp(&b.0));
+                let all: Vec<f64> = each.iter().map(|(ratio, _)| *ratio).collect();
+                let slowest: Vec<String> = each
+                    .iter()
+                    .take(5)
+                    .map(|(ratio, name)| format!("{name} {ratio:.1}"))
+                    .collect();
+                format!(
+                    "{:.1} times as fast as {peer} in processor time (geometric mean; a tenth below {:.1}, half below \
+                     {:.1}), {:.1} times by the clock; least: {}",
+                    geometric_mean(measured, cpu),
+                    quantile(&all, 0.1),
+                    quantile(&all, 0.5),
+                    geometric_mean(measured, clock),
+                    slowest.join(", ")
+                )
+            }
+            Figure::Milliseconds { all, .. } => format!(
+                "p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms ({} runs)",
                 quantile(all, 0.5),
                 quantile(all, 0.9),
                 quantile(all, 0.99),
@@ -117,6 +179,47 @@ fn ratios(ours: &[Sample], theirs: &[Sample]) -> Vec<f64> {
         .collect()
 }
 
+fn cpu(sample: &Sample) -> f64 {
+    sample.cpu_seconds
+}
+
+fn clock(sample: &Sample) -> f64 {
+    sample.seconds
+}
+
+/// How many times as fast we were in each pair.
+fn speeds(ours: &[Sample], theirs: &[Sample], of: fn(&Sample) -> f64) -> Vec<f64> {
+    // A process that is over within the clock's resolution took that much.
+    const RESOLUTION: f64 = 1e-4;
+    let pairs = ours.iter().zip(theirs);
+    pairs
+        .map(|(ours, theirs)| of(theirs) / of(ours).max(RESOLUTION))
+        .collect()
+}
+
+fn times(ours: &[Sample], theirs: &[Sample], of: fn(&Sample) -> f64) -> f64 {
+    quantile(&speeds(ours, theirs, of), 0.5)
+}
+
+fn geometric_mean(measured: &[(String, Vec<Sample>, Vec<Sample>)], of: fn(&Sample) -> f64) -> f64 {
+    let logarithms = measured
+        .iter()
+        .map(|(_, ours, theirs)| times(ours, theirs, of).ln());
+    (logarithms.sum::<f64>() / measured.len() as f64).exp()
+}
+
+/// Medians of both times, and the memory of the largest run.
+fn both_times(samples: &[Sample]) -> String {
+    let median = |of: fn(&Sample) -> f64| quantile(&samples.iter().map(of).collect::<Vec<_>>(), 0.5) * 1000.0;
+    let megabytes: Vec<f64> = samples.iter().map(|sample| sample.megabytes).collect();
+    format!(
+        "{:.0} ms of a processor, {:.0} ms, {:.0} MB",
+        median(cpu),
+        median(clock),
+        quantile(&megabytes, 1.0)
+    )
+}
+
 /// The value that this part of the values does not exceed; the next greater one where it lies between two.
 pub(super) fn quantile(values: &[f64], part: f64) -> f64 {
     let mut sorted = values.to_vec();
@@ -145,6 +248,7 @@ mod tests {
     fn a_missed_goal_is_shown() {
         let sample = |seconds| Sample {
             seconds,
+            cpu_seconds: seconds,
             megabytes: 1.0,
         };
         let row = |seconds| Row {
@@ -159,5 +263,41 @@ mod tests {
         };
         assert_eq!((row(0.4).met(), row(0.6).met()), (Some(true), Some(false)));
         assert!(row(0.6).lines().concat().contains("MISSED"));
+    }
+
+    #[test]
+    fn more_speed_is_better() {
+        let samples = |seconds: f64| {
+            vec![
+                Sample {
+                    seconds: 1.0,
+                    cpu_seconds: seconds,
+                    megabytes: 1.0,
+                };
+                3
+            ]
+        };
+        let row = |figure| Row {
+            name: "x".to_owned(),
+            what: String::new(),
+            figure,
+            goal: Some(3.5),
+        };
+        let pair = |ratio: f64| Figure::Times {
+            ours: samples(1.0),
+            theirs: samples(ratio),
+            peer: "peer".to_owned(),
+        };
+        assert_eq!(
+            (row(pair(4.0)).met(), row(pair(3.0)).met()),
+            (Some(true), Some(false))
+        );
+        let each = |name: &str, ratio: f64| (name.to_owned(), samples(1.0), samples(ratio));
+        let all = row(Figure::Each {
+            measured: vec![each("quick", 8.0), each("slow", 2.0)],
+            peer: "peer".to_owned(),
+        });
+        assert!((all.verdict() - 4.0).abs() < 1e-9);
+        assert!(all.lines().concat().contains("least: slow 2.0, quick 8.0"));
     }
 }

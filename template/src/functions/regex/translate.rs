@@ -46,7 +46,7 @@ impl<'a> Translator<'a> {
         let mut before = Before::Nothing;
         while let Some(first) = self.rest.chars().next() {
             before = match first {
-                '(' => self.group()?,
+                '(' => self.group(before)?,
                 ')' => {
                     if self.open.pop().is_none() {
                         return Err(format!("unexpected ): `{}`", self.whole));
@@ -134,7 +134,7 @@ impl<'a> Translator<'a> {
         Ok(Before::Repeat(operator))
     }
 
-    fn group(&mut self) -> Result<Before<'a>, String> {
+    fn group(&mut self, before: Before<'a>) -> Result<Before<'a>, String> {
         let Some(flags) = self.rest.strip_prefix("(?") else {
             self.copy(1);
             self.open.push(());
@@ -154,14 +154,9 @@ impl<'a> Translator<'a> {
                     if flag == ':' {
                         self.open.push(());
                         self.copy(length);
-                    } else if at == 0 {
-                        // The crate has no flags that are none.
-                        self.rest = &self.rest[length..];
-                    } else {
-                        self.copy(length);
+                        return Ok(Before::Nothing);
                     }
-                    // Go: flags alone are nothing that could be repeated.
-                    return Ok(Before::Nothing);
+                    return self.flags(length, before);
                 }
                 _ => {
                     let bad = &flags[..at + flag.len_utf8()];
@@ -170,6 +165,24 @@ impl<'a> Translator<'a> {
             }
         }
         Err(format!("invalid or unsupported Perl syntax: `(?{flags}`"))
+    }
+
+    /// Flags alone. Go: what follows them may repeat what stands before them.
+    fn flags(&mut self, length: usize, before: Before<'a>) -> Result<Before<'a>, String> {
+        let flags = &self.rest[..length];
+        self.rest = &self.rest[length..];
+        let item = if before == Before::Nothing {
+            before
+        } else {
+            Before::Item
+        };
+        let repeats = before != Before::Nothing && self.rest.starts_with(['*', '+', '?']);
+        let after = if repeats { self.repeat(1, item)? } else { item };
+        // The crate has no flags that are none.
+        if flags != "(?)" {
+            self.out.push_str(flags);
+        }
+        Ok(after)
     }
 
     fn named_group(&mut self, name: &'a str) -> Result<Before<'a>, String> {

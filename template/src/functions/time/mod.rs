@@ -205,7 +205,7 @@ fn register_changes(functions: &mut Functions, clock: &Clock) {
 fn register_durations(functions: &mut Functions, clock: &Clock) {
     functions.add("duration", &[ANY], |_, args| {
         let seconds = match &args[0] {
-            Value::Str(text) => seconds(text),
+            Value::Str(text) => crate::number::atoi_clamped(text.as_bytes()),
             Value::Int(seconds, IntKind::Int64) => *seconds,
             _ => 0,
         };
@@ -230,21 +230,6 @@ fn register_durations(functions: &mut Functions, clock: &Clock) {
         };
         string(rounded(length.unsigned_abs()))
     });
-}
-
-/// Go: a number that is too large becomes the largest one.
-fn seconds(text: &crate::value::Str) -> i64 {
-    let bytes = text.as_bytes();
-    let digits = bytes
-        .strip_prefix(b"-")
-        .or(bytes.strip_prefix(b"+"))
-        .unwrap_or(bytes);
-    match crate::number::atoi(text) {
-        Some(number) => number,
-        None if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) => 0,
-        None if bytes.starts_with(b"-") => i64::MIN,
-        None => i64::MAX,
-    }
 }
 
 /// The number of the largest unit that it exceeds.

@@ -234,7 +234,7 @@ impl Writer {
 /// Shortest digits, always with a point or an exponent.
 fn float(value: f64) -> String {
     if value.is_nan() {
-        return "nan".to_owned();
+        return if value.is_sign_negative() { "-nan" } else { "nan" }.to_owned();
     }
     if value.is_infinite() {
         return if value < 0.0 { "-inf" } else { "inf" }.to_owned();
