@@ -5,7 +5,7 @@
 //! reproduced. Layout: indent 2, sequences in mappings not indented, lines folded after column 80.
 
 use crate::number;
-use crate::value::{MAX_NESTING, Value};
+use crate::value::{MAX_NESTING, Value, Visits};
 
 use super::emit_scalar::{Analysis, Style, fold_next_lines};
 use super::key_order;
@@ -13,6 +13,9 @@ use super::key_order;
 /// Why a value has no YAML. Helm's `toYaml` gives an empty text then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EmitError {
+    /// There are too many values, or the text is longer than any chart's.
+    #[error("the YAML is longer than the limit of {} bytes", crate::exec::MAX_TEXT)]
+    TooLong,
     /// JSON has no such number or type.
     #[error("json: unsupported value: {0}")]
     Unsupported(String),
@@ -158,6 +161,7 @@ pub(super) struct Emitter {
     started: bool,
     /// Whether to write as go-yaml v3 does.
     pub(super) pretty: bool,
+    visits: Visits,
 }
 
 impl Emitter {
@@ -298,6 +302,9 @@ impl Emitter {
         self.depth += 1;
         if self.depth > MAX_NESTING {
             return Err(EmitError::Refused("exceeded max depth"));
+        }
+        if self.out.len() > crate::exec::MAX_TEXT || !self.visits.allow() {
+            return Err(EmitError::TooLong);
         }
         let outer = self.indent;
         self.indent = Some(match outer {
