@@ -353,7 +353,7 @@ fn render_files(
     let mut templates = TemplateSet::new(options(input));
     for name in context.names() {
         templates
-            .parse(name, &context.templates[name].text)
+            .parse_shared(name, &context.templates[name].text)
             .map_err(|source| RenderError::Template {
                 text: functions::parse_error_text(name, &source.to_string()),
                 source,

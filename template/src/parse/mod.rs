@@ -5,7 +5,7 @@
 mod node;
 mod number;
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 pub(crate) use node::{
     Branch, Callee, Command, Fields, Invocation, List, Node, Number, Operand, Pipe, ROOT_VARIABLE, Source,
@@ -96,10 +96,10 @@ impl Names {
 }
 
 /// Parses a text and the definitions in it.
-pub(crate) fn parse(name: &Str, text: &[u8], syntax: Syntax<'_>) -> Result<Trees, Error> {
+pub(crate) fn parse(name: &Str, text: &Arc<[u8]>, syntax: Syntax<'_>) -> Result<Trees, Error> {
     let source = Rc::new(Source {
         name: name.clone(),
-        text: text.into(),
+        text: Arc::clone(text),
     });
     let mut shared = Shared {
         lexer: Lexer::new(text, syntax.left, syntax.right),
