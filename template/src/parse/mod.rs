@@ -44,7 +44,7 @@ pub(crate) struct Syntax<'a> {
 }
 
 /// What texts have again and again, kept once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Names {
     /// Names of fields, and constants.
     texts: RefCell<NameMap<Str, ()>>,
@@ -52,6 +52,18 @@ pub(crate) struct Names {
     fields: RefCell<NameMap<Box<[u8]>, Fields>>,
     /// What names of functions stand for.
     functions: RefCell<NameMap<Rc<str>, Callee>>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        // What a large chart has: tables that grow are filled again and again.
+        const MANY: usize = 2_000;
+        Self {
+            texts: RefCell::new(NameMap::with_capacity_and_hasher(MANY, Default::default())),
+            fields: RefCell::new(NameMap::with_capacity_and_hasher(MANY, Default::default())),
+            functions: RefCell::default(),
+        }
+    }
 }
 
 impl Names {
