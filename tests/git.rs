@@ -5,6 +5,7 @@ mod git {
     pub(crate) mod examples;
     pub(crate) mod layers;
     pub(crate) mod sandbox;
+    pub(crate) mod selection;
     pub(crate) mod status;
     pub(crate) mod trees;
 }

@@ -1,7 +1,18 @@
 //! Bad input: every case ends with exit code 1 and one message that names the thing and the remedy. `docs/messages.md` is
 //! made of what they say.
 
+#[path = "support/authority.rs"]
+#[allow(dead_code, reason = "shared with the tests of registries")]
+mod authority;
+#[path = "messages/deploys.rs"]
+mod deploys;
+#[path = "support/fake.rs"]
+mod fake;
 mod harness;
+#[path = "messages/registries.rs"]
+mod registries;
+#[path = "support/registry.rs"]
+mod registry;
 
 use harness::{Project, Run, messages, variable};
 

@@ -253,7 +253,7 @@ impl Object for KubeVersionObject {
         ]
     }
 
-    fn text(&self) -> Option<Str> {
+    fn text_in_place(&self) -> Option<Str> {
         Some(Str::from(&self.0.version))
     }
 }

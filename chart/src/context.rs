@@ -49,7 +49,11 @@ impl Context {
                 ("Name", Value::from(release.name.as_str())),
                 ("Namespace", Value::from(release.namespace.as_str())),
                 ("IsUpgrade", Value::Bool(release.is_upgrade)),
-                ("IsInstall", Value::Bool(!release.is_upgrade)),
+                // Go: lint renders revision 0, which is neither.
+                (
+                    "IsInstall",
+                    Value::Bool(!release.is_upgrade && release.revision > 0),
+                ),
                 ("Revision", Value::int(release.revision)),
                 ("Service", Value::from("Helm")),
             ]),

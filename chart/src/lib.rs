@@ -16,11 +16,17 @@ mod functions;
 mod glob;
 mod hook;
 mod ignore;
+mod index;
+pub mod lint;
 mod load;
+mod lock;
 mod manifests;
 mod metadata;
 mod model;
+mod normalize;
+mod oci;
 mod order;
+mod package;
 mod path_match;
 mod render;
 mod schema;
@@ -34,19 +40,27 @@ mod values;
 mod version;
 mod yaml;
 
+pub use archive::{ArchiveError, unpack};
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use coalesce::CoalesceError;
 pub use functions::Lookup;
 pub use hook::{Hook, HookEvent};
 pub use ignore::IgnoreError;
+pub use index::{Index, IndexEntry, IndexError, MAX_INDEX_SIZE, NoEntry};
 pub use load::{ChartError, Profile, load, load_archive};
+pub use lock::LockError;
 pub use manifests::{Document, HookOutput, ManifestError, Manifests};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
 pub use model::{Chart, File};
+pub use normalize::NormalizeError;
+pub use oci::{MEDIA_ARCHIVE, MEDIA_CONFIG, MEDIA_OLD_ARCHIVE, MEDIA_PROVENANCE};
 pub use order::install_rank;
+
+pub use package::{DEFAULT_TIME, PackageError, chart_file, package, package_files};
 pub use render::{
     AddFunctions, Release, RenderError, RenderInput, check_release_name, render, render_before_exit,
     render_on_own_stack, render_texts,
 };
 pub use show_only::show_only;
 pub use values::{ValuesError, ValuesFile, ValuesInput};
+pub use version::parse_strict;

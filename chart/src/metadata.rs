@@ -50,7 +50,7 @@ pub struct Metadata {
     pub chart_type: String,
     /// Whether the file has a list of dependencies, if only an empty one: without it Helm leaves the
     /// charts in `charts/` as they are.
-    pub(crate) lists_dependencies: bool,
+    pub lists_dependencies: bool,
 }
 
 /// A maintainer of a chart.

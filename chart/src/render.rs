@@ -23,7 +23,7 @@ use crate::values::{ValuesError, ValuesFile, ValuesInput};
 use crate::version;
 
 /// How much stack a render may use, in bytes. It is reserved, not taken.
-const STACK_SIZE: usize = 160 << 20;
+pub(crate) const STACK_SIZE: usize = 160 << 20;
 /// What is left of a stack for all but the templates.
 const STACK_MARGIN: usize = 1 << 19;
 
@@ -138,7 +138,7 @@ pub type AddFunctions = Arc<dyn Fn(&mut Functions) + Send + Sync>;
 
 /// What is made of a render, and what becomes of its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+pub(crate) enum Purpose {
     /// Everything.
     Release,
     /// No more than what is printed, by a program that ends then: memory is not given back.
@@ -212,7 +212,7 @@ struct Prepared<'c> {
 fn prepare<'c>(input: &RenderInput<'c>, purpose: Purpose) -> Result<Prepared<'c>, RenderError> {
     let chart = input.chart;
     check_installable(chart)?;
-    let user = joined_values(input)?;
+    let user = joined_values(input.values, input.secret_values, input.service_values)?;
     let mut tree = Tree::new(chart);
     tree.process_dependencies(&user)?;
 
@@ -279,14 +279,18 @@ fn check_kube_version(input: &RenderInput<'_>) -> Result<(), RenderError> {
 }
 
 /// Service values over secret values over the user's.
-fn joined_values(input: &RenderInput<'_>) -> Result<Map, RenderError> {
-    let user = input.values.merge()?;
+pub(crate) fn joined_values(
+    user: &ValuesInput,
+    secret: &[ValuesFile],
+    service: &serde_json::Value,
+) -> Result<Map, RenderError> {
+    let user = user.merge()?;
     let secret = ValuesInput {
-        files: input.secret_values.to_vec(),
+        files: secret.to_vec(),
         ..ValuesInput::default()
     }
     .merge()?;
-    let service = match Value::from_json(input.service_values) {
+    let service = match with_integers(service) {
         Value::Map(service) => service,
         _ => Map::new(),
     };
@@ -298,6 +302,26 @@ fn joined_values(input: &RenderInput<'_>) -> Result<Map, RenderError> {
     coalescer.tables(&service, &secret, "", Nulls::Remove);
     coalescer.tables(&service, &user, "", Nulls::Remove);
     Ok(service)
+}
+
+/// Service values are made by a program and not read from a file: their whole numbers are `int64`.
+fn with_integers(json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(whole) => Value::int64(whole),
+            None => Value::from_json(json),
+        },
+        serde_json::Value::Array(items) => Value::list(items.iter().map(with_integers).collect()),
+        serde_json::Value::Object(entries) => {
+            let entries = entries.iter();
+            Value::Map(
+                entries
+                    .map(|(key, value)| (key.as_str(), with_integers(value)))
+                    .collect(),
+            )
+        }
+        _ => Value::from_json(json),
+    }
 }
 
 fn add_warnings(chart: &Chart, warnings: &mut Vec<String>) {
@@ -312,7 +336,7 @@ fn add_warnings(chart: &Chart, warnings: &mut Vec<String>) {
 }
 
 /// Judges the values of a chart and of the charts below it by their schemas.
-fn check_schemas(
+pub(crate) fn check_schemas(
     tree: &Tree<'_>,
     id: NodeId,
     values: &Map,
@@ -343,7 +367,7 @@ fn check_schemas(
 }
 
 /// All files that are executed, by name.
-fn render_files(
+pub(crate) fn render_files(
     input: &RenderInput<'_>,
     tree: &Tree<'_>,
     values: &Map,

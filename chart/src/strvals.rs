@@ -4,6 +4,8 @@
 //! behind. Whole numbers become `int64`, which templates can tell from the `float64` of a values file.
 
 use kiel_template::Value;
+use kiel_template::format::{quote_rune, quote_str};
+use kiel_template::json;
 use kiel_template::value::{List, Map};
 
 /// Highest index that a list may be given.
@@ -52,6 +54,16 @@ enum Stop {
 
 fn error<T>(text: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Error(text.into()))
+}
+
+fn quoted(text: &str) -> String {
+    quote_str(text.as_bytes())
+}
+
+/// Go: `%q` of the runes.
+fn quoted_runes(text: &str) -> String {
+    let runes: Vec<_> = text.chars().map(|rune| quote_rune(u32::from(rune))).collect();
+    format!("[{}]", runes.join(" "))
 }
 
 struct Parser<'a> {
@@ -109,12 +121,12 @@ impl Parser<'_> {
         let Piece { text: key, stop } = self.until(stops);
         match stop {
             None if key.is_empty() => Err(Stop::End),
-            None => error(format!("key {key:?} has no value")),
+            None => error(format!("key {} has no value", quoted(&key))),
             Some('[') => self.indexed(data, &key, nesting),
             Some('=') => self.assign(data, &key),
             Some(',') => {
                 set(data, &key, Value::from(""));
-                error(format!("key {key:?} has no value (cannot end with ,)"))
+                error(format!("key {} has no value (cannot end with ,)", quoted(&key)))
             }
             Some(_) => self.nested(data, &key, nesting),
         }
@@ -170,7 +182,7 @@ impl Parser<'_> {
         };
         let outcome = self.key(&inner, nesting + 1);
         if outcome.is_ok() && inner.is_empty() {
-            return error(format!("key map {key:?} has no value"));
+            return error(format!("key map {} has no value", quoted(&key)));
         }
         if !inner.is_empty() {
             set(data, key, Value::Map(inner));
@@ -187,7 +199,8 @@ impl Parser<'_> {
         match digits.parse() {
             Ok(index) if !digits.starts_with('+') => Ok(index),
             _ => error(format!(
-                "error parsing index: strconv.Atoi: parsing {text:?}: invalid syntax"
+                "error parsing index: strconv.Atoi: parsing {}: invalid syntax",
+                quoted(&text)
             )),
         }
     }
@@ -198,7 +211,10 @@ impl Parser<'_> {
         };
         let Piece { text, stop } = self.until(&['[', '.', '=']);
         if !text.is_empty() {
-            return error(format!("unexpected data at end of array index: {text:?}"));
+            return error(format!(
+                "unexpected data at end of array index: {}",
+                quoted_runes(&text)
+            ));
         }
         match stop {
             None => Err(Stop::End),
@@ -276,14 +292,12 @@ impl Parser<'_> {
         if rest.is_empty() || rest.starts_with(',') {
             return Ok(Value::Nil);
         }
-        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<serde_json::Value>();
-        match values.next() {
-            Some(Ok(value)) => {
-                self.at = self.line.len() - rest.len() + values.byte_offset();
-                Ok(Value::from_json(&value))
+        match json::from_prefix(rest.as_bytes()) {
+            Ok((value, length)) => {
+                self.at = self.line.len() - rest.len() + length;
+                Ok(value)
             }
-            Some(Err(cause)) => error(cause.to_string()),
-            None => Err(Stop::End),
+            Err(cause) => error(cause.to_string()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use kiel_stapel::key::{Key, listing_key};
+use kiel_stapel::key::{Files, Key};
 use kiel_stapel::listing::Listing;
 use kiel_stapel::stage::saw_key;
 use serde_json::{Value, json};
@@ -54,7 +54,12 @@ pub(super) fn set_label(config: &mut Value, label: &str, value: Option<String>) 
 
 /// The key of listings.
 pub(crate) fn key_of(listings: &[Listing]) -> Key {
-    saw_key(&listings.iter().map(listing_key).collect::<Vec<_>>())
+    saw_key(
+        &listings
+            .iter()
+            .map(|listing| Files::from(listing).key())
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// Publishes listings under their key.

@@ -10,7 +10,7 @@ use kiel_llb::docker_image;
 use kiel_stapel::listing::Listing;
 use kiel_stapel::lower::{Surroundings, lower_import, lower_stage};
 use kiel_stapel::spec::{From, Import, Position};
-use kiel_stapel::stage::{Keyed, Part, UserStage};
+use kiel_stapel::stage::{Keyed, MappingContent, Part, UserStage, seen};
 use serde_json::Value;
 
 use super::composition::Composition;
@@ -26,7 +26,7 @@ use super::traces::{Laid, Traces};
 use crate::buildkit::Build;
 use crate::event::BuildState;
 use crate::git::SourceTree;
-use crate::images::StapelImagePlan;
+use crate::images::{MappingSelection, StapelImagePlan};
 use crate::registry::{Image, Reference};
 
 /// Variables of a shell where the base sets none.
@@ -34,9 +34,17 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Builds what is missing of an image and publishes it.
 pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &StapelImagePlan) -> Result<Built, BuildError> {
+    let selections = plan.content.clone();
+    let content = ctx
+        .blocking(move |_| {
+            let content = selections.iter().map(MappingSelection::content);
+            Ok(content.collect::<Result<Vec<_>, _>>()?)
+        })
+        .await?;
     let mut builder = Builder {
         ctx,
         plan,
+        content,
         saw: None,
         around: Around::default(),
         stages: Vec::new(),
@@ -46,13 +54,20 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &StapelImagePlan) -> Resul
     for index in next..plan.plan.parts.len() {
         composition = builder.part(composition, index).await?;
     }
-    builder.patch(&mut composition, plan.files()).await?;
+    let all = builder
+        .content
+        .iter()
+        .map(|content| content.all.clone())
+        .collect();
+    builder.patch(&mut composition, all).await?;
     builder.publish(composition).await
 }
 
 struct Builder<'a> {
     ctx: &'a ImageBuild<'a>,
     plan: &'a StapelImagePlan,
+    /// The files of each mapping.
+    content: Vec<MappingContent>,
     /// What the image so far has of the mappings; nothing before the archive.
     saw: Option<Vec<Listing>>,
     /// Links of the image that lead the mappings elsewhere, and what commands did to the mappings.
@@ -70,6 +85,11 @@ impl Builder<'_> {
             }
             Part::Archive => "gitArchive".to_owned(),
         }
+    }
+
+    /// What the image holds of each mapping when the part of this number is made.
+    fn seen(&self, part: usize) -> Vec<Listing> {
+        seen(&self.plan.spec.git, &self.content, &self.plan.plan.parts[..=part])
     }
 
     fn bad(&self, reason: String) -> BuildError {
@@ -115,7 +135,7 @@ impl Builder<'_> {
                 links: Links::read_label(&config),
                 traces: Traces::read_label(&config),
             };
-            let here = self.plan.seen(index);
+            let here = self.seen(index);
             self.saw = Some(if key == saw::key_of(&here) {
                 here
             } else {
@@ -123,7 +143,7 @@ impl Builder<'_> {
                     .await
                     .map_err(of_image(self.ctx.name))?;
                 found
-                    .filter(|listings| listings.len() == self.plan.content.len())
+                    .filter(|listings| listings.len() == self.content.len())
                     .unwrap_or_else(|| self.unknown_content())
             });
         }
@@ -137,7 +157,7 @@ impl Builder<'_> {
              and files that were removed since stay",
             self.ctx.name
         ));
-        vec![Listing::default(); self.plan.content.len()]
+        vec![Listing::default(); self.content.len()]
     }
 
     async fn part(&mut self, mut composition: Composition, index: usize) -> Result<Composition, BuildError> {
@@ -153,7 +173,7 @@ impl Builder<'_> {
                     .map_err(|reason| self.bad(reason))?;
             }
             Part::CopiedImport { import, .. } => {
-                self.patch(&mut composition, self.plan.seen(index)).await?;
+                self.patch(&mut composition, self.seen(index)).await?;
                 let import = &self.plan.spec.imports[*import];
                 let source = self.image(&import.from).await?;
                 let source = docker_image(
@@ -169,7 +189,7 @@ impl Builder<'_> {
                     .await?;
             }
             Part::Stage { stage, .. } => {
-                self.patch(&mut composition, self.plan.seen(index)).await?;
+                self.patch(&mut composition, self.seen(index)).await?;
                 let root = self.ctx.root(&mut composition).await?;
                 let env = self.env(&composition, *stage);
                 let around = Surroundings {
@@ -232,7 +252,7 @@ impl Builder<'_> {
             links: self.find_links(composition, index).await?,
             traces: Traces::default(),
         };
-        let seen = self.plan.seen(index);
+        let seen = self.seen(index);
         let pairs = self.plan.spec.git.iter().zip(seen.clone());
         for (mapping, files) in pairs.filter(|(mapping, _)| !mapping.hermetic) {
             let mapping_here = mapping.clone();
@@ -252,7 +272,7 @@ impl Builder<'_> {
         composition: &mut Composition,
         archive: usize,
     ) -> Result<Links, BuildError> {
-        let mappings = self.plan.spec.git.iter().zip(&self.plan.content);
+        let mappings = self.plan.spec.git.iter().zip(&self.content);
         let stage_follows = self.plan.plan.parts[archive..]
             .iter()
             .any(|part| part.stage_key().is_some());

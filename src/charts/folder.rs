@@ -74,7 +74,7 @@ impl Folder {
 }
 
 /// Go: `filepath.Clean`, as far as parents go.
-fn cleaned(path: &Path) -> PathBuf {
+pub(super) fn cleaned(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

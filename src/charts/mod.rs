@@ -1,14 +1,39 @@
-//! Charts outside a commit: folders and archives on the disk.
+//! Charts outside a commit: folders and archives on the disk, repositories, registries, and dependencies from all of
+//! them.
 //!
-//! Hands the pure `kiel_chart` crate the files it loads. Follows symbolic links in folders, as Helm does.
+//! Hands the pure `kiel_chart` crate the files it loads. Follows symbolic links in folders, as Helm does. The way to what
+//! is not on this machine is [`Charts`]; `docs/charts.md` says what is cached where and who sees a password.
+//!
+//! It renders nothing, and reads no environment.
 
+mod build;
+mod cache;
+mod error;
+mod expand;
 mod folder;
+mod locate;
+mod manage;
+mod oci;
+mod repositories;
+mod source;
+mod urls;
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+
 use kiel_chart::{Chart, ChartError, Profile};
 
+pub use self::build::LoadLocal;
+pub use self::error::ChartsError;
+pub use self::expand::expand;
 pub use self::folder::Folder;
+pub use self::locate::{ChartQuery, Downloaded, Located};
+pub use self::manage::Manager;
+pub use self::oci::{ChartReference, Pulled};
+pub use self::repositories::{HelmFiles, Repositories, RepositoriesLock, RepositoryEntry};
+pub use self::source::{Charts, ChartsOptions, read_index};
+pub(crate) use self::urls::{is_oci, join as join_url};
 
 /// Why a chart on the disk can't be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -59,4 +84,14 @@ pub fn load(path: &Path) -> Result<Chart, LoadError> {
         source,
     })?;
     Ok(kiel_chart::load_archive(&data)?)
+}
+
+/// Packs a chart; `now` is a time by RFC 3339.
+fn pack(chart: &Chart, now: &str) -> Result<Bytes, ChartsError> {
+    let time = now
+        .parse::<jiff::Timestamp>()
+        .map_or(0, jiff::Timestamp::as_second);
+    let archive = kiel_chart::package(chart, u64::try_from(time).unwrap_or_default());
+    let archive = archive.map_err(|error| ChartsError::text(error.to_string()))?;
+    Ok(archive.into())
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kiel_chart::{
-    Capabilities, KubeVersion, Lookup, Manifests, Profile, Release, RenderError, RenderInput, ValuesFile,
-    ValuesInput,
+    AddFunctions, Capabilities, Chart, KubeVersion, Lookup, Manifests, Profile, Release, RenderError,
+    RenderInput, ValuesFile, ValuesInput,
 };
 use kiel_template::files::FileTree;
 use kiel_template::value::{Functions, Type};
@@ -21,6 +21,8 @@ use crate::deploy::{Rendered, Source};
 
 /// What a render needs beside the project.
 pub(crate) struct ChartInput<'a> {
+    /// The chart with its dependencies.
+    pub(crate) chart: &'a Chart,
     pub(crate) values: &'a ValuesInput,
     pub(crate) release: Release,
     pub(crate) repo: Option<&'a str>,
@@ -29,39 +31,67 @@ pub(crate) struct ChartInput<'a> {
     pub(crate) lookup: Option<Arc<dyn Lookup + Send + Sync>>,
 }
 
-/// Renders the project's chart; blocks.
-pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
+/// Whose rules the project's chart follows.
+pub(crate) fn chart_profile(project: &Project) -> Profile {
     let meta = &project.config.meta;
-    let profile = Profile::Werf {
+    Profile::Werf {
         name: meta.project.clone(),
         version: None,
         app_version: meta.deploy.app_version.clone(),
-    };
-    let chart = kiel_chart::load(&project.files, &meta.deploy.helm_chart_dir, &profile)?;
+    }
+}
+
+/// What a project adds to its chart.
+pub(crate) struct ChartParts {
+    pub(crate) profile: Profile,
+    /// `.Values.werf` and `.Values.global.werf`.
+    pub(crate) service_values: Value,
+    /// werf's functions.
+    pub(crate) functions: AddFunctions,
+}
+
+/// What the project says about its chart.
+pub(crate) fn chart_parts(
+    project: &Project,
+    namespace: &str,
+    repo: Option<&str>,
+    images: Vec<ImageName>,
+) -> ChartParts {
+    let meta = &project.config.meta;
     let service_values = service_values(&ServiceValues {
         project: &meta.project,
         env: project.env.as_deref(),
-        namespace: &input.release.namespace,
-        repo: input.repo,
+        namespace,
+        repo,
         commit_id: &project.commit.id,
         commit_date: &project.commit_date,
         commit_time: project.commit.time,
-        images: input.images,
+        images,
     });
     let image_names = service_values["werf"]["image"].clone();
+    ChartParts {
+        profile: chart_profile(project),
+        service_values,
+        functions: Arc::new(move |functions| {
+            add_werf_image(functions, image_names.clone());
+        }),
+    }
+}
+
+/// Renders the project's chart; blocks.
+pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
+    let parts = chart_parts(project, &input.release.namespace, input.repo, input.images);
     let manifests = kiel_chart::render_on_own_stack(RenderInput {
-        chart: &chart,
+        chart: input.chart,
         values: input.values,
         secret_values: &[],
-        service_values: &service_values,
+        service_values: &parts.service_values,
         release: input.release,
         capabilities: input.capabilities,
         lookup: input.lookup,
         check_schemas: true,
         environment: Arc::new(Clock),
-        extra_functions: Some(Arc::new(move |functions| {
-            add_werf_image(functions, image_names.clone());
-        })),
+        extra_functions: Some(parts.functions),
         stack_size: 0,
     })?;
     Ok(manifests)

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::args::{BuildArgs, DeployArgs, KubeArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
+use super::dependencies::{self, DependencyArgs};
 use super::error::CommandResult;
 use super::images::{self, DONE};
 use super::project::Project;
@@ -32,6 +33,8 @@ pub(crate) struct ConvergeCommand {
     #[command(flatten)]
     values: ValuesArgs,
     #[command(flatten)]
+    dependencies: DependencyArgs,
+    #[command(flatten)]
     kube: KubeArgs,
     #[command(flatten)]
     deploy: DeployArgs,
@@ -51,6 +54,7 @@ impl ConvergeCommand {
         let values = chart::read_values(&self.values, &project, &context.env)?;
         let planned = images::plan_images(&project, &self.images)?;
         project.warn_uncommitted(context)?;
+        let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         // A cluster that cannot be reached is known before anything is built.
         let cluster = deploy::connect(&self.kube, context).await?;
         let names = if planned.is_empty() {
@@ -61,6 +65,7 @@ impl ConvergeCommand {
         };
         let repo = self.registry.repo.as_deref();
         let chart = deploy::ChartSource {
+            chart: &loaded,
             project: &project,
             values: &values,
             repo,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kiel_chart::{Capabilities, KubeVersion, Lookup, Release, ValuesInput};
+use kiel_chart::{Capabilities, Chart, KubeVersion, Lookup, Release, ValuesInput};
 use tokio::runtime::Handle;
 
 use super::Context;
@@ -97,6 +97,7 @@ impl Lookup for ClusterLookup {
 
 /// What is rendered.
 pub(crate) struct ChartSource<'a> {
+    pub(crate) chart: &'a Chart,
     pub(crate) project: &'a Project,
     pub(crate) values: &'a ValuesInput,
     pub(crate) repo: Option<&'a str>,
@@ -121,6 +122,7 @@ pub(crate) async fn plan(
     };
     let (history, capabilities) = tokio::try_join!(history, capabilities(cluster))?;
     let input = ChartInput {
+        chart: chart.chart,
         values: chart.values,
         release: next_release(target, history.as_deref().unwrap_or_default()),
         repo: chart.repo,

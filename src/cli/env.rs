@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, ValueParser};
 use clap::{Arg, ArgAction, Command};
 
 /// Flags that take one value per variable of their family, and prefixes that belong to another family.
@@ -103,7 +103,12 @@ impl Environment {
 
     /// Lets every flag of a command and of those below it read its variables, and take `--flag=false` where it is a
     /// switch, as Go's flags do.
+    /// Helm's flags read Helm's own variables only.
     pub(crate) fn connect(&self, command: Command) -> Command {
+        let is_helm = command.get_name() == "helm";
+        if is_helm {
+            return connect_helm(command);
+        }
         command
             .mut_args(|arg| self.connect_arg(arg))
             .mut_subcommands(|command| self.connect(command))
@@ -130,21 +135,40 @@ impl Environment {
             .into_iter()
             .find(|name| self.get(name).is_some())
             .unwrap_or(kiel);
-        let arg = arg.env(OsString::from(name)).hide_env(true);
-        if matches!(arg.get_action(), ArgAction::SetTrue) {
-            return arg
-                .action(ArgAction::Set)
-                .num_args(0..=1)
-                .require_equals(true)
-                .value_name("BOOL")
-                .default_value("false")
-                .default_missing_value("true")
-                .hide_default_value(true)
-                .hide_possible_values(true)
-                .value_parser(BoolishValueParser::new());
-        }
-        arg
+        as_switch(arg.env(OsString::from(name)).hide_env(true))
     }
+}
+
+fn connect_helm(command: Command) -> Command {
+    command
+        .mut_args(|arg| match arg.get_long() {
+            None | Some("help") => arg,
+            Some(_) => as_switch(arg.hide_env(true)),
+        })
+        .mut_subcommands(connect_helm)
+}
+
+/// Lets a switch take `=false`.
+fn as_switch(arg: Arg) -> Arg {
+    if !matches!(arg.get_action(), ArgAction::SetTrue) {
+        // Go reads 0 and 1 as booleans too, which variables of pipelines use.
+        let is_bool = arg.get_value_parser().type_id() == ValueParser::bool().type_id();
+        return if is_bool {
+            arg.value_parser(BoolishValueParser::new())
+                .hide_possible_values(true)
+        } else {
+            arg
+        };
+    }
+    arg.action(ArgAction::Set)
+        .num_args(0..=1)
+        .require_equals(true)
+        .value_name("BOOL")
+        .default_value("false")
+        .default_missing_value("true")
+        .hide_default_value(true)
+        .hide_possible_values(true)
+        .value_parser(BoolishValueParser::new())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 
 use crate::build::BuildError;
+use crate::charts::ChartsError;
 use crate::deploy::DeployError;
 use crate::ui::{LogFiles, plain_text};
 
@@ -82,8 +83,9 @@ impl CommandError {
 
     /// The remedy.
     pub(crate) fn hint_text(&self) -> Option<String> {
-        let known = || self.error.downcast_ref().and_then(DeployError::hint);
-        self.hint.clone().or_else(known)
+        let of_deploy = || self.error.downcast_ref().and_then(DeployError::hint);
+        let of_charts = || self.error.downcast_ref().and_then(ChartsError::hint);
+        self.hint.clone().or_else(of_deploy).or_else(of_charts)
     }
 
     fn write_message(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -88,6 +88,14 @@ pub(crate) fn names_by_report(report: &BuildReport) -> Vec<ImageName> {
 
 /// The client for all registries of the run.
 pub(crate) fn registry(args: &RegistryArgs, context: &Context) -> Result<Registry, CommandError> {
+    Ok(Registry::new(registry_options(args, context)?)?)
+}
+
+/// How registries are reached in this run.
+pub(crate) fn registry_options(
+    args: &RegistryArgs,
+    context: &Context,
+) -> Result<RegistryOptions, CommandError> {
     let mut mirrors = Vec::new();
     for mirror in &given(
         context,
@@ -107,7 +115,7 @@ pub(crate) fn registry(args: &RegistryArgs, context: &Context) -> Result<Registr
         .docker_config
         .clone()
         .or_else(|| Some(context.env.home()?.join(".docker")));
-    Ok(Registry::new(RegistryOptions {
+    Ok(RegistryOptions {
         insecure: if args.insecure_registry {
             Insecure::All
         } else {
@@ -123,8 +131,8 @@ pub(crate) fn registry(args: &RegistryArgs, context: &Context) -> Result<Registr
             .map(|path| std::path::absolute(&path).unwrap_or_else(|_| path.into()))
             .collect(),
         certificate_folders: certificate_folders(context),
-        silence: None,
-    })?)
+        ..RegistryOptions::default()
+    })
 }
 
 /// The values of a flag that may be repeated: those of its variables, then those of the command line.
@@ -135,7 +143,7 @@ fn given(context: &Context, flag: &str, arguments: &[String]) -> Vec<String> {
 }
 
 /// Where Docker and Podman look for a registry's certificate authority.
-fn certificate_folders(context: &Context) -> Vec<PathBuf> {
+pub(crate) fn certificate_folders(context: &Context) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = ["/etc/docker/certs.d", "/etc/containers/certs.d"]
         .map(PathBuf::from)
         .into();

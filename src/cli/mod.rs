@@ -7,12 +7,14 @@ mod chart;
 mod clock;
 mod config;
 mod converge;
+mod dependencies;
 mod deploy;
 mod dismiss;
 mod env;
 mod error;
 mod helm;
 mod images;
+mod lint;
 mod plan;
 mod project;
 mod reference;
@@ -52,13 +54,12 @@ enum Commands {
     Converge(converge::ConvergeCommand),
     Plan(plan::PlanCommand),
     Render(render::RenderCommand),
+    Lint(lint::LintCommand),
     Dismiss(dismiss::DismissCommand),
     /// Show what werf.yaml says
     #[command(subcommand)]
     Config(config::ConfigCommands),
-    /// Helm's commands, with Helm's flags and output
-    #[command(subcommand)]
-    Helm(helm::HelmCommands),
+    Helm(Box<helm::HelmCommand>),
     /// Print the version
     Version,
     /// Print the command reference as Markdown
@@ -79,13 +80,15 @@ pub(crate) struct Context {
 #[must_use]
 pub fn run(args: Vec<OsString>) -> ExitCode {
     let env = Environment::of_process();
-    let cli = match env
-        .connect(command())
-        .try_get_matches_from(args)
+    let args = helm::under_own_name(args);
+    let command = env.connect(command());
+    let cli = match command
+        .clone()
+        .try_get_matches_from(&args)
         .and_then(|found| Cli::from_arg_matches(&found))
     {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return helm::usage(&args, &command, &error).unwrap_or_else(|| usage(&error)),
     };
     match cli.log.log_color_mode.as_str() {
         "on" => anstream::ColorChoice::Always.write_global(),
@@ -134,6 +137,7 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
         Commands::Converge(command) => command.run(&context).await,
         Commands::Plan(command) => command.run(&context).await,
         Commands::Render(command) => command.run(&context).await,
+        Commands::Lint(command) => command.run(&context).await,
         Commands::Dismiss(command) => command.run(&context).await,
         Commands::Config(command) => command.run(&context),
         Commands::Helm(command) => command.run(&context).await,

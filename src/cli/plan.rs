@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::args::{DeployArgs, KubeArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
+use super::dependencies::{self, DependencyArgs};
 use super::error::{CommandError, CommandResult, EXIT_CHANGES_PLANNED};
 use super::images::{self, DONE};
 use super::project::Project;
@@ -26,6 +27,8 @@ pub(crate) struct PlanCommand {
     release: ReleaseArgs,
     #[command(flatten)]
     values: ValuesArgs,
+    #[command(flatten)]
+    dependencies: DependencyArgs,
     #[command(flatten)]
     kube: KubeArgs,
     #[command(flatten)]
@@ -61,6 +64,7 @@ impl PlanCommand {
         let values = chart::read_values(&self.values, &project, &context.env)?;
         let planned = images::plan_images(&project, &[])?;
         project.warn_uncommitted(context)?;
+        let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         let cluster = deploy::connect(&self.kube, context).await?;
         let mut missing = Vec::new();
         let mut names = Vec::new();
@@ -77,6 +81,7 @@ impl PlanCommand {
         }
         let repo = self.registry.repo.as_deref();
         let chart = deploy::ChartSource {
+            chart: &loaded,
             project: &project,
             values: &values,
             repo,

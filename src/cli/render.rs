@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use kiel_chart::{HookOutput, Release};
+use kiel_chart::{HookOutput, Manifests, Release};
 
 use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
 use super::chart::{ChartInput, read_values, render_chart};
-use super::error::CommandResult;
+use super::dependencies::{self, DependencyArgs};
+use super::error::{CommandError, CommandResult};
+use super::helm::write_files;
 use super::images::{names_by_key, plan_images};
 use super::project::Project;
 use super::{Context, chart, deploy, print};
@@ -27,9 +29,21 @@ pub(crate) struct RenderCommand {
     release: ReleaseArgs,
     #[command(flatten)]
     values: ValuesArgs,
+    #[command(flatten)]
+    dependencies: DependencyArgs,
     /// Write to this file in place of standard output
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
+    /// Write a file for each template to this folder, as helm template does
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    output_dir: Option<String>,
+    /// Print objects in werf's form: sorted by kind, namespace and name, hooks first, with sorted keys and without
+    /// comments
+    #[arg(long)]
+    normalize: bool,
+    /// Only manifests of this template, such as templates/app.yaml; may be repeated
+    #[arg(long, short = 's', value_name = "PATTERN")]
+    show_only: Vec<String>,
     /// Print the documents of crds/ too
     #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", action = clap::ArgAction::Set)]
     include_crds: bool,
@@ -48,9 +62,11 @@ impl RenderCommand {
         let target = deploy::target(&project, &self.release)?;
         let values = read_values(&self.values, &project, &context.env)?;
         let images = plan_images(&project, &[])?;
+        let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         let manifests = render_chart(
             &project,
             ChartInput {
+                chart: &loaded,
                 values: &values,
                 release: Release {
                     name: target.name.to_string(),
@@ -70,7 +86,11 @@ impl RenderCommand {
         for warning in &manifests.warnings {
             context.events.warn(warning.clone());
         }
-        let text = manifests.to_template_output(self.include_crds, HookOutput::All);
+        if let Some(dir) = &self.output_dir {
+            write_files(dir, &self.files(&manifests)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let text = self.text(&manifests)?;
         match &self.output {
             Some(path) => {
                 fs_err::write(path, text)?;
@@ -78,5 +98,30 @@ impl RenderCommand {
             }
             None => print(&text),
         }
+    }
+
+    fn text(&self, manifests: &Manifests) -> Result<String, CommandError> {
+        let text = if self.normalize {
+            manifests.to_normalized_output(self.include_crds)?
+        } else {
+            manifests.to_template_output(self.include_crds, HookOutput::All)
+        };
+        if self.show_only.is_empty() {
+            return Ok(text);
+        }
+        kiel_chart::show_only(&text, &self.show_only).map_err(CommandError::new)
+    }
+
+    /// Templates' names and texts to add to their files.
+    fn files(&self, manifests: &Manifests) -> Result<Vec<(String, String)>, CommandError> {
+        if !self.normalize {
+            return Ok(manifests.to_template_files(self.include_crds, HookOutput::All));
+        }
+        let files = manifests.to_normalized_files(self.include_crds)?;
+        let with_head = |(source, text): (String, String)| {
+            let text = format!("---\n# Source: {source}\n{text}");
+            (source, text)
+        };
+        Ok(files.into_iter().map(with_head).collect())
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct ServiceValues<'a> {
 }
 
 /// The name of a built image, or of one whose name is known before it is built.
+#[derive(Clone)]
 pub(crate) struct ImageName {
     pub(crate) name: String,
     pub(crate) tag: String,

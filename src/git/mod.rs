@@ -12,6 +12,7 @@ mod files;
 pub mod layer;
 pub mod patterns;
 mod repository;
+mod selection;
 mod status;
 mod tree;
 
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 pub use files::CommitFiles;
 pub use repository::{Commit, Repository};
+pub use selection::Selection;
 pub use status::Scope;
 pub use tree::{Reads, SourceTree};
 

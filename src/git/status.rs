@@ -2,25 +2,28 @@
 //!
 //! Only the paths that matter are looked at: the index tells which files are as they were (by size and times, as
 //! Git itself trusts them), the others are read, converted in process as `git add` would (line endings, `ident`,
-//! encodings) and hashed. The index is never written.
+//! encodings) and hashed. Folders whose tree the index has recorded as the commit's are not compared file by file.
+//! The index is never written.
 //!
 //! A file whose attributes name an external filter cannot be converted without running a command of the
 //! repository's configuration; it counts as changed where size or times are not those of the index.
 
+mod stat;
+mod work_tree;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
 use gix::bstr::{BStr, BString, ByteSlice};
-use gix::filter::plumbing::pipeline::CrlfRoundTripCheck;
-use gix::filter::plumbing::pipeline::convert::ToGitOutcome;
-use gix::index::entry::{Flags, Mode, Stage, Stat};
-use gix::index::fs::Metadata;
-use gix::worktree::stack::state::{attributes, ignore};
+use gix::index::entry::Stage;
+use gix::index::extension::Tree as RecordedTree;
+use gix::objs::TreeRefIter;
+use gix::objs::tree::EntryKind;
 use kiel_stapel::listing::FileMode;
 
+use self::work_tree::WorkTree;
 use super::patterns::PathMatch;
-use super::tree::parse_id;
+use super::tree::{Entry, file_mode, parse_id};
 use super::{GitError, Repository, SourceTree};
 
 /// Files that matter: those below `dir` that `filter` takes (it sees paths relative to `dir`).
@@ -39,6 +42,8 @@ struct Known {
     staged: Option<usize>,
     conflict: bool,
 }
+
+type KnownFiles = BTreeMap<BString, Known>;
 
 impl Repository {
     /// Files of the work tree that are not as `commit` has them: changed (content or mode), new and not ignored,
@@ -64,9 +69,9 @@ impl Repository {
             source,
         };
         let index = repo.index_or_empty().map_err(error)?;
-        let mut known = BTreeMap::new();
+        let mut gathered = Gathered::new(tree, &index);
         for scope in scopes {
-            add_scope(&mut known, tree, &index, scope)?;
+            gathered.scope(scope)?;
         }
         let mut singles: BTreeSet<String> = files.iter().map(|file| (*file).to_owned()).collect();
         for file in files {
@@ -75,17 +80,31 @@ impl Repository {
             singles.extend(tree.resolve(file).ok().flatten());
         }
         for file in &singles {
-            add_file(&mut known, tree, &index, file)?;
+            gathered.file(file)?;
         }
+        let Gathered {
+            as_committed,
+            mut known,
+            ..
+        } = gathered;
         let mut work_tree = WorkTree::new(&repo, &index, work_dir).map_err(error)?;
         let mut changed = BTreeSet::new();
+        let look = work_tree.look();
+        let suspects = look.beside(as_committed, || {
+            scopes
+                .iter()
+                .try_for_each(|scope| work_tree.new_files(scope, &known, &mut changed))
+        })?;
+        for at in suspects {
+            let entry = index.entry(at);
+            let known = known.entry(entry.path(&index).to_owned()).or_default();
+            known.staged = Some(at);
+            known.committed = work_tree::file_mode(entry.mode).map(|mode| (mode, entry.id));
+        }
         for (path, known) in &known {
             if work_tree.differs(path, known)? {
                 changed.insert(path.to_str_lossy().into_owned());
             }
-        }
-        for scope in scopes {
-            work_tree.new_files(scope, &known, &mut changed)?;
         }
         for file in singles {
             if !known.contains_key(file.as_bytes().as_bstr())
@@ -98,382 +117,166 @@ impl Repository {
     }
 }
 
-type KnownFiles = BTreeMap<BString, Known>;
-
-fn add_scope(
-    known: &mut KnownFiles,
-    tree: &SourceTree,
-    index: &gix::index::State,
-    scope: &Scope<'_>,
-) -> Result<(), GitError> {
-    let dir = scope.dir.trim_matches('/');
-    for file in tree.listing(dir, scope.filter)?.entries() {
-        let path = match (dir, file.path.as_str()) {
-            ("", path) => path.to_owned(),
-            (dir, "") => dir.to_owned(),
-            (dir, path) => format!("{dir}/{path}"),
-        };
-        known.entry(path.into()).or_default().committed = Some((file.mode, parse_id(&file.id)?));
-    }
-    let prefix = if dir.is_empty() {
-        String::new()
-    } else {
-        format!("{dir}/")
-    };
-    let range = index
-        .prefixed_entries_range(prefix.as_bytes().as_bstr())
-        .unwrap_or_default();
-    for at in range {
-        let path = index.entry(at).path(index);
-        let relative = path[prefix.len()..].to_str_lossy();
-        if scope.filter.matches(&relative) {
-            add_staged(known, index, at);
-        }
-    }
-    // `dir` itself may be a file.
-    if !dir.is_empty() && scope.filter.matches("") {
-        add_staged_path(known, index, dir);
-    }
-    Ok(())
+/// The paths that matter, as commit and index have them.
+struct Gathered<'a> {
+    tree: &'a SourceTree,
+    repo: gix::Repository,
+    index: &'a gix::index::State,
+    /// Places in the index of files that are in the commit as they are in the index.
+    as_committed: Vec<usize>,
+    /// Files of which that is not known.
+    known: KnownFiles,
 }
 
-fn add_file(
-    known: &mut KnownFiles,
-    tree: &SourceTree,
-    index: &gix::index::State,
-    path: &str,
-) -> Result<(), GitError> {
-    if let Some((mode, id)) = tree.entry(path)? {
-        known.entry(path.into()).or_default().committed = Some((mode, parse_id(&id)?));
-    }
-    add_staged_path(known, index, path);
-    Ok(())
-}
-
-fn add_staged_path(known: &mut KnownFiles, index: &gix::index::State, path: &str) {
-    for at in index.entry_range(path.as_bytes().as_bstr()).unwrap_or_default() {
-        add_staged(known, index, at);
-    }
-}
-
-fn add_staged(known: &mut KnownFiles, index: &gix::index::State, at: usize) {
-    let entry = index.entry(at);
-    let known = known.entry(entry.path(index).to_owned()).or_default();
-    if entry.stage() == Stage::Unconflicted {
-        known.staged = Some(at);
-    } else {
-        known.conflict = true;
-    }
-}
-
-/// The work tree with what is needed to compare its files.
-struct WorkTree<'a> {
-    repo: &'a gix::Repository,
-    index: &'a gix::index::File,
-    root: &'a Path,
-    stat: gix::index::entry::stat::Options,
-    symlinks: bool,
-    executable_bit: bool,
-    pipeline: gix::filter::plumbing::Pipeline,
-    filters: Vec<BString>,
-    attributes: gix::AttributeStack<'a>,
-    excludes: gix::AttributeStack<'a>,
-    /// Folders that are folders, not links to some.
-    folders: BTreeSet<BString>,
-}
-
-impl<'a> WorkTree<'a> {
-    fn new(
-        repo: &'a gix::Repository,
-        index: &'a gix::index::File,
-        root: &'a Path,
-    ) -> Result<Self, gix::Error> {
-        let mut options = gix::filter::Pipeline::options(repo)?;
-        let external =
-            |driver: &gix::filter::plumbing::Driver| driver.clean.is_some() || driver.process.is_some();
-        let filters = options
-            .drivers
-            .iter()
-            .filter(|driver| external(driver))
-            .map(|d| d.name.clone())
-            .collect();
-        options.drivers.clear();
-        options.crlf_roundtrip_check = CrlfRoundTripCheck::Skip;
-        let pipeline =
-            gix::filter::plumbing::Pipeline::new(repo.command_context()?, repo.object_hash(), options);
-        let capabilities = repo.filesystem_options()?;
-        Ok(Self {
-            repo,
+impl<'a> Gathered<'a> {
+    fn new(tree: &'a SourceTree, index: &'a gix::index::State) -> Self {
+        Self {
+            tree,
+            repo: tree.repo(),
             index,
-            root,
-            stat: repo.stat_options()?,
-            symlinks: capabilities.symlink,
-            executable_bit: capabilities.executable_bit,
-            pipeline,
-            filters,
-            attributes: repo.attributes_only(index, attributes::Source::WorktreeThenIdMapping)?,
-            excludes: repo.excludes(index, None, ignore::Source::WorktreeThenIdMappingIfNotSkipped)?,
-            folders: BTreeSet::new(),
-        })
-    }
-
-    fn differs(&mut self, path: &BString, known: &Known) -> Result<bool, GitError> {
-        let (Some((mode, id)), Some(at), false) = (known.committed, known.staged, known.conflict) else {
-            // Only staged and gone again: the work tree is as the commit.
-            return Ok(known.committed.is_some()
-                || known.conflict
-                || self.metadata(path.as_bstr())?.is_some());
-        };
-        let index = self.index;
-        let entry = index.entry(at);
-        if entry.id != id || entry.mode != index_mode(mode) {
-            return Ok(true);
-        }
-        if entry.flags.intersects(Flags::ASSUME_VALID | Flags::SKIP_WORKTREE) {
-            return Ok(false);
-        }
-        let Some(metadata) = self.metadata(path.as_bstr())? else {
-            return Ok(true);
-        };
-        if entry.mode == Mode::COMMIT {
-            return Ok(metadata.is_dir() && self.submodule_moved(path.as_bstr(), id));
-        }
-        if metadata.is_dir()
-            || entry
-                .mode
-                .change_to_match_fs(&metadata, self.symlinks, self.executable_bit)
-                .is_some()
-        {
-            return Ok(true);
-        }
-        let stat = Stat::from_fs(&metadata)
-            .ok()
-            .filter(|stat| stat.matches(&entry.stat, self.stat));
-        // Git marks entries whose times cannot be trusted by the size 0.
-        if let Some(stat) = stat.filter(|_| entry.stat.size > 0 || id.is_empty_blob()) {
-            let racy = stat.is_racy(index.timestamp(), self.stat);
-            if !racy || self.has_external_filter(path.as_bstr())? {
-                return Ok(false);
-            }
-        }
-        Ok(self.content_id(path.as_bstr(), &metadata)? != Some(id))
-    }
-
-    fn system_path(&self, path: &BStr) -> Result<PathBuf, GitError> {
-        Ok(self
-            .root
-            .join(gix::path::from_bstr(path).map_err(|source| compare_error(path, source))?))
-    }
-
-    /// What lies at `path`, if the folders on the way are none but folders.
-    fn metadata(&mut self, path: &BStr) -> Result<Option<Metadata>, GitError> {
-        let ends: Vec<usize> = path.find_iter("/").collect();
-        for end in ends {
-            let folder = path[..end].as_bstr();
-            if self.folders.contains(folder) {
-                continue;
-            }
-            match self.lookup(folder)? {
-                Some(metadata) if metadata.is_dir() => self.folders.insert(folder.to_owned()),
-                _ => return Ok(None),
-            };
-        }
-        self.lookup(path)
-    }
-
-    fn lookup(&self, path: &BStr) -> Result<Option<Metadata>, GitError> {
-        match Metadata::from_path_no_follow(&self.system_path(path)?) {
-            Ok(metadata) => Ok(Some(metadata)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(source) => Err(work_tree_error(path, source)),
+            as_committed: Vec::new(),
+            known: KnownFiles::new(),
         }
     }
 
-    fn is_file(&mut self, path: &BStr) -> Result<bool, GitError> {
-        Ok(self
-            .metadata(path)?
-            .is_some_and(|metadata| metadata.is_file() || metadata.is_symlink()))
-    }
-
-    /// The id that `git add` would give; nothing where only an external filter knows.
-    fn content_id(&mut self, path: &BStr, metadata: &Metadata) -> Result<Option<ObjectId>, GitError> {
-        let file = self.system_path(path)?;
-        let compare = |source| compare_error(path, source);
-        let hash = |data: &[u8]| {
-            let kind = self.repo.object_hash();
-            gix::objs::compute_hash(kind, gix::objs::Kind::Blob, data).map_err(compare)
-        };
-        if metadata.is_symlink() {
-            let target = fs_err::read_link(&file).map_err(|source| work_tree_error(path, source))?;
-            return hash(&gix::path::into_bstr(target).map_err(compare)?).map(Some);
-        }
-        let content = fs_err::read(&file).map_err(|source| work_tree_error(path, source))?;
-        if self.has_external_filter(path)? {
-            return Ok(None);
-        }
-        let platform = self.attributes.at_entry(path, None).map_err(compare)?;
-        let (objects, index) = (&self.repo.objects, self.index);
-        let relative = gix::path::from_bstr(path).map_err(compare)?;
-        let converted = self.pipeline.convert_to_git(
-            content.as_slice(),
-            &relative,
-            &mut |_, outcome| {
-                platform.matching_attributes(outcome);
-            },
-            &mut |buffer| {
-                use gix::objs::Find;
-                let Some(entry) = index.entry_by_path(path) else {
-                    return Ok(None);
-                };
-                Ok(objects.try_find(&entry.id, buffer)?.map(|_| ()))
-            },
-        );
-        match converted.map_err(compare)? {
-            ToGitOutcome::Unchanged(_) => hash(&content).map(Some),
-            ToGitOutcome::Buffer(buffer) => hash(buffer).map(Some),
-            ToGitOutcome::Process(_) => Ok(None),
-        }
-    }
-
-    fn has_external_filter(&mut self, path: &BStr) -> Result<bool, GitError> {
-        if self.filters.is_empty() {
-            return Ok(false);
-        }
-        let mut outcome = self.attributes.selected_attribute_matches(["filter"]);
-        self.attributes
-            .at_entry(path, None)
-            .map_err(|source| compare_error(path, source))?
-            .matching_attributes(&mut outcome);
-        Ok(outcome.iter_selected().any(|found| {
-            found
-                .assignment
-                .state
-                .as_bstr()
-                .is_some_and(|name| self.filters.iter().any(|filter| filter == name))
-        }))
-    }
-
-    /// Whether a submodule that is checked out has another commit than the one recorded.
-    fn submodule_moved(&self, path: &BStr, id: ObjectId) -> bool {
-        let Ok(folder) = self.system_path(path) else {
-            return false;
-        };
-        let Ok(repo) = gix::open::Options::default().open(folder) else {
-            return false;
-        };
-        repo.to_thread_local()
-            .head_id()
-            .is_ok_and(|head| head.detach() != id)
-    }
-
-    fn new_files(
-        &mut self,
-        scope: &Scope<'_>,
-        known: &KnownFiles,
-        changed: &mut BTreeSet<String>,
-    ) -> Result<(), GitError> {
+    fn scope(&mut self, scope: &Scope<'_>) -> Result<(), GitError> {
         let dir = scope.dir.trim_matches('/');
-        let dir_path = dir.as_bytes().as_bstr();
-        let Some(metadata) = (if dir.is_empty() {
-            self.lookup(dir_path)
-        } else {
-            self.metadata(dir_path)
-        })?
-        else {
-            return Ok(());
-        };
-        if metadata.is_dir() {
-            let prefix = if dir.is_empty() {
-                String::new()
-            } else {
-                format!("{dir}/")
-            };
-            return self.new_files_below(&prefix, prefix.len(), scope.filter, known, changed);
+        // `dir` itself may be a file.
+        if !dir.is_empty() && scope.filter.matches("") {
+            self.file(dir)?;
         }
-        if scope.filter.matches("") && !known.contains_key(dir_path) && !self.is_ignored(dir, Mode::FILE)? {
-            changed.insert(dir.into());
+        let id = self.tree.find(dir)?;
+        let id = id
+            .filter(|entry| entry.kind == EntryKind::Tree)
+            .map(|Entry { id, .. }| id);
+        let mut recorded = self.index.tree();
+        for name in dir.split('/').filter(|name| !name.is_empty()) {
+            recorded = recorded.and_then(|tree| child(tree, name.as_bytes()));
+        }
+        let mut path = dir.to_owned();
+        if !dir.is_empty() {
+            path.push('/');
+        }
+        let cut = path.len();
+        self.folder(id, recorded, &mut path, cut, scope.filter)
+    }
+
+    fn file(&mut self, path: &str) -> Result<(), GitError> {
+        if let Some((mode, id)) = self.tree.entry(path)? {
+            self.known.entry(path.into()).or_default().committed = Some((mode, parse_id(&id)?));
+        }
+        let range = self.index.entry_range(path.as_bytes().as_bstr());
+        for at in range.unwrap_or_default() {
+            self.staged(at);
         }
         Ok(())
     }
 
-    /// `folder` ends in a slash or is empty; the filter sees what stands behind its first `cut` bytes.
-    fn new_files_below(
+    fn staged(&mut self, at: usize) {
+        let entry = self.index.entry(at);
+        let known = self.known.entry(entry.path(self.index).to_owned()).or_default();
+        if entry.stage() == Stage::Unconflicted {
+            known.staged = Some(at);
+        } else {
+            known.conflict = true;
+        }
+    }
+
+    /// `path` ends in a slash or is empty; the filter sees what stands behind its first `cut` bytes.
+    fn folder(
         &mut self,
-        folder: &str,
+        id: Option<ObjectId>,
+        recorded: Option<&RecordedTree>,
+        path: &mut String,
         cut: usize,
         filter: &dyn PathMatch,
-        known: &KnownFiles,
-        changed: &mut BTreeSet<String>,
     ) -> Result<(), GitError> {
-        let folder_path = self.system_path(folder.as_bytes().as_bstr())?;
-        let error = |source| work_tree_error(folder.as_bytes().as_bstr(), source);
-        for entry in fs_err::read_dir(folder_path).map_err(error)? {
-            let entry = entry.map_err(error)?;
-            let kind = entry.file_type().map_err(error)?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name == ".git" || (!kind.is_dir() && !kind.is_file() && !kind.is_symlink()) {
-                continue;
-            }
-            let path = format!("{folder}{name}");
-            if !kind.is_dir() {
-                if !known.contains_key(path.as_bytes().as_bstr())
-                    && filter.matches(&path[cut..])
-                    && !self.is_tracked(&path)
-                    && !self.is_ignored(&path, Mode::FILE)?
-                {
-                    changed.insert(path);
+        let range = self
+            .index
+            .prefixed_entries_range(path.as_bytes().as_bstr())
+            .unwrap_or_default();
+        let is_recorded = recorded.is_some_and(|tree| {
+            Some(tree.id) == id
+                && tree
+                    .num_entries
+                    .is_some_and(|count| count as usize == range.len())
+        });
+        if is_recorded {
+            let takes_all = filter.takes_all_below(path[cut..].trim_end_matches('/'));
+            let index = self.index;
+            let counts =
+                |at: &usize| takes_all || filter.matches(&index.entry(*at).path(index)[cut..].to_str_lossy());
+            self.as_committed.extend(range.filter(counts));
+            return Ok(());
+        }
+        let mut folders: BTreeMap<String, Option<ObjectId>> = BTreeMap::new();
+        if let Some(id) = id {
+            self.committed(id, path, cut, filter, &mut folders)?;
+        }
+        let mut at = range.start;
+        while at < range.end {
+            let staged = self.index.entry(at).path(self.index);
+            let rest = staged[path.len()..].as_bstr();
+            if let Some(slash) = rest.find_byte(b'/') {
+                let prefix = &staged[..=path.len() + slash];
+                folders
+                    .entry(rest[..slash].to_str_lossy().into_owned())
+                    .or_default();
+                let below = |entry: &gix::index::Entry| entry.path(self.index).starts_with(prefix);
+                at += self.index.entries()[at..range.end].partition_point(below);
+            } else {
+                if filter.matches(&staged[cut..].to_str_lossy()) {
+                    self.staged(at);
                 }
-                continue;
+                at += 1;
             }
-            if self.is_submodule(&path)
-                || !filter.may_match_below(&path[cut..])
-                || self.is_ignored(&path, Mode::DIR)?
-            {
-                continue;
+        }
+        for (name, id) in folders {
+            let length = path.len();
+            path.push_str(&name);
+            if filter.may_match_below(&path[cut..]) {
+                path.push('/');
+                let recorded = recorded.and_then(|tree| child(tree, name.as_bytes()));
+                self.folder(id, recorded, path, cut, filter)?;
             }
-            if entry.path().join(".git").exists() {
-                // Another repository: Git would record it as a whole.
-                if filter.matches(&path[cut..]) && !self.is_tracked(&path) {
-                    changed.insert(path);
-                }
-                continue;
-            }
-            self.new_files_below(&format!("{path}/"), cut, filter, known, changed)?;
+            path.truncate(length);
         }
         Ok(())
     }
 
-    fn is_tracked(&self, path: &str) -> bool {
-        self.index.entry_range(path.as_bytes().as_bstr()).is_some()
-    }
-
-    fn is_submodule(&self, path: &str) -> bool {
-        let entry = self.index.entry_by_path(path.as_bytes().as_bstr());
-        entry.is_some_and(|entry| entry.mode == Mode::COMMIT)
-    }
-
-    fn is_ignored(&mut self, path: &str, mode: Mode) -> Result<bool, GitError> {
-        let platform = self.excludes.at_entry(path.as_bytes().as_bstr(), Some(mode));
-        let platform = platform.map_err(|source| compare_error(path.as_bytes().as_bstr(), source))?;
-        Ok(platform.is_excluded())
+    /// The files and folders of one tree of the commit.
+    fn committed(
+        &mut self,
+        id: ObjectId,
+        path: &str,
+        cut: usize,
+        filter: &dyn PathMatch,
+        folders: &mut BTreeMap<String, Option<ObjectId>>,
+    ) -> Result<(), GitError> {
+        let content = self.tree.read_tree(&self.repo, id, path)?;
+        for entry in TreeRefIter::from_bytes(&content, id.kind()) {
+            let entry = entry.map_err(|source| GitError::Object {
+                id: id.to_string(),
+                path: path.into(),
+                source,
+            })?;
+            let name = entry.filename.to_str_lossy();
+            let full = format!("{path}{name}");
+            match file_mode(entry.mode.kind()) {
+                None => _ = folders.insert(name.into_owned(), Some(entry.oid.to_owned())),
+                Some(mode) if filter.matches(&full[cut..]) => {
+                    let known = self.known.entry(full.into()).or_default();
+                    known.committed = Some((mode, entry.oid.to_owned()));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
     }
 }
 
-fn index_mode(mode: FileMode) -> Mode {
-    match mode {
-        FileMode::Regular => Mode::FILE,
-        FileMode::Executable => Mode::FILE_EXECUTABLE,
-        FileMode::Link => Mode::SYMLINK,
-        FileMode::Commit => Mode::COMMIT,
-    }
+fn child<'a>(tree: &'a RecordedTree, name: &[u8]) -> Option<&'a RecordedTree> {
+    tree.children.iter().find(|child| child.name.as_slice() == name)
 }
 
 fn work_tree_error(path: &BStr, source: std::io::Error) -> GitError {

@@ -169,6 +169,11 @@ impl SourceTree {
         Ok(repo.find_blob(id).map_err(error)?.take_data())
     }
 
+    /// The repository, for one thread.
+    pub(super) fn repo(&self) -> gix::Repository {
+        self.inner.repo.to_thread_local()
+    }
+
     pub(super) fn find(&self, path: &str) -> Result<Option<Entry>, GitError> {
         let mut entry = Entry {
             kind: EntryKind::Tree,
@@ -194,7 +199,7 @@ impl SourceTree {
         Ok(Some(entry))
     }
 
-    fn kept_tree(&self, id: ObjectId, path: &str) -> Result<Arc<[u8]>, GitError> {
+    pub(super) fn kept_tree(&self, id: ObjectId, path: &str) -> Result<Arc<[u8]>, GitError> {
         let trees = || self.inner.trees.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(content) = trees().get(&id) {
             return Ok(content.clone());
@@ -206,7 +211,12 @@ impl SourceTree {
         Ok(content)
     }
 
-    fn read_tree(&self, repo: &gix::Repository, id: ObjectId, path: &str) -> Result<Vec<u8>, GitError> {
+    pub(super) fn read_tree(
+        &self,
+        repo: &gix::Repository,
+        id: ObjectId,
+        path: &str,
+    ) -> Result<Vec<u8>, GitError> {
         let error = |source| GitError::Object {
             id: id.to_string(),
             path: path.into(),
@@ -238,7 +248,7 @@ impl<F: PathMatch> Walk<'_, F> {
             };
             let entry = entry.map_err(damaged)?;
             let length = prefix.len();
-            let Some(name) = self.name(entry.filename, entry.mode.kind(), prefix)? else {
+            let Some(name) = name(self.filter, self.dir, entry.filename, entry.mode.kind(), prefix)? else {
                 continue;
             };
             prefix.push_str(name);
@@ -260,23 +270,29 @@ impl<F: PathMatch> Walk<'_, F> {
         }
         Ok(())
     }
+}
 
-    /// The name as text; nothing where it is none and the filter leaves it out, as far as it can tell.
-    fn name<'n>(&self, name: &'n BStr, kind: EntryKind, prefix: &str) -> Result<Option<&'n str>, GitError> {
-        if let Ok(name) = name.to_str() {
-            return Ok(Some(name));
-        }
-        let path = format!("{prefix}{}", name.to_str_lossy());
-        let counts = match kind {
-            EntryKind::Tree => self.filter.may_match_below(&path),
-            _ => self.filter.matches(&path),
-        };
-        if counts {
-            let path = format!("{}/{prefix}{}", self.dir, name.escape_ascii());
-            return Err(GitError::Name(path.trim_matches('/').into()));
-        }
-        Ok(None)
+/// The name as text; nothing where it is none and the filter leaves it out, as far as it can tell.
+pub(super) fn name<'n>(
+    filter: &impl PathMatch,
+    dir: &str,
+    name: &'n BStr,
+    kind: EntryKind,
+    prefix: &str,
+) -> Result<Option<&'n str>, GitError> {
+    if let Ok(name) = name.to_str() {
+        return Ok(Some(name));
     }
+    let path = format!("{prefix}{}", name.to_str_lossy());
+    let counts = match kind {
+        EntryKind::Tree => filter.may_match_below(&path),
+        _ => filter.matches(&path),
+    };
+    if counts {
+        let path = format!("{dir}/{prefix}{}", name.escape_ascii());
+        return Err(GitError::Name(path.trim_matches('/').into()));
+    }
+    Ok(None)
 }
 
 /// A path's parts with where each begins.

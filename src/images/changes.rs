@@ -3,12 +3,12 @@
 //! Compares what a plan's keys were made from with the same of an earlier build, as that build's record has it. Pure:
 //! which files differ is asked through a closure, since a key holds only a hash of their names and ids.
 
-use kiel_stapel::listing::{FileEntry, Listing};
+use kiel_stapel::listing::FileEntry;
 use kiel_stapel::spec::From;
-use kiel_stapel::stage::MappingContent;
 use serde_json::Value;
 
-use super::{DockerfilePlan, PlannedImage, PlannedKind, StapelImagePlan};
+use super::{DockerfilePlan, MappingSelection, PlannedImage, PlannedKind, StapelImagePlan};
+use crate::git::Selection;
 
 /// Names of files that are told of one input.
 const NAMES: usize = 3;
@@ -120,7 +120,7 @@ fn stapel(plan: &StapelImagePlan, before: &Value, differs: Differs<'_>) -> Vec<S
             "stage" | "parts" => {}
             "content" => {
                 let is_told = told.iter().any(|line| line.contains("file"));
-                told.extend((!is_told).then(|| content(plan, &|content| content.all.clone(), differs)));
+                told.extend((!is_told).then(|| content(plan, |content| &content.all, differs)));
             }
             "env" => told.push(named("image", &now["env"], &before["env"])),
             other => told.push(field_name(other)),
@@ -183,37 +183,36 @@ fn name_of<'a>(plan: &StapelImagePlan, part: &'a Value) -> Option<(String, &'a V
 }
 
 fn stage_files(plan: &StapelImagePlan, stage: &str, differs: Differs<'_>) -> String {
-    let named = |content: &MappingContent| match stage {
-        "install" => content.install.clone(),
-        "beforeSetup" => content.before_setup.clone(),
-        _ => content.setup.clone(),
+    let changed = match stage {
+        "install" => content(plan, |content| &content.install, differs),
+        "beforeSetup" => content(plan, |content| &content.before_setup, differs),
+        _ => content(plan, |content| &content.setup, differs),
     };
-    format!("{stage}: {}", content(plan, &named, differs))
+    format!("{stage}: {changed}")
 }
 
 /// The files that differ, of those that are taken of each mapping.
 fn content(
     plan: &StapelImagePlan,
-    taken: &dyn Fn(&MappingContent) -> Listing,
+    taken: fn(&MappingSelection) -> &Selection,
     differs: Differs<'_>,
 ) -> String {
     let mappings = plan.content.iter().zip(&plan.roots);
-    let changed = mappings.flat_map(|(content, root)| {
-        let entries = taken(content).entries().to_vec();
-        entries
-            .into_iter()
-            .filter_map(|entry| changed(root, &entry, differs))
-            .collect::<Vec<_>>()
-    });
+    let changed = mappings.flat_map(|(content, root)| changed_files(root, taken(content), differs));
     file_names(&changed.collect::<Vec<_>>())
 }
 
-fn files(root: &str, listing: &Listing, differs: Differs<'_>) -> String {
-    let changed = listing
-        .entries()
-        .iter()
-        .filter_map(|entry| changed(root, entry, differs));
-    file_names(&changed.collect::<Vec<_>>())
+fn files(root: &str, selection: &Selection, differs: Differs<'_>) -> String {
+    file_names(&changed_files(root, selection, differs))
+}
+
+/// What cannot be read is not told: the build itself says why.
+fn changed_files(root: &str, selection: &Selection, differs: Differs<'_>) -> Vec<String> {
+    let listing = selection.listing().unwrap_or_default();
+    let entries = listing.entries().iter();
+    entries
+        .filter_map(|entry| changed(root, entry, differs))
+        .collect()
 }
 
 /// The file's path in the repository, if it differs.

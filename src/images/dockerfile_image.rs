@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kiel_llb::Platform;
-use kiel_stapel::key::{Key, Record, Value, listing_key};
-use kiel_stapel::listing::Listing;
+use kiel_stapel::key::{Key, Record, Value};
 use kiel_stapel::spec::NamePart;
 use kiel_stapel::spec_record;
 use kiel_stapel::stage::Keyed;
@@ -13,10 +12,10 @@ use kiel_template::files::FileTree;
 use serde::Serialize;
 
 use super::ImagesError;
-use super::dockerfile::{Dockerfile, Stage};
+use super::dockerfile::{Dockerfile, Sources, Stage};
 use crate::config::model::{DockerfileImage, Image};
-use crate::git::CommitFiles;
-use crate::git::patterns::DockerIgnore;
+use crate::git::patterns::{DockerIgnore, PathMatch};
+use crate::git::{CommitFiles, Selection};
 
 /// A Dockerfile image with its key, and what goes to the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,7 +42,7 @@ pub struct DockerfilePlan {
     pub dockerfile: Arc<[u8]>,
     /// The files of the context that are sent, relative to it.
     #[serde(skip)]
-    pub files: Listing,
+    pub files: Selection,
     /// The context's folder in the repository.
     #[serde(skip)]
     pub root: String,
@@ -157,34 +156,72 @@ fn stand_in(arg: &BuildArg, keys: &BTreeMap<String, Key>) -> String {
     }
 }
 
-/// The files of the context that count.
+/// What counts in a context.
+struct ContextFilter {
+    ignore: DockerIgnore,
+    sources: Sources,
+}
+
+impl PathMatch for ContextFilter {
+    fn matches(&self, path: &str) -> bool {
+        self.sources.matches(path) && self.ignore.matches(path)
+    }
+
+    fn may_match_below(&self, dir: &str) -> bool {
+        self.sources.may_match_below(dir) && self.ignore.may_match_below(dir)
+    }
+
+    fn takes_all_below(&self, dir: &str) -> bool {
+        self.sources.takes_all_below(dir) && self.ignore.takes_all_below(dir)
+    }
+}
+
+/// Paths that sources lead through.
+struct OnTheWay<'a>(&'a ContextFilter);
+
+impl PathMatch for OnTheWay<'_> {
+    fn matches(&self, path: &str) -> bool {
+        self.0.sources.lead_through(path) && self.0.ignore.matches(path)
+    }
+
+    fn may_match_below(&self, dir: &str) -> bool {
+        self.0.sources.lead_through(dir) && self.0.ignore.may_match_below(dir)
+    }
+}
+
+/// The files of the context that count. A source that is a link, or leads through one, takes all.
 fn context(
     image: &Image,
     spec: &DockerfileImage,
     files: &CommitFiles,
     dockerfile: &Dockerfile,
-) -> Result<Listing, ImagesError> {
+) -> Result<Selection, ImagesError> {
     let ignore =
         DockerIgnore::load(files, &spec.context, &spec.dockerfile).map_err(|source| ImagesError::Ignore {
             image: image.name.clone(),
             source,
         })?;
+    let error = |source| ImagesError::Git {
+        image: image.name.clone(),
+        source,
+    };
     let dir = format!("{}/{}", files.root(), spec.context);
-    let listing = files
-        .tree()
-        .listing(dir.trim_matches('/'), &ignore)
-        .map_err(|source| ImagesError::Git {
-            image: image.name.clone(),
-            source,
-        })?;
-    Ok(dockerfile.sources.clone().select(listing))
+    let dir = dir.trim_matches('/');
+    let mut filter = ContextFilter {
+        ignore,
+        sources: dockerfile.sources.clone(),
+    };
+    if filter.sources != Sources::Whole && files.tree().has_link(dir, &OnTheWay(&filter)).map_err(error)? {
+        filter.sources = Sources::Whole;
+    }
+    files.tree().select(dir, filter).map_err(error)
 }
 
 fn record(
     image: &Image,
     dockerfile: &Dockerfile,
     args: &[(String, BuildArg)],
-    files: &Listing,
+    files: &Selection,
     platform: &Platform,
     keys: &BTreeMap<String, Key>,
 ) -> Record {
@@ -216,7 +253,7 @@ fn record(
         .list("stages", dockerfile.stages.iter().map(stage_record))
         .map("args", texts)
         .list("dependencies", names)
-        .with("files", listing_key(files))
+        .with("files", files.files().key())
         .maybe("spec", image.image_spec.as_ref().map(spec_record))
 }
 

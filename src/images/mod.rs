@@ -25,7 +25,7 @@ pub use dockerfile::DockerfileError;
 pub(crate) use dockerfile::context_triggers;
 pub use dockerfile_image::{BuildArg, DockerfilePlan};
 pub use graph::{Edge, EdgeKind, GraphError, ImageGraph, Node, graph};
-pub use stapel_image::StapelImagePlan;
+pub use stapel_image::{MappingSelection, StapelImagePlan};
 
 /// Why an image has no key.
 #[derive(Debug, thiserror::Error)]

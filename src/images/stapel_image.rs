@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use kiel_llb::Platform;
 use kiel_stapel::key::Key;
-use kiel_stapel::listing::{FileEntry, Listing};
 use kiel_stapel::spec::{GitMapping, StapelSpec};
-use kiel_stapel::stage::{MappingContent, PlanInput, StapelPlan, seen};
+use kiel_stapel::stage::{MappingContent, MappingFiles, PlanInput, StapelPlan};
 use serde::Serialize;
 
 use super::ImagesError;
 use crate::config::model::Image;
-use crate::git::CommitFiles;
-use crate::git::patterns::{PathFilter, PathMatch};
+use crate::git::patterns::{Nothing, PathFilter, PathMatch};
+use crate::git::{CommitFiles, GitError, Selection};
 
 /// A Stapel image with its keys, and what it is built from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,26 +22,48 @@ pub struct StapelImagePlan {
     /// What it is made of.
     #[serde(skip)]
     pub spec: StapelSpec,
-    /// What Git knows of each mapping.
+    /// The files of each mapping.
     #[serde(skip)]
-    pub content: Vec<MappingContent>,
+    pub content: Vec<MappingSelection>,
     /// The folder of each mapping in the repository.
     #[serde(skip)]
     pub roots: Vec<String>,
 }
 
-impl StapelImagePlan {
-    /// All files of each mapping, relative to its `add`.
-    #[must_use]
-    pub fn files(&self) -> Vec<Listing> {
-        self.content.iter().map(|content| content.all.clone()).collect()
+/// The files of a mapping; paths are relative to its `add`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingSelection {
+    /// All of them.
+    pub all: Selection,
+    /// Those that `stageDependencies.install` names.
+    pub install: Selection,
+    /// Those that `stageDependencies.beforeSetup` names.
+    pub before_setup: Selection,
+    /// Those that `stageDependencies.setup` names.
+    pub setup: Selection,
+}
+
+impl MappingSelection {
+    fn files(&self) -> MappingFiles {
+        MappingFiles {
+            all: self.all.files().clone(),
+            install: self.install.files().clone(),
+            before_setup: self.before_setup.files().clone(),
+            setup: self.setup.files().clone(),
+        }
     }
 
-    /// What the image holds of each mapping when the part of this number is made.
-    #[must_use]
-    pub fn seen(&self, part: usize) -> Vec<Listing> {
-        let parts = &self.plan.parts;
-        seen(&self.spec.git, &self.content, &parts[..parts.len().min(part + 1)])
+    /// Each file. Reads trees: blocks.
+    ///
+    /// # Errors
+    /// See [`Selection::listing`].
+    pub fn content(&self) -> Result<MappingContent, GitError> {
+        Ok(MappingContent {
+            all: self.all.listing()?,
+            install: self.install.listing()?,
+            before_setup: self.before_setup.listing()?,
+            setup: self.setup.listing()?,
+        })
     }
 }
 
@@ -71,12 +92,13 @@ pub(super) fn plan(
     let content = mappings
         .map(|(index, _)| content(image, &spec.git, index, files))
         .collect::<Result<Vec<_>, _>>()?;
+    let known: Vec<MappingFiles> = content.iter().map(MappingSelection::files).collect();
     let input = PlanInput {
         spec,
         image_spec: image.image_spec.as_ref(),
         cache_version: image.cache_version.as_deref(),
         platform,
-        content: &content,
+        content: &known,
     };
     let plan = kiel_stapel::stage::plan(input, &|name| keys.get(name).copied()).map_err(|source| {
         ImagesError::Stapel {
@@ -96,16 +118,32 @@ pub(super) fn plan(
     })
 }
 
-/// Both filters at once.
-struct Both<'a>(&'a PathFilter, &'a PathFilter);
+/// What a filter takes, if another takes it too, without what other mappings put into folders of this one: those
+/// folders are theirs alone. So is the way to them: a file or link there would stand where a folder has to be.
+struct MappingFilter {
+    filter: PathFilter,
+    named: PathFilter,
+    inner: Vec<String>,
+}
 
-impl PathMatch for Both<'_> {
+impl PathMatch for MappingFilter {
     fn matches(&self, path: &str) -> bool {
-        self.0.matches(path) && self.1.matches(path)
+        let theirs = |folder: &String| {
+            path == folder || below(folder, path).is_some() || below(path, folder).is_some()
+        };
+        self.filter.matches(path) && self.named.matches(path) && !self.inner.iter().any(theirs)
     }
 
     fn may_match_below(&self, dir: &str) -> bool {
-        self.0.may_match_below(dir) && self.1.may_match_below(dir)
+        let theirs = |folder: &String| dir == folder || below(folder, dir).is_some();
+        self.filter.may_match_below(dir) && self.named.may_match_below(dir) && !self.inner.iter().any(theirs)
+    }
+
+    fn takes_all_below(&self, dir: &str) -> bool {
+        let touched = |folder: &String| {
+            dir.is_empty() || dir == folder || below(folder, dir).is_some() || below(dir, folder).is_some()
+        };
+        self.filter.takes_all_below(dir) && self.named.takes_all_below(dir) && !self.inner.iter().any(touched)
     }
 }
 
@@ -114,7 +152,7 @@ fn content(
     mappings: &[GitMapping],
     index: usize,
     files: &CommitFiles,
-) -> Result<MappingContent, ImagesError> {
+) -> Result<MappingSelection, ImagesError> {
     let mapping = &mappings[index];
     let pattern_error = |source| ImagesError::Pattern {
         image: image.name.clone(),
@@ -122,31 +160,35 @@ fn content(
     };
     let filter = PathFilter::new(&mapping.include_paths, &mapping.exclude_paths).map_err(pattern_error)?;
     let dir = format!("{}/{}", files.root(), mapping.add.trim_start_matches('/'));
-    let inner: Vec<&str> = mappings
+    let inner: Vec<String> = mappings
         .iter()
-        .filter_map(|other| below(&mapping.to, &other.to))
+        .filter_map(|other| below(&mapping.to, &other.to).map(str::to_owned))
         .collect();
-    let list = |filter: &dyn PathMatch| {
-        let listing = files
+    let select = |filter: Box<dyn PathMatch + Send + Sync>| {
+        files
             .tree()
-            .listing(dir.trim_matches('/'), filter)
+            .select(&dir, filter)
             .map_err(|source| ImagesError::Git {
                 image: image.name.clone(),
                 source,
-            })?;
-        Ok::<_, ImagesError>(without(listing, &inner))
+            })
+    };
+    let named = |globs: &[String]| -> Result<Box<dyn PathMatch + Send + Sync>, ImagesError> {
+        Ok(Box::new(MappingFilter {
+            filter: filter.clone(),
+            named: PathFilter::new(globs, &[]).map_err(pattern_error)?,
+            inner: inner.clone(),
+        }))
     };
     let stage = |globs: &[String]| {
         if globs.is_empty() {
-            return Ok(Listing::default());
+            return select(Box::new(Nothing));
         }
-        let named = PathFilter::new(globs, &[]).map_err(pattern_error)?;
-        list(&Both(&filter, &named))
+        select(named(globs)?)
     };
-    let all = list(&&filter)?;
     let stages = &mapping.stage_dependencies;
-    Ok(MappingContent {
-        all,
+    Ok(MappingSelection {
+        all: select(named(&[])?)?,
         install: stage(&stages.install)?,
         before_setup: stage(&stages.before_setup)?,
         setup: stage(&stages.setup)?,
@@ -157,20 +199,4 @@ fn content(
 fn below<'a>(outer: &str, inner: &'a str) -> Option<&'a str> {
     let rest = inner.strip_prefix(outer.trim_end_matches('/'))?;
     rest.strip_prefix('/').filter(|rest| !rest.is_empty())
-}
-
-/// Leaves out what another mapping puts into a folder of this one: that folder is the other's alone. So is the way to
-/// it: a file or link there would stand where a folder has to be.
-fn without(listing: Listing, inner: &[&str]) -> Listing {
-    if inner.is_empty() {
-        return listing;
-    }
-    let ours = |entry: &&FileEntry| {
-        !inner.iter().any(|folder| {
-            entry.path == *folder
-                || below(folder, &entry.path).is_some()
-                || below(&entry.path, folder).is_some()
-        })
-    };
-    Listing::new(listing.entries().iter().filter(ours).cloned().collect())
 }

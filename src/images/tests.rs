@@ -124,7 +124,11 @@ impl Case {
 
     fn plan(&self) -> Result<PlannedImage, ImagesError> {
         let dir = tempfile::tempdir().expect("a folder");
-        let files = commit(dir.path(), &self.files);
+        self.plan_in(dir.path())
+    }
+
+    fn plan_in(&self, dir: &Path) -> Result<PlannedImage, ImagesError> {
+        let files = commit(dir, &self.files);
         let kind = ImageKind::Dockerfile(self.dockerfile.clone());
         let image = Image {
             name: self.name.into(),
@@ -222,12 +226,13 @@ fn what_must_not_change_the_key_of_a_dockerfile_image() {
 
 #[test]
 fn only_files_that_count_are_sent() {
-    let planned = case().plan().expect("a key");
+    let dir = tempfile::tempdir().expect("a folder");
+    let planned = case().plan_in(dir.path()).expect("a key");
     let PlannedKind::Dockerfile(plan) = &planned.kind else {
         panic!("a Dockerfile image")
     };
-    let paths: Vec<&str> = plan
-        .files
+    let listing = plan.files.listing().expect("files");
+    let paths: Vec<&str> = listing
         .entries()
         .iter()
         .map(|entry| entry.path.as_str())
@@ -327,9 +332,8 @@ fn a_mapping_leaves_the_folder_of_an_inner_mapping_to_it() {
         panic!("a Stapel image")
     };
     let paths = |index: usize| {
-        plan.content[index]
-            .all
-            .entries()
+        let all = plan.content[index].all.listing().expect("files");
+        all.entries()
             .iter()
             .map(|entry| entry.path.clone())
             .collect::<Vec<_>>()
@@ -365,8 +369,8 @@ fn a_file_on_the_way_to_an_inner_mapping_is_left_out() {
     let PlannedKind::Stapel(plan) = &planned[0].kind else {
         panic!("a Stapel image")
     };
-    let all = plan.content[0].all.entries();
-    let paths: Vec<&str> = all.iter().map(|entry| entry.path.as_str()).collect();
+    let all = plan.content[0].all.listing().expect("files");
+    let paths: Vec<&str> = all.entries().iter().map(|entry| entry.path.as_str()).collect();
     assert_eq!(paths, ["lib", "libs/y"]);
 }
 

@@ -16,11 +16,11 @@ use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{DOCKER_HUB, RegistryError};
+use super::{DOCKER_HUB, RegistryError, RegistryOptions};
 
 const HELPER_LIMIT: Duration = Duration::from_secs(30);
 /// The key under which docker itself keeps the credentials for Docker Hub.
-const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+pub(super) const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// How to log in to one registry. Its `Debug` shows no secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -79,18 +79,34 @@ struct HelperAnswer {
 
 type Found = Arc<OnceCell<Option<Credentials>>>;
 
-/// Docker's configuration, read once, and what it said about each registry.
+/// What the user has named, Helm's and Docker's configuration, each read once, and what they said about each registry.
 #[derive(Default)]
 pub(super) struct CredentialStore {
-    folder: Option<PathBuf>,
-    config: OnceCell<DockerConfig>,
+    given: BTreeMap<String, Credentials>,
+    files: Vec<ConfigFile>,
     found: Mutex<HashMap<String, Found>>,
 }
 
+#[derive(Default)]
+struct ConfigFile {
+    path: PathBuf,
+    config: OnceCell<DockerConfig>,
+}
+
 impl CredentialStore {
-    pub(super) fn new(folder: Option<PathBuf>) -> Self {
+    pub(super) fn new(options: &RegistryOptions) -> Self {
+        let docker = options
+            .docker_config
+            .iter()
+            .map(|folder| folder.join("config.json"));
+        let paths = options.credential_files.iter().cloned().chain(docker);
+        let file = |path| ConfigFile {
+            path,
+            ..ConfigFile::default()
+        };
         Self {
-            folder,
+            given: options.logins.clone(),
+            files: paths.map(file).collect(),
             ..Self::default()
         }
     }
@@ -108,13 +124,23 @@ impl CredentialStore {
     }
 
     async fn look_up(&self, registry: &str) -> Result<Option<Credentials>, RegistryError> {
-        let Some(folder) = &self.folder else {
-            return Ok(None);
-        };
-        let path = folder.join("config.json");
+        if let Some(given) = self.given.get(registry) {
+            return Ok(Some(given.clone()));
+        }
+        for file in &self.files {
+            if let Some(found) = file.look_up(registry).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl ConfigFile {
+    async fn look_up(&self, registry: &str) -> Result<Option<Credentials>, RegistryError> {
         let config = self
             .config
-            .get_or_try_init(|| async { read_config(&path) })
+            .get_or_try_init(|| async { read_config(&self.path) })
             .await?;
         let key = if registry == DOCKER_HUB {
             DOCKER_HUB_KEY
@@ -133,7 +159,7 @@ impl CredentialStore {
             .iter()
             .find(|(name, _)| names_registry(name, registry));
         if let Some((_, entry)) = entry
-            && let Some(found) = entry.credentials(&path, registry)?
+            && let Some(found) = entry.credentials(&self.path, registry)?
         {
             return Ok(Some(found));
         }
@@ -216,42 +242,8 @@ fn names_registry(key: &str, registry: &str) -> bool {
 }
 
 async fn run_helper(name: &str, key: &str, registry: &str) -> Result<Option<Credentials>, RegistryError> {
-    let helper = format!("docker-credential-{name}");
-    let fail = |reason: String| RegistryError::Helper {
-        host: registry.to_owned(),
-        helper: helper.clone(),
-        reason,
-    };
-    if !name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    {
-        return Err(fail("its name is not a program's name".to_owned()));
-    }
-    let mut child = tokio::process::Command::new(&helper)
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| fail(format!("it cannot be started: {}", error.kind())))?;
-    let mut stdin = child.stdin.take().expect("stdin is piped");
-    let talk = async {
-        // A helper may answer without reading its input.
-        let _unread = stdin.write_all(key.as_bytes()).await;
-        drop(stdin);
-        child.wait_with_output().await
-    };
-    let output = match tokio::time::timeout(HELPER_LIMIT, talk).await {
-        Ok(output) => output.map_err(|error| fail(error.kind().to_string()))?,
-        Err(_) => {
-            return Err(fail(format!(
-                "it did not answer within {} s",
-                HELPER_LIMIT.as_secs()
-            )));
-        }
-    };
+    let output = call_helper(name, "get", key, registry).await?;
+    let fail = |reason: String| failed_helper(name, registry, reason);
     if !output.status.success() {
         // The words of docker's helper protocol for "no entry".
         if String::from_utf8_lossy(&output.stdout).contains("credentials not found") {
@@ -271,6 +263,52 @@ async fn run_helper(name: &str, key: &str, registry: &str) -> Result<Option<Cred
     })
 }
 
+pub(super) fn failed_helper(name: &str, registry: &str, reason: String) -> RegistryError {
+    RegistryError::Helper {
+        host: registry.to_owned(),
+        helper: format!("docker-credential-{name}"),
+        reason,
+    }
+}
+
+/// Runs a credential helper's command on this input.
+pub(super) async fn call_helper(
+    name: &str,
+    command: &str,
+    input: &str,
+    registry: &str,
+) -> Result<std::process::Output, RegistryError> {
+    let fail = |reason: String| failed_helper(name, registry, reason);
+    if !name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    {
+        return Err(fail("its name is not a program's name".to_owned()));
+    }
+    let mut child = tokio::process::Command::new(format!("docker-credential-{name}"))
+        .arg(command)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| fail(format!("it cannot be started: {}", error.kind())))?;
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    let talk = async {
+        // A helper may answer without reading its input.
+        let _unread = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        child.wait_with_output().await
+    };
+    match tokio::time::timeout(HELPER_LIMIT, talk).await {
+        Ok(output) => output.map_err(|error| fail(error.kind().to_string())),
+        Err(_) => Err(fail(format!(
+            "it did not answer within {} s",
+            HELPER_LIMIT.as_secs()
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,9 +316,14 @@ mod tests {
     async fn look_up(config: &str, registry: &str) -> Result<Option<Credentials>, RegistryError> {
         let folder = tempfile::tempdir().unwrap();
         fs_err::write(folder.path().join("config.json"), config).unwrap();
-        CredentialStore::new(Some(folder.path().to_owned()))
-            .get(registry)
-            .await
+        store(Some(folder.path())).get(registry).await
+    }
+
+    fn store(folder: Option<&Path>) -> CredentialStore {
+        CredentialStore::new(&RegistryOptions {
+            docker_config: folder.map(Path::to_owned),
+            ..RegistryOptions::default()
+        })
     }
 
     fn password(user: &str, secret: &str) -> Option<Credentials> {
@@ -347,14 +390,39 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_configuration_there_are_no_credentials() {
-        assert_eq!(CredentialStore::new(None).get("r").await.unwrap(), None);
+        assert_eq!(store(None).get("r").await.unwrap(), None);
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(
-            CredentialStore::new(Some(folder.path().to_owned()))
-                .get("r")
-                .await
-                .unwrap(),
-            None
-        );
+        assert_eq!(store(Some(folder.path())).get("r").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_the_user_names_comes_first_and_dockers_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, user: &str, hosts: &[&str]| {
+            let auths: serde_json::Map<_, _> = hosts
+                .iter()
+                .map(|host| {
+                    (
+                        (*host).to_owned(),
+                        serde_json::json!({"username": user, "password": "p"}),
+                    )
+                })
+                .collect();
+            let path = folder.path().join(name);
+            fs_err::write(&path, serde_json::json!({"auths": auths}).to_string()).unwrap();
+            path
+        };
+        write("config.json", "docker", &["a", "b", "c"]);
+        let helm = write("helm.json", "helm", &["a", "b"]);
+        let store = CredentialStore::new(&RegistryOptions {
+            docker_config: Some(folder.path().to_owned()),
+            credential_files: vec![folder.path().join("none.json"), helm],
+            logins: BTreeMap::from([("a".to_owned(), password("given", "p").unwrap())]),
+            ..RegistryOptions::default()
+        });
+        for (registry, user) in [("a", "given"), ("b", "helm"), ("c", "docker")] {
+            assert_eq!(store.get(registry).await.unwrap(), password(user, "p"));
+        }
+        assert_eq!(store.get("d").await.unwrap(), None);
     }
 }

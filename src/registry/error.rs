@@ -129,7 +129,7 @@ pub enum RegistryError {
         host: String,
     },
     /// An answer that is an error, or not what the protocol wants.
-    #[error("cannot {action} `{name}`: registry `{host}` answered {status}{reason}")]
+    #[error("cannot {action} `{name}`: registry `{host}` answered {status}{}{reason}", remedy(*status))]
     Answer {
         /// What was to be done.
         action: &'static str,
@@ -180,6 +180,15 @@ pub enum RegistryError {
         /// The cause.
         reason: String,
     },
+}
+
+/// What to do about an answer that was the last of several.
+fn remedy(status: u16) -> &'static str {
+    match status {
+        429 => " (too many requests: run again later)",
+        500.. => " (the fault is on its side, where its log tells more; later it may do)",
+        _ => "",
+    }
 }
 
 impl RegistryError {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, ClientBuilder, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Url};
 
 use super::error::describe;
 use super::redirect::is_loopback_name;
@@ -66,8 +66,18 @@ impl Clients {
         for path in &kind.ca_files {
             certificates.extend(read_certificates(path)?);
         }
+        let identity = self
+            .options
+            .client_certificate
+            .as_ref()
+            .map(read_identity)
+            .transpose()?;
         let builder = || {
-            let builder = Client::builder()
+            let builder = match &identity {
+                Some(identity) => Client::builder().identity(identity.clone()),
+                None => Client::builder(),
+            };
+            let builder = builder
                 .user_agent(concat!("kiel/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(CONNECT_LIMIT)
@@ -121,6 +131,22 @@ fn read_certificates(path: &Path) -> Result<Vec<Certificate>, RegistryError> {
         Ok(found) if !found.is_empty() => Ok(found),
         _ => Err(failed("it holds no certificate in PEM form")),
     }
+}
+
+fn read_identity((certificate, key): &(PathBuf, PathBuf)) -> Result<Identity, RegistryError> {
+    let mut pem = Vec::new();
+    for path in [certificate, key] {
+        let content = fs_err::read(path).map_err(|error| RegistryError::CaFile {
+            path: path.clone(),
+            reason: error.kind().to_string(),
+        })?;
+        pem.extend(content);
+        pem.push(b'\n');
+    }
+    Identity::from_pem(&pem).map_err(|error| RegistryError::CaFile {
+        path: certificate.clone(),
+        reason: describe(error),
+    })
 }
 
 /// A URL's host as it stands in references: with its port, unless that is the scheme's own.

@@ -19,9 +19,11 @@
 
 mod content;
 mod credentials;
+mod download;
 mod entries;
 mod error;
 mod http;
+mod logins;
 mod manifest;
 mod pull;
 mod push;
@@ -39,8 +41,11 @@ use std::time::Duration;
 
 pub use content::{Blob, BlobData, BlobRead, ContentStore, Layout};
 pub use credentials::Credentials;
+pub(crate) use download::shown as shown_url;
+pub use download::{Download, DownloadError};
 pub(crate) use entries::Extended;
 pub use error::RegistryError;
+pub use logins::{forget_login, keep_login};
 pub use manifest::{
     Descriptor, Image, Index, MEDIA_DOCKER_CONFIG, MEDIA_DOCKER_INDEX, MEDIA_DOCKER_LAYER_GZIP,
     MEDIA_DOCKER_MANIFEST, MEDIA_OCI_CONFIG, MEDIA_OCI_INDEX, MEDIA_OCI_LAYER, MEDIA_OCI_LAYER_GZIP,
@@ -88,6 +93,12 @@ pub struct RegistryOptions {
     pub mirrors: Vec<Url>,
     /// The folder of docker's `config.json`; without it there are no credentials.
     pub docker_config: Option<PathBuf>,
+    /// Files of the same form that are asked before it: Helm's own.
+    pub credential_files: Vec<PathBuf>,
+    /// Credentials for registries that the user has named beside them (`--username`, `--password`); they come first.
+    pub logins: BTreeMap<String, Credentials>,
+    /// Files of the certificate and the key, in PEM form, by which servers may know the user.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
     /// Hosts of token services that a registry may name beside those of its own domain (`--registry-token-host`).
     pub token_hosts: Vec<String>,
     /// Files of certificate authorities to trust beside the machine's own, for every registry (`--registry-ca`).

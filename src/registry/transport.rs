@@ -129,7 +129,7 @@ impl Answer {
 impl Transport {
     pub(super) fn new(options: RegistryOptions) -> Self {
         Self {
-            credentials: CredentialStore::new(options.docker_config.clone()),
+            credentials: CredentialStore::new(&options),
             http: Clients::new(options.clone()),
             options,
             hosts: Mutex::default(),
@@ -236,6 +236,24 @@ impl Transport {
         self.attempt(host, call).await
     }
 
+    /// Reads from anywhere, as often as its budget allows. The authorization goes to `host` alone.
+    pub(super) async fn fetch(
+        &self,
+        host: &Host,
+        mut call: Call,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, RegistryError> {
+        let mut patience = Patience::default();
+        loop {
+            let answer = self.follow(host, &mut call, url.clone(), authorization.cloned());
+            match answer.await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => patience.wait(failure).await?,
+            }
+        }
+    }
+
     async fn attempt(&self, host: &Host, call: &mut Call) -> Result<Answer, Failure> {
         let mut renewed = false;
         loop {
@@ -299,7 +317,11 @@ impl Transport {
                         attempts: CONNECT_ATTEMPTS,
                         ..
                     },
-                ) => preferred = preferred.or(Some(failure)),
+                ) => {
+                    // It does speak TLS then.
+                    let tells_more = |first: &Failure| first.is_no_http() && failure.is_tls();
+                    preferred = Some(preferred.filter(|first| !tells_more(first)).unwrap_or(failure));
+                }
                 Err(failure) => return Err(failure),
             }
         }

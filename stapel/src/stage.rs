@@ -9,7 +9,7 @@ use kiel_llb::Platform;
 use serde::Serialize;
 
 use crate::config_record::{docker_record, spec_record};
-use crate::key::{Key, Record, Value, listing_key};
+use crate::key::{Files, Key, Record, Value};
 use crate::listing::Listing;
 use crate::spec::{EnvDependency, From, GitMapping, ImageSpec, Import, Position, StapelSpec};
 
@@ -28,6 +28,41 @@ pub struct MappingContent {
     pub setup: Listing,
 }
 
+/// The files of one mapping, as far as keys go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingFiles {
+    /// All files of the mapping.
+    pub all: Files,
+    /// The files that `stageDependencies.install` names.
+    pub install: Files,
+    /// The files that `stageDependencies.beforeSetup` names.
+    pub before_setup: Files,
+    /// The files that `stageDependencies.setup` names.
+    pub setup: Files,
+}
+
+impl std::convert::From<&MappingContent> for MappingFiles {
+    fn from(content: &MappingContent) -> Self {
+        Self {
+            all: (&content.all).into(),
+            install: (&content.install).into(),
+            before_setup: (&content.before_setup).into(),
+            setup: (&content.setup).into(),
+        }
+    }
+}
+
+impl MappingFiles {
+    fn named(&self, stage: UserStage) -> Option<&Files> {
+        match stage {
+            UserStage::BeforeInstall => None,
+            UserStage::Install => Some(&self.install),
+            UserStage::BeforeSetup => Some(&self.before_setup),
+            UserStage::Setup => Some(&self.setup),
+        }
+    }
+}
+
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanInput<'a> {
@@ -40,7 +75,7 @@ pub struct PlanInput<'a> {
     /// What it is built for.
     pub platform: &'a Platform,
     /// One entry per mapping of the spec.
-    pub content: &'a [MappingContent],
+    pub content: &'a [MappingFiles],
 }
 
 impl MappingContent {
@@ -304,9 +339,9 @@ impl Maker<'_> {
                     UserStage::BeforeSetup => &mapping.stage_dependencies.before_setup,
                     UserStage::Setup => &mapping.stage_dependencies.setup,
                 };
-                let listing = content.named(stage)?;
+                let files = content.named(stage)?;
                 let index = Value::Number(index as u64);
-                (!globs.is_empty()).then(|| Value::List(vec![index, listing_key(listing).into()]))
+                (!globs.is_empty()).then(|| Value::List(vec![index, files.key().into()]))
             })
             .collect()
     }
@@ -382,14 +417,14 @@ impl Maker<'_> {
             .git
             .iter()
             .zip(content)
-            .find(|(_, content)| content.all.is_empty())
+            .find(|(_, content)| content.all == Files::Nothing)
         {
             return Err(PlanError::EmptyMapping {
                 add: mapping.add.clone(),
                 to: mapping.to.clone(),
             });
         }
-        let saw: Vec<Key> = content.iter().map(|content| listing_key(&content.all)).collect();
+        let saw: Vec<Key> = content.iter().map(|content| content.all.key()).collect();
         let record = Record::of("kiel image 1")
             .with("kind", "stapel")
             .with("platform", &platform.to_string())

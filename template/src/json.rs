@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::number;
 use crate::value::{MAX_NESTING, Value};
 
-pub use parse::from_str;
+pub(crate) use parse::read;
+pub use parse::{from_prefix, from_str};
 
 /// Why something is not, or cannot be, JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

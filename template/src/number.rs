@@ -105,6 +105,20 @@ pub(crate) fn atoi(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
+/// [`atoi`] whose error is ignored: a number that is too large becomes the largest one, anything else 0.
+pub(crate) fn atoi_clamped(text: &[u8]) -> i64 {
+    let digits = text
+        .strip_prefix(b"-")
+        .or(text.strip_prefix(b"+"))
+        .unwrap_or(text);
+    match atoi(text) {
+        Some(number) => number,
+        None if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) => 0,
+        None if text.starts_with(b"-") => i64::MIN,
+        None => i64::MAX,
+    }
+}
+
 /// Go's `strconv.ParseFloat(text, 64)` for decimal texts and the names of infinity and NaN.
 pub(crate) fn parse_float(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -121,6 +135,10 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
     }
     if !unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
         return None;
+    }
+    if matches!(unsigned.get(..2), Some("0x" | "0X")) {
+        let number = crate::parse::parse_hex_float(&unsigned[2..]).filter(|number| number.is_finite())?;
+        return Some(if text.starts_with('-') { -number } else { number });
     }
     if text.contains('_') {
         let bytes = text.as_bytes();

@@ -18,11 +18,23 @@ Every message names what could not be done and to what, then its causes, and wha
 sentence itself. It is the last thing that a run prints; the exit code is 1.
 ";
 
+/// Further texts that are others in each run, with what stands for them.
+static HIDDEN: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
+/// From now on, `to` stands for `from` in messages.
+pub(crate) fn hide(from: &str, to: &str) {
+    let mut hidden = HIDDEN.lock().expect("no test panics with it");
+    hidden.push((from.to_owned(), to.to_owned()));
+}
+
 /// Names, addresses and times that are others in each run.
 fn stable(text: &str, project: &Project) -> String {
     let registry = variable("KIEL_TEST_REGISTRY");
     let folder = project.path().display().to_string();
     let mut text = text.to_owned();
+    for (from, to) in HIDDEN.lock().expect("no test panics with it").iter() {
+        text = text.replace(from, to);
+    }
     for (from, to) in [
         (project.repo.as_str(), "registry.example.com/demo"),
         (project.namespace.as_str(), "demo"),
@@ -39,6 +51,7 @@ fn stable(text: &str, project: &Project) -> String {
         (r"\b[0-9a-f]{56}\b", "KEY"),
         (r"\b\d+(\.\d+)?s\b", "1.0s"),
         (r"/tmp/\.tmp\w+", "/folder"),
+        (r"\bmigrate-[a-z0-9]{5}\b", "migrate-x2x4q"),
         (r"-[0-9a-f]{8,10}-[a-z0-9]{5}\b", "-5d8f7c9b6d-x2x4q"),
     ] {
         text = Regex::new(pattern)
@@ -72,12 +85,18 @@ pub(crate) fn page() -> String {
 /// Fails unless the run's message is the one that is kept under this name.
 #[track_caller]
 pub(crate) fn check(name: &str, title: &str, project: &Project, args: &[&str], run: &Run) {
-    static UPDATE: Mutex<()> = Mutex::new(());
     let from = match run.stderr.starts_with("error:") {
         true => 0,
         false => run.stderr.find("\nerror:").map_or(run.stderr.len(), |at| at + 1),
     };
-    let message = stable(run.stderr[from..].trim_end(), project);
+    keep(name, title, project, args, run.stderr[from..].trim_end());
+}
+
+/// Fails unless this is the message that is kept under this name.
+#[track_caller]
+pub(crate) fn keep(name: &str, title: &str, project: &Project, args: &[&str], message: &str) {
+    static UPDATE: Mutex<()> = Mutex::new(());
+    let message = stable(message, project);
     let command = stable(&args.join(" "), project);
     let text = format!("## {title}\n\n`kiel {command}`\n\n```text\n{message}\n```\n");
     let path = folder().join(format!("{name}.md"));

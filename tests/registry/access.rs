@@ -229,7 +229,7 @@ pub(crate) async fn failing_service() -> Result<()> {
         (
             http(503, &["retry-after: 0".to_owned()], b""),
             5,
-            "answered 503; that was its token service",
+            "later it may do); that was its token service",
         ),
         (
             http(429, &["retry-after: 7200".to_owned()], b""),

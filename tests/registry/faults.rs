@@ -49,7 +49,7 @@ pub(crate) async fn overloaded() -> Result<()> {
     ensure!(
         error
             .to_string()
-            .ends_with("answered 429; it says: slow  [31mdown"),
+            .ends_with("answered 429 (too many requests: run again later); it says: slow  [31mdown"),
         "{error}"
     );
     ensure!(
@@ -137,7 +137,7 @@ pub(crate) async fn long_wait() -> Result<()> {
         .expect_err("overloaded")
         .to_string();
     let want = format!(
-        "cannot read `{reference}`: registry `{}` answered 429; it wants no request for 21600 s",
+        "cannot read `{reference}`: registry `{}` answered 429 (too many requests: run again later); it wants no request for 21600 s",
         fake.address
     );
     ensure!(error == want, "{error}");

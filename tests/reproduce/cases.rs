@@ -380,7 +380,8 @@ pub(crate) fn whole_repository() -> Result<()> {
         anyhow::bail!("a Stapel image")
     };
     for content in &plan.content {
-        let paths: Vec<&String> = content.all.entries().iter().map(|entry| &entry.path).collect();
+        let all = content.all.listing()?;
+        let paths: Vec<&String> = all.entries().iter().map(|entry| &entry.path).collect();
         ensure!(
             paths.len() == tree.0.len() && paths.iter().all(|path| tree.0.contains_key(*path)),
             "{paths:?}"

@@ -46,6 +46,8 @@ enum Command {
         #[command(subcommand)]
         action: oracle::Action,
     },
+    /// Feed random inputs to everything that the renderer reads
+    Fuzz(oracle::PanicArgs),
     /// Show kiel at work: from a commit to running pods, a change, the way back
     Demo(demo::Args),
     /// Measure kiel beside its peers, in ratios
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Campaign(args) => campaign::run(&args),
         Command::Oracle { action } => oracle::run(&action),
+        Command::Fuzz(args) => oracle::panics(&args),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Measure(args) => bench::measure(&args),

@@ -1,11 +1,12 @@
 //! `cargo xtask oracle`: kiel's renderer beside the real Helm.
 //!
-//! `templates` writes Helm's answers into tables that tests read. `charts DIR…` renders all charts below folders with both.
+//! `fuzz` asks both random questions, `templates` writes Helm's answers into tables that tests read. `charts DIR…` renders all charts below folders with both.
 //! Every chart is rendered with its default values and with each values file in its `ci/`, `examples/` and `tests/`
 //! and each `*values*.yaml` in its root. Dependencies that a chart lacks are taken from the other charts below the
 //! folders. Where Helm's own output changes from run to run, the lines that changed are left out of the comparison.
 
 mod charts;
+mod fuzz;
 mod templates;
 mod verdict;
 
@@ -29,6 +30,8 @@ pub(crate) enum Action {
     Charts(ChartArgs),
     /// Write Helm's answers into the tables of tests/golden/templates
     Templates,
+    /// Ask Helm's engine and kiel the same random questions
+    Fuzz(fuzz::Args),
 }
 
 /// Which charts, which programs.
@@ -54,10 +57,13 @@ pub(crate) struct ChartArgs {
     jobs: usize,
 }
 
+pub(crate) use fuzz::{PanicArgs, panics};
+
 /// Runs an action; the exit code is a failure if anything differed.
 pub(crate) fn run(action: &Action) -> Result<ExitCode> {
     match action {
         Action::Charts(args) => compare_charts(args),
+        Action::Fuzz(args) => fuzz::compare(args),
         Action::Templates => {
             let batch = crate::env::helm_batch(&crate::cache::Cache::open()?)?;
             templates::write(&batch)?;

@@ -5,13 +5,20 @@ use std::io::Read as _;
 use clap::Args;
 use kiel_chart::{ValuesFile, ValuesInput};
 
-use super::HelmError;
+use tokio::runtime::Handle;
+
+use super::{HelmError, go_files};
+use crate::cli::args::ValuesArgs;
+use crate::registry::{Download, Registry, RegistryOptions, Url};
+
+/// Largest file of values that is taken from the web, in bytes.
+const MAX_VALUES_SIZE: u64 = 64 << 20;
 
 /// Helm's flags for values.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Values")]
-pub(super) struct HelmValuesArgs {
-    /// File with values, `-` for standard input; may be repeated
+pub(in crate::cli) struct HelmValuesArgs {
+    /// File with values, `-` for standard input, or a URL; may be repeated
     #[arg(long, short = 'f', value_name = "PATH", value_delimiter = ',')]
     values: Vec<String>,
     /// Values, such as a.b[0]=c,d=e; may be repeated
@@ -33,7 +40,7 @@ pub(super) struct HelmValuesArgs {
 
 impl HelmValuesArgs {
     /// Reads the files.
-    pub(super) fn read(&self) -> Result<ValuesInput, HelmError> {
+    pub(in crate::cli) fn read(&self) -> Result<ValuesInput, HelmError> {
         let mut input = ValuesInput {
             set: self.set.clone(),
             set_string: self.set_string.clone(),
@@ -58,6 +65,19 @@ impl HelmValuesArgs {
     }
 }
 
+impl From<&ValuesArgs> for HelmValuesArgs {
+    fn from(args: &ValuesArgs) -> Self {
+        Self {
+            values: args.values.clone(),
+            set: args.set.clone(),
+            set_string: args.set_string.clone(),
+            set_file: args.set_file.clone(),
+            set_json: args.set_json.clone(),
+            set_literal: args.set_literal.clone(),
+        }
+    }
+}
+
 /// A file's content, or standard input's for `-`.
 fn read_file(name: &str) -> Result<Vec<u8>, HelmError> {
     if name.trim() == "-" {
@@ -65,11 +85,21 @@ fn read_file(name: &str) -> Result<Vec<u8>, HelmError> {
         std::io::stdin().lock().read_to_end(&mut content)?;
         return Ok(content);
     }
-    fs_err::read(name).map_err(|error| match error.kind() {
-        // Go: os.PathError.
-        std::io::ErrorKind::NotFound => HelmError(format!("open {name}: no such file or directory")),
-        std::io::ErrorKind::PermissionDenied => HelmError(format!("open {name}: permission denied")),
-        std::io::ErrorKind::IsADirectory => HelmError(format!("read {name}: is a directory")),
-        _ => error.into(),
-    })
+    if name.starts_with("http://") || name.starts_with("https://") {
+        return fetch(name);
+    }
+    go_files::read(name)
+}
+
+/// A file from the web, as Helm takes values from there: without a login.
+fn fetch(name: &str) -> Result<Vec<u8>, HelmError> {
+    let wanted = Download {
+        url: Url::parse(name)?,
+        limit: MAX_VALUES_SIZE,
+        accept: None,
+        login: None,
+    };
+    let registry = Registry::new(RegistryOptions::default())?;
+    let fetched = tokio::task::block_in_place(|| Handle::current().block_on(registry.download(&wanted)))?;
+    Ok(fetched.to_vec())
 }

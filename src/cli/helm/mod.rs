@@ -4,29 +4,87 @@
 //! does; what Helm only logs goes to standard error too.
 
 mod args;
+mod create;
+mod dependency;
+mod globals;
+mod go_files;
+mod install_flags;
+mod lint;
+mod package;
+mod pull;
+mod push;
+mod registry;
+mod remote;
+mod repo;
+mod search;
 mod show;
+mod table;
 mod template;
+mod usage;
+mod verify;
+mod version;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
+pub(super) use self::args::HelmValuesArgs;
+use self::globals::HelmGlobals;
+pub(super) use self::lint::{LintFlags, lint_paths, print_results};
+pub(super) use self::template::write_files;
+pub(super) use self::usage::{under_own_name, usage};
 use super::Context;
-use super::error::{CommandResult, EXIT_FAILURE};
+use super::error::{CommandError, CommandResult, EXIT_FAILURE};
 use crate::ui;
+
+/// Helm's commands, with Helm's flags and output
+#[derive(Debug, Args)]
+pub(crate) struct HelmCommand {
+    #[command(flatten)]
+    globals: HelmGlobals,
+    #[command(subcommand)]
+    command: HelmCommands,
+}
 
 /// Helm's commands.
 #[derive(Debug, Subcommand)]
-pub(crate) enum HelmCommands {
-    /// Show what a chart says about itself
+enum HelmCommands {
+    Create(create::CreateCommand),
+    /// The charts that a chart depends on
+    #[command(subcommand, visible_aliases = ["dep", "dependencies"])]
+    Dependency(dependency::DependencyCommands),
+    Env(version::EnvCommand),
+    Lint(lint::LintCommand),
+    Package(package::PackageCommand),
+    #[command(visible_alias = "fetch")]
+    Pull(Box<pull::PullCommand>),
+    Push(Box<push::PushCommand>),
+    /// Logins to registries
     #[command(subcommand)]
+    Registry(registry::RegistryCommands),
+    /// Chart repositories
+    #[command(subcommand)]
+    Repo(repo::RepoCommands),
+    /// Find charts
+    #[command(subcommand)]
+    Search(search::SearchCommands),
+    /// Show what a chart says about itself
+    #[command(subcommand, visible_alias = "inspect")]
     Show(show::ShowCommands),
     Template(Box<template::TemplateCommand>),
+    Verify(verify::VerifyCommand),
+    Version(version::VersionCommand),
 }
 
 /// A failed command of Helm: its text, without `Error: `.
 #[derive(Debug)]
 pub(crate) struct HelmError(String);
+
+impl From<HelmError> for CommandError {
+    fn from(error: HelmError) -> Self {
+        Self::new(error.0)
+    }
+}
 
 impl<E: std::error::Error> From<E> for HelmError {
     fn from(error: E) -> Self {
@@ -37,11 +95,24 @@ impl<E: std::error::Error> From<E> for HelmError {
 /// What a command of Helm prints.
 type HelmResult = Result<(), HelmError>;
 
-impl HelmCommands {
+impl HelmCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
-        let result = match self {
-            Self::Show(command) => command.run(),
-            Self::Template(command) => command.run(context).await,
+        let globals = &self.globals;
+        let result = match self.command {
+            HelmCommands::Create(command) => command.run(),
+            HelmCommands::Env(command) => command.run(globals, &context.env),
+            HelmCommands::Package(command) => command.run(&context.env),
+            HelmCommands::Verify(command) => command.run(),
+            HelmCommands::Version(command) => command.run(),
+            HelmCommands::Lint(command) => command.run(globals, &context.env),
+            HelmCommands::Dependency(command) => command.run(globals, context).await,
+            HelmCommands::Pull(command) => command.run(globals, context).await,
+            HelmCommands::Push(command) => command.run(globals, context).await,
+            HelmCommands::Registry(command) => command.run(globals, context).await,
+            HelmCommands::Repo(command) => command.run(globals, context).await,
+            HelmCommands::Search(command) => command.run(globals, context).await,
+            HelmCommands::Show(command) => command.run(globals, context).await,
+            HelmCommands::Template(command) => command.run(globals, context).await,
         };
         Ok(match result {
             Ok(()) => ExitCode::SUCCESS,

@@ -1,40 +1,42 @@
 //! `kiel helm show`: what a chart says about itself, as Helm prints it.
 
-use std::path::{Path, PathBuf};
-
 use clap::{Args, Subcommand};
 use kiel_chart::{Chart, File};
 use kiel_template::{Value, yaml};
 
+use super::globals::HelmGlobals;
+use super::remote::ChartPathArgs;
 use super::{HelmError, HelmResult};
-use crate::charts;
+use crate::cli::Context;
 use crate::ui;
 
 /// What is shown.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ShowCommands {
     /// Chart.yaml, values.yaml, the readme and the files of crds/
-    All(ShowArgs),
+    All(Box<ShowArgs>),
     /// Chart.yaml
-    Chart(ShowArgs),
+    Chart(Box<ShowArgs>),
     /// values.yaml
-    Values(ShowArgs),
+    Values(Box<ShowArgs>),
     /// The readme
-    Readme(ShowArgs),
+    Readme(Box<ShowArgs>),
     /// The files of crds/, those of dependencies too
-    Crds(ShowArgs),
+    Crds(Box<ShowArgs>),
 }
 
 /// Of which chart.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// Folder or archive
+    /// Folder, archive, REPOSITORY/CHART, a URL, or oci://HOST/PATH
     #[arg(value_name = "CHART")]
-    chart: PathBuf,
+    chart: String,
+    #[command(flatten)]
+    path: ChartPathArgs,
 }
 
 impl ShowCommands {
-    pub(super) fn run(self) -> HelmResult {
+    pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
         let (args, parts): (_, &[Part]) = match &self {
             Self::All(args) => (args, &[chart_file, values, readme, crds]),
             Self::Chart(args) => (args, &[chart_file]),
@@ -42,7 +44,7 @@ impl ShowCommands {
             Self::Readme(args) => (args, &[readme]),
             Self::Crds(args) => (args, &[crds]),
         };
-        let chart = load(&args.chart)?;
+        let chart = args.path.load(&args.chart, globals, context).await?;
         let mut shown = String::new();
         for part in parts {
             let text = part(&chart)?;
@@ -55,10 +57,6 @@ impl ShowCommands {
         ui::data(&shown)?;
         Ok(())
     }
-}
-
-fn load(path: &Path) -> Result<Chart, HelmError> {
-    Ok(charts::load(path)?)
 }
 
 /// A part of the output; nothing where the chart has none.

@@ -1,18 +1,20 @@
 //! `kiel helm template`: a chart's manifests, as Helm prints them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use kiel_chart::{
-    Capabilities, HookOutput, KubeVersion, Manifests, Release, RenderError, RenderInput, check_release_name,
+    Capabilities, Chart, HookOutput, KubeVersion, Manifests, Release, RenderError, RenderInput, ValuesInput,
+    check_release_name,
 };
 use serde_json::Value;
 
 use super::args::HelmValuesArgs;
-use super::{HelmError, HelmResult};
-use crate::charts;
+use super::install_flags::InstallFlags;
+use super::remote::{ChartPathArgs, open};
+use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files};
+use crate::charts::Located;
 use crate::cli::Context;
 use crate::cli::clock::Clock;
 use crate::ui;
@@ -21,19 +23,12 @@ use crate::ui;
 #[derive(Debug, Args)]
 pub(crate) struct TemplateCommand {
     /// Release and chart, or the chart alone
-    #[arg(value_name = "NAME] [CHART", num_args = 1..=2, required = true)]
+    #[arg(value_name = "NAME] [CHART", num_args = 0..)]
     names: Vec<String>,
     #[command(flatten)]
+    install: InstallFlags,
+    #[command(flatten)]
     values: HelmValuesArgs,
-    /// Namespace of the release
-    #[arg(
-        long,
-        short = 'n',
-        env = "HELM_NAMESPACE",
-        default_value = "default",
-        value_name = "NAME"
-    )]
-    namespace: String,
     /// Kubernetes version that the chart sees, such as 1.34
     #[arg(long, value_name = "VERSION")]
     kube_version: Option<String>,
@@ -63,34 +58,58 @@ pub(crate) struct TemplateCommand {
     show_only: Vec<String>,
     /// Write the manifests to files in this folder
     #[arg(long, value_name = "DIR")]
-    output_dir: Option<PathBuf>,
+    output_dir: Option<String>,
     /// The release's name is part of the folder's
     #[arg(long)]
     release_name: bool,
-    /// Print what could not be read as manifests too
-    #[arg(long, env = "HELM_DEBUG")]
-    debug: bool,
+    /// Get missing dependencies first, where the chart is a folder
+    #[arg(long)]
+    dependency_update: bool,
+    #[command(flatten)]
+    path: ChartPathArgs,
 }
 
 impl TemplateCommand {
-    pub(super) async fn run(self, _context: &Context) -> HelmResult {
-        let (name, chart) = match self.names.as_slice() {
-            [name, chart] => (name.clone(), chart.clone()),
-            [chart] => ("release-name".to_owned(), chart.clone()),
-            _ => {
-                return Err(HelmError(
-                    "\"helm template\" requires at least 1 argument".to_owned(),
-                ));
-            }
-        };
-        let manifests = self.render(&name, &chart)?;
+    pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
+        let (name, chart) = self.install.name_and_chart(&self.names)?;
+        let located = self.path.locate(&chart, globals, context).await?;
+        let values = self.values.read()?;
+        let chart = self.load(&located, globals, context).await?;
+        let manifests = self.render(&name, &chart, &values, globals, context)?;
         for warning in &manifests.warnings {
             ui::print(warning);
         }
         self.show(&name, &manifests)
     }
 
-    fn render(&self, name: &str, chart: &str) -> Result<Manifests, HelmError> {
+    async fn load(
+        &self,
+        located: &Located,
+        globals: &HelmGlobals,
+        context: &Context,
+    ) -> Result<Chart, HelmError> {
+        let chart = open(located)?;
+        let wanted = &chart.metadata.dependencies;
+        let is_complete = wanted
+            .iter()
+            .all(|one| chart.dependencies.iter().any(|there| there.name() == one.name));
+        match located {
+            Located::Path(path) if self.dependency_update && !is_complete => {
+                dependency::update(path, globals, context).await?;
+                open(located)
+            }
+            _ => Ok(chart),
+        }
+    }
+
+    fn render(
+        &self,
+        name: &str,
+        chart: &Chart,
+        values: &ValuesInput,
+        globals: &HelmGlobals,
+        context: &Context,
+    ) -> Result<Manifests, HelmError> {
         let mut capabilities = Capabilities::default();
         if let Some(version) = &self.kube_version {
             capabilities.kube_version = KubeVersion::parse(version).map_err(|_| {
@@ -100,17 +119,15 @@ impl TemplateCommand {
             })?;
         }
         capabilities.api_versions.extend_from_slice(&self.api_versions);
-        let values = self.values.read()?;
-        let chart = charts::load(Path::new(chart))?;
         check_release_name(name).map_err(HelmError)?;
         let outcome = kiel_chart::render_before_exit(RenderInput {
-            chart: &chart,
-            values: &values,
+            chart,
+            values,
             secret_values: &[],
             service_values: &Value::Null,
             release: Release {
                 name: name.to_owned(),
-                namespace: self.namespace.clone(),
+                namespace: globals.namespace(&context.env),
                 revision: 1,
                 is_upgrade: self.is_upgrade,
             },
@@ -122,7 +139,7 @@ impl TemplateCommand {
             stack_size: 0,
         });
         outcome.map_err(|error| {
-            let advice = if self.debug || !has_release(&error) {
+            let advice = if globals.debug || !has_release(&error) {
                 ""
             } else {
                 "\n\nUse --debug flag to render out invalid YAML"
@@ -138,13 +155,15 @@ impl TemplateCommand {
             (false, false) => HookOutput::All,
         };
         let include_crds = self.include_crds && !self.skip_crds;
-        if let Some(dir) = &self.output_dir {
+        if let Some(dir) = self.output_dir.as_ref().filter(|dir| !dir.is_empty()) {
             let dir = if self.release_name {
-                dir.join(name)
+                go_files::join(dir, name)
             } else {
                 dir.clone()
             };
-            return write_files(&dir, &manifests.to_template_files(include_crds, hooks));
+            write_files(&dir, &manifests.to_template_files(include_crds, hooks))?;
+            ui::data("\n")?;
+            return Ok(());
         }
         let mut text = manifests.to_template_output(include_crds, hooks);
         if !self.show_only.is_empty() {
@@ -166,20 +185,19 @@ fn has_release(error: &RenderError) -> bool {
     )
 }
 
-/// Writes the parts one after another and names the file of each.
-fn write_files(dir: &Path, parts: &[(String, String)]) -> HelmResult {
-    let mut files: BTreeMap<PathBuf, String> = BTreeMap::new();
+/// Writes the parts one after another, those of a file behind each other, and names the file of each.
+pub(in crate::cli) fn write_files(dir: &str, parts: &[(String, String)]) -> HelmResult {
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    let mut named = String::new();
     for (name, text) in parts {
-        let path = dir.join(name);
-        ui::data(&format!("wrote {}\n", path.display()))?;
+        let path = format!("{dir}/{name}");
+        named.push_str(&format!("wrote {path}\n"));
         files.entry(path).or_default().push_str(text);
     }
     for (path, text) in &files {
-        if let Some(parent) = path.parent() {
-            fs_err::create_dir_all(parent)?;
-        }
-        fs_err::write(path, text)?;
+        go_files::make_folders(&go_files::parent(path))?;
+        go_files::write(path, text.as_bytes())?;
     }
-    ui::data("\n")?;
+    ui::data(&named)?;
     Ok(())
 }

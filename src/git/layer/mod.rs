@@ -35,6 +35,9 @@ const FOLDER_MODES: [(&str, u32); 3] = [("root", 0o700), ("tmp", 0o1777), ("var/
 /// Why a layer could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
+    /// The files cannot be listed.
+    #[error(transparent)]
+    Files(#[from] GitError),
     /// A path that no layer can hold.
     #[error("cannot put `{path}` into a layer: {reason}")]
     Path {

@@ -42,6 +42,8 @@ pub struct DockerIgnore {
 struct Pattern {
     takes_back: bool,
     matcher: Matcher,
+    /// How many names a path has that it can match; unknown with `**`.
+    depth: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -141,6 +143,12 @@ impl PathMatch for DockerIgnore {
     fn may_match_below(&self, dir: &str) -> bool {
         dir.is_empty() || self.patterns.iter().any(|pattern| pattern.takes_back) || !self.is_ignored(dir)
     }
+
+    /// Where no pattern can match anew below a folder, all there is as the folder is.
+    fn takes_all_below(&self, dir: &str) -> bool {
+        !self.patterns.iter().any(|pattern| pattern.may_match_below(dir))
+            && (dir.is_empty() || !self.is_ignored(dir))
+    }
 }
 
 /// A line's pattern without blanks, cleaned, relative; nothing for an empty line.
@@ -184,7 +192,20 @@ impl Pattern {
         Ok(Some(Self {
             takes_back,
             matcher: Matcher::new(pattern).map_err(error)?,
+            depth: (!pattern.contains("**")).then(|| pattern.split('/').count()),
         }))
+    }
+
+    /// Whether it can match a path below the folder; `true` where that is not known.
+    fn may_match_below(&self, dir: &str) -> bool {
+        if dir.is_empty() {
+            return true;
+        }
+        match (&self.matcher, self.depth) {
+            (Matcher::Exact(text), _) => text.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/')),
+            (_, Some(depth)) => depth > dir.split('/').count(),
+            (_, None) => true,
+        }
     }
 }
 

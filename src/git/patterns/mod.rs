@@ -32,6 +32,26 @@ pub trait PathMatch {
         let _ = dir;
         true
     }
+
+    /// Whether every file below the folder `dir` counts; `false` where that is not known.
+    fn takes_all_below(&self, dir: &str) -> bool {
+        let _ = dir;
+        false
+    }
+}
+
+/// No path.
+#[derive(Debug, Clone, Copy)]
+pub struct Nothing;
+
+impl PathMatch for Nothing {
+    fn matches(&self, _: &str) -> bool {
+        false
+    }
+
+    fn may_match_below(&self, _: &str) -> bool {
+        false
+    }
 }
 
 impl<F: Fn(&str) -> bool> PathMatch for F {
@@ -40,32 +60,29 @@ impl<F: Fn(&str) -> bool> PathMatch for F {
     }
 }
 
-impl PathMatch for &dyn PathMatch {
-    fn matches(&self, path: &str) -> bool {
-        (**self).matches(path)
-    }
+/// References, which the implementation for closures keeps from being covered at once.
+macro_rules! by_reference {
+    ($($kind:ty),*) => {$(
+        impl PathMatch for $kind {
+            fn matches(&self, path: &str) -> bool {
+                (**self).matches(path)
+            }
 
-    fn may_match_below(&self, dir: &str) -> bool {
-        (**self).may_match_below(dir)
-    }
+            fn may_match_below(&self, dir: &str) -> bool {
+                (**self).may_match_below(dir)
+            }
+
+            fn takes_all_below(&self, dir: &str) -> bool {
+                (**self).takes_all_below(dir)
+            }
+        }
+    )*};
 }
 
-impl PathMatch for &PathFilter {
-    fn matches(&self, path: &str) -> bool {
-        (**self).matches(path)
-    }
-
-    fn may_match_below(&self, dir: &str) -> bool {
-        (**self).may_match_below(dir)
-    }
-}
-
-impl PathMatch for &DockerIgnore {
-    fn matches(&self, path: &str) -> bool {
-        (**self).matches(path)
-    }
-
-    fn may_match_below(&self, dir: &str) -> bool {
-        (**self).may_match_below(dir)
-    }
-}
+by_reference!(
+    Box<dyn PathMatch + Send + Sync>,
+    &dyn PathMatch,
+    &(dyn PathMatch + Send + Sync),
+    &PathFilter,
+    &DockerIgnore
+);

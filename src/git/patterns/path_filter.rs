@@ -53,6 +53,12 @@ impl PathMatch for PathFilter {
             || ((self.include.is_empty() || self.include.iter().any(|glob| glob.may_match_below(dir)))
                 && !self.exclude.iter().any(|glob| glob.matches(dir)))
     }
+
+    fn takes_all_below(&self, dir: &str) -> bool {
+        let included = || !dir.is_empty() && self.include.iter().any(|glob| glob.matches(dir));
+        let excluded = |glob: &TreeGlob| dir.is_empty() || glob.may_match_below(dir);
+        (self.include.is_empty() || included()) && !self.exclude.iter().any(excluded)
+    }
 }
 
 impl TreeGlob {

@@ -1,6 +1,6 @@
 //! Which files of a context an instruction takes.
 
-use kiel_stapel::listing::{FileMode, Listing};
+use crate::git::patterns::PathMatch;
 
 /// The files of a context that some instructions take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,29 +55,36 @@ impl Sources {
         }
     }
 
-    /// The files of the filtered context that are taken. A source that is a link, or leads through one, takes all.
-    pub(crate) fn select(&self, context: Listing) -> Listing {
-        let Self::Paths(paths) = self else { return context };
-        let through_link = context
-            .entries()
-            .iter()
-            .filter(|entry| entry.mode == FileMode::Link)
-            .any(|link| {
-                let parts: Vec<&str> = link.path.split('/').collect();
-                paths
-                    .iter()
-                    .any(|source| source.len() >= parts.len() && leads(source, &parts))
-            });
-        if through_link {
-            return context;
+    /// Whether a source is the path, or leads through it.
+    pub(crate) fn lead_through(&self, path: &str) -> bool {
+        let parts: Vec<&str> = path.split('/').collect();
+        self.any(|source| source.len() >= parts.len() && leads(source, &parts))
+    }
+
+    fn any(&self, test: impl Fn(&[String]) -> bool) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Paths(paths) => paths.iter().any(|source| test(source)),
         }
-        let taken = context.entries().iter().filter(|entry| {
-            let parts: Vec<&str> = entry.path.split('/').collect();
-            paths
-                .iter()
-                .any(|source| source.len() <= parts.len() && leads(source, &parts))
-        });
-        Listing::new(taken.cloned().collect())
+    }
+}
+
+impl PathMatch for Sources {
+    fn matches(&self, path: &str) -> bool {
+        let parts: Vec<&str> = path.split('/').collect();
+        self.any(|source| source.len() <= parts.len() && leads(source, &parts))
+    }
+
+    fn may_match_below(&self, dir: &str) -> bool {
+        let parts: Vec<&str> = dir.split('/').collect();
+        self.any(|source| leads(source, &parts))
+    }
+
+    fn takes_all_below(&self, dir: &str) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Paths(_) => !dir.is_empty() && self.matches(dir),
+        }
     }
 }
 
@@ -138,28 +145,25 @@ fn class(pattern: &[u8], name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kiel_stapel::listing::FileEntry;
 
-    fn listing(paths: &[&str]) -> Listing {
-        let entry = |path: &&str| {
-            let (path, mode) = path
-                .strip_suffix('@')
-                .map_or((*path, FileMode::Regular), |path| (path, FileMode::Link));
-            FileEntry {
-                path: path.into(),
-                mode,
-                id: "0".into(),
-            }
-        };
-        Listing::new(paths.iter().map(entry).collect())
-    }
-
+    /// A name that ends in `@` is a link's.
     fn check(sources: &[&str], context: &[&str], want: &[&str]) {
         let mut all = Sources::default();
         sources.iter().for_each(|source| all.add(source));
-        let found = all.select(listing(context));
-        let found: Vec<&str> = found.entries().iter().map(|entry| entry.path.as_str()).collect();
+        let mut links = context.iter().filter_map(|path| path.strip_suffix('@'));
+        if links.any(|link| all.lead_through(link)) {
+            all = Sources::Whole;
+        }
+        let paths = context.iter().map(|path| path.trim_end_matches('@'));
+        let found: Vec<&str> = paths.filter(|path| all.matches(path)).collect();
         assert_eq!(found, want, "{sources:?}");
+        for path in &found {
+            let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+            assert!(
+                folders.clone().all(|folder| all.may_match_below(folder)),
+                "{path}"
+            );
+        }
     }
 
     #[test]

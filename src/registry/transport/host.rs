@@ -32,7 +32,12 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Host {
-    pub(super) fn new(name: &str, address: &str, prefix: &str, schemes: Vec<&'static str>) -> Self {
+    pub(in crate::registry) fn new(
+        name: &str,
+        address: &str,
+        prefix: &str,
+        schemes: Vec<&'static str>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             address: address.to_owned(),

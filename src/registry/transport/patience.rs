@@ -56,6 +56,17 @@ impl Failure {
         matches!(error, RegistryError::Unreachable { reason, .. } if reason.contains("invalid HTTP version"))
     }
 
+    /// Whether a TLS connection was refused by one of its sides.
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(
+            self,
+            Self::Temporary {
+                error: RegistryError::Tls { .. },
+                ..
+            }
+        )
+    }
+
     /// The error, whatever comes next.
     pub(in crate::registry) fn into_error(self) -> RegistryError {
         match self {

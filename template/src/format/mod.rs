@@ -17,7 +17,7 @@ use crate::{
 
 pub use float::format_float;
 pub use printf::sprintf;
-pub use quote::{quote, quote_str};
+pub use quote::{quote, quote_rune, quote_str};
 pub(crate) use quote::{unquote, unquote_char};
 
 /// What pointers print as.
@@ -68,6 +68,9 @@ pub fn print(out: &mut Vec<u8>, value: &Value) {
 /// Appends the value as an action prints it: what a pointer points to, without the `&`.
 pub(crate) fn print_indirect(out: &mut Vec<u8>, value: &Value) {
     match value {
+        Value::Object(object) if let Some(text) = object.text_in_place() => {
+            out.extend_from_slice(text.as_bytes())
+        }
         Value::Object(object) if object.kind() == Kind::Ptr && object.text().is_none() => {
             Printer::new(out).fields(&**object, 'v', 0);
         }

@@ -29,6 +29,13 @@ pub(super) fn append_quoted(out: &mut Vec<u8>, text: &[u8], ascii_only: bool) {
     out.push(b'"');
 }
 
+/// Go: `strconv.QuoteRune`.
+pub fn quote_rune(rune: u32) -> String {
+    let mut out = Vec::new();
+    append_quoted_rune(&mut out, rune, false);
+    String::from_utf8(out).unwrap_or_default()
+}
+
 pub(super) fn append_quoted_rune(out: &mut Vec<u8>, rune: u32, ascii_only: bool) {
     let rune = if char::from_u32(rune).is_some() {
         rune

@@ -130,6 +130,7 @@ fn encode_base32(bytes: &[u8]) -> String {
     out
 }
 
+/// Go: `base32.StdEncoding.DecodeString`, whose error names a byte.
 fn decode_base32(text: &[u8]) -> Result<Vec<u8>, usize> {
     let dense: Vec<u8> = text
         .iter()
@@ -137,24 +138,36 @@ fn decode_base32(text: &[u8]) -> Result<Vec<u8>, usize> {
         .filter(|byte| !matches!(byte, b'\n' | b'\r'))
         .collect();
     let mut out = Vec::new();
-    for (group, digits) in dense.chunks(8).enumerate() {
-        let start = group * 8;
-        let length = digits
-            .iter()
-            .position(|byte| *byte == b'=')
-            .unwrap_or(digits.len());
-        let last = start + 8 >= dense.len();
-        let padding_fits = digits[length..].iter().all(|byte| *byte == b'=');
-        let whole = digits.len() == 8 && (length == 8 || last && padding_fits);
+    let mut at = 0;
+    let mut end = false;
+    while at < dense.len() && !end {
         let mut bits = 0u64;
-        for (place, byte) in digits[..length].iter().enumerate() {
-            let Some(digit) = BASE32.iter().position(|digit| digit == byte) else {
-                return Err(start + place);
+        let mut length = 0;
+        while length < 8 {
+            let Some(&byte) = dense.get(at) else {
+                return Err(dense.len() - length);
             };
-            bits |= (digit as u64) << (35 - 5 * place);
-        }
-        if !whole || matches!(length, 1 | 3 | 6) {
-            return Err(start + length);
+            at += 1;
+            let rest = &dense[at..];
+            if byte == b'=' && length >= 2 && rest.len() < 8 {
+                if rest.len() + length < 7 {
+                    return Err(dense.len());
+                }
+                let padding = rest.iter().take(7 - length);
+                if let Some(wrong) = padding.into_iter().position(|byte| *byte != b'=') {
+                    return Err((at + wrong).saturating_sub(1));
+                }
+                if matches!(length, 3 | 6) {
+                    return Err(at - 1);
+                }
+                end = true;
+                break;
+            }
+            let Some(digit) = BASE32.iter().position(|digit| *digit == byte) else {
+                return Err(at - 1);
+            };
+            bits |= (digit as u64) << (35 - 5 * length);
+            length += 1;
         }
         out.extend_from_slice(&bits.to_be_bytes()[3..3 + length * 5 / 8]);
     }

@@ -94,7 +94,7 @@ fn register_json(functions: &mut Functions) {
         }
     });
     functions.add("fromJson", &[STRING], |_, args| {
-        match json::from_str(text(args, 0)) {
+        match json_with(text(args, 0), |value| matches!(value, Value::Map(_))) {
             Ok(value @ Value::Map(_)) => Ok(value),
             // Go: null makes the map nil.
             Ok(Value::Nil) => Ok(Value::Map(Map::nil(&crate::value::ANY_MAP))),
@@ -103,7 +103,7 @@ fn register_json(functions: &mut Functions) {
         }
     });
     functions.add("fromJsonArray", &[STRING], |_, args| {
-        match json::from_str(text(args, 0)) {
+        match json_with(text(args, 0), |value| matches!(value, Value::List(_))) {
             Ok(value @ Value::List(_)) => Ok(value),
             Ok(Value::Nil) => super::args::nil_list(),
             Ok(other) => Ok(Value::list(vec![Value::string(mismatch(
@@ -114,6 +114,16 @@ fn register_json(functions: &mut Functions) {
             Err(error) => Ok(Value::list(vec![Value::string(error.to_string())])),
         }
     });
+}
+
+/// Go: a number that is too large matters only where the text is of the wanted form.
+fn json_with(text: &[u8], wanted: fn(&Value) -> bool) -> Result<Value, JsonError> {
+    let (value, overflow) = json::read(text)?;
+    match overflow {
+        Some(error) if wanted(&value) => Err(error),
+        Some(_) if value.is_nil() => Ok(Value::Float(f64::INFINITY)),
+        _ => Ok(value),
+    }
 }
 
 fn strict(written: Result<String, JsonError>) -> Outcome {

@@ -188,15 +188,33 @@ fn slice(args: &[Value]) -> Outcome {
     }
 }
 
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "Go computes the number of chunks so"
+)]
 fn chunk(args: &[Value]) -> Outcome {
+    const NO_LENGTH: &str = "runtime error: makeslice: len out of range";
     let items = elements_or(&args[1], "Cannot chunk type")?;
-    let size = match usize::try_from(int(args, 0)) {
-        Ok(size) if size > 0 => size,
-        _ => return fail("runtime error: makeslice: len out of range"),
-    };
-    let chunks = items
-        .chunks(size)
-        .map(|part| Value::list(part.to_vec()))
-        .collect();
+    let (size, length) = (int(args, 0), items.len() as i64);
+    let count = ((length - 1) as f64 / size as f64).floor() + 1.0;
+    if !(0.0..=length as f64).contains(&count) {
+        return fail(NO_LENGTH);
+    }
+    let count = count as i64;
+    let mut chunks = Vec::new();
+    for at in 0..count {
+        let rest = if at == count - 1 { length % size } else { size };
+        let wanted = if rest == 0 { size } else { rest };
+        let start = at * size;
+        let part = usize::try_from(wanted).ok().and_then(|wanted| {
+            let start = usize::try_from(start).ok()?;
+            items.get(start..start + wanted)
+        });
+        match part {
+            Some(part) => chunks.push(Value::list(part.to_vec())),
+            None => return fail(NO_LENGTH),
+        }
+    }
     Ok(Value::List(List::typed(&ANY_SLICES, chunks)))
 }

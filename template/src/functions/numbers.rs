@@ -19,7 +19,7 @@ pub(super) fn register(functions: &mut Functions) {
         Ok(Value::Float(to_float64(&args[0])))
     });
     functions.add("atoi", &[STRING], |_, args| {
-        Ok(Value::int(number::atoi(text(args, 0)).unwrap_or(0)))
+        Ok(Value::int(number::atoi_clamped(text(args, 0))))
     });
     functions.add("toDecimal", &[ANY], |_, args| {
         let octal = printed(&args[0]);

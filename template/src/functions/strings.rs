@@ -66,9 +66,13 @@ fn register_trims(functions: &mut Functions) {
         string(whole.strip_prefix(text(args, 0)).unwrap_or(whole))
     });
     functions.add("nospace", &[STRING], |_, args| {
+        // Go: every byte is taken for a character of its own, unless there is no space at all.
+        let characters = text(args, 0).iter().copied().map(char::from);
+        if !characters.clone().any(is_space) {
+            return Ok(args[0].clone());
+        }
         string(
-            utf8(args, 0)
-                .chars()
+            characters
                 .filter(|character| !is_space(*character))
                 .collect::<String>(),
         )

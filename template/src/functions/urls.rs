@@ -1,4 +1,4 @@
-//! `urlParse` and `urlJoin`: URLs as Go's `net/url` takes them apart and writes them.
+//! `urlParse` and `urlJoin`: URLs as Go's `net/url` takes them apart and writes them; judging them for others.
 
 use crate::format::quote_str;
 use crate::value::{CallError, Functions, Map, Value};
@@ -10,15 +10,23 @@ pub(super) fn register(functions: &mut Functions) {
         let raw = String::from_utf8_lossy(text(args, 0)).into_owned();
         match Url::parse(&raw) {
             Ok(url) => Ok(url.into_map()),
-            Err(problem) => {
-                let quoted = quote_str(raw.as_bytes());
-                fail(format!("unable to parse url: parse {quoted}: {problem}"))
-            }
+            Err(problem) => fail(format!("unable to parse url: {problem}")),
         }
     });
     functions.add("urlJoin", &[MAP], |_, args| {
         string(Url::from_map(&map(args, 0))?.to_text())
     });
+}
+
+/// The host and the path that Go's `net/url` finds in a URL, unescaped, or why it is none.
+pub fn url_host_and_path(raw: &str) -> Result<(Vec<u8>, Vec<u8>), String> {
+    let url = Url::parse(raw)?;
+    Ok((url.host, url.path))
+}
+
+/// Whether Go's `url.ParseRequestURI` takes a text and finds a scheme in it.
+pub fn is_request_url(raw: &str) -> bool {
+    Url::parse_plain(raw).is_ok_and(|url| !url.scheme.is_empty())
 }
 
 /// The parts of a URL, unescaped except query and opaque.
@@ -51,8 +59,19 @@ enum Part {
 }
 
 impl Url {
+    /// The parts; the error names what could not be read: Go leaves a fragment out unless it is to blame.
     fn parse(raw: &str) -> Result<Self, String> {
         let (rest, fragment) = raw.split_once('#').unwrap_or((raw, ""));
+        let failed = |shown: &str, problem: String| {
+            let quoted = quote_str(shown.as_bytes());
+            format!("parse {quoted}: {problem}")
+        };
+        let mut url = Self::parse_plain(rest).map_err(|problem| failed(rest, problem))?;
+        url.fragment = unescape(fragment, Part::Fragment).map_err(|problem| failed(raw, problem))?;
+        Ok(url)
+    }
+
+    fn parse_plain(rest: &str) -> Result<Self, String> {
         if rest.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
             return Err("net/url: invalid control character in URL".to_owned());
         }
@@ -69,7 +88,6 @@ impl Url {
         if !rest.starts_with('/') {
             if !url.scheme.is_empty() {
                 rest.clone_into(&mut url.opaque);
-                url.fragment = unescape(fragment, Part::Fragment)?;
                 return Ok(url);
             }
             if rest
@@ -84,22 +102,22 @@ impl Url {
         if (named || !rest.starts_with("///")) && rest.starts_with("//") {
             let authority = &rest[2..];
             let end = authority.find('/').unwrap_or(authority.len());
-            url.set_authority(&authority[..end])?;
+            let strict = matches!(url.scheme.as_str(), "http" | "https");
+            url.set_authority(&authority[..end], strict)?;
             rest = &authority[end..];
         } else if named && rest.starts_with('/') {
             url.omit_host = true;
         }
         url.path = unescape(rest, Part::Path)?;
-        url.fragment = unescape(fragment, Part::Fragment)?;
         Ok(url)
     }
 
-    fn set_authority(&mut self, authority: &str) -> Result<(), String> {
+    fn set_authority(&mut self, authority: &str, strict: bool) -> Result<(), String> {
         let (user, host) = match authority.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
             None => (None, authority),
         };
-        self.host = parse_host(host)?;
+        self.host = parse_host(host, strict)?;
         let Some(user) = user else { return Ok(()) };
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
         if !user.bytes().all(allowed) {
@@ -158,12 +176,7 @@ impl Url {
             let raw = format!("proto://{user}@host");
             match Self::parse(&raw) {
                 Ok(parsed) => url.user = parsed.user,
-                Err(problem) => {
-                    let quoted = quote_str(raw.as_bytes());
-                    return fail(format!(
-                        "unable to parse userinfo in dict: parse {quoted}: {problem}"
-                    ));
-                }
+                Err(problem) => return fail(format!("unable to parse userinfo in dict: {problem}")),
             }
         }
         Ok(url)
@@ -242,7 +255,8 @@ fn split_scheme(text: &str) -> Result<(&str, &str), String> {
     Ok(("", text))
 }
 
-fn parse_host(host: &str) -> Result<Vec<u8>, String> {
+/// `strict`: the first colon begins the port, however many there are.
+fn parse_host(host: &str, strict: bool) -> Result<Vec<u8>, String> {
     let invalid_port = |port: &str| format!("invalid port {} after host", quote_str(port.as_bytes()));
     let is_port = |port: &str| {
         port.is_empty()
@@ -250,6 +264,9 @@ fn parse_host(host: &str) -> Result<Vec<u8>, String> {
                 .strip_prefix(':')
                 .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
+    if host.rfind('[').is_some_and(|at| at > 0) {
+        return Err("invalid IP-literal".to_owned());
+    }
     if host.starts_with('[') {
         let Some(end) = host.rfind(']') else {
             return Err("missing ']' in host".to_owned());
@@ -257,13 +274,21 @@ fn parse_host(host: &str) -> Result<Vec<u8>, String> {
         if !is_port(&host[end + 1..]) {
             return Err(invalid_port(&host[end + 1..]));
         }
-        if let Some(zone) = host[..end].find("%25") {
-            let mut out = unescape(&host[..zone], Part::Host)?;
-            out.extend(unescape(&host[zone..end], Part::Path)?);
-            out.extend(unescape(&host[end..], Part::Host)?);
-            return Ok(out);
+        let port = unescape(&host[end + 1..], Part::Host)?;
+        let inner = &host[1..end];
+        let zone = inner.find("%25").unwrap_or(inner.len());
+        let mut out = unescape(&inner[..zone], Part::Host)?;
+        let address = String::from_utf8_lossy(&out).into_owned();
+        out.extend(unescape(&inner[zone..], Part::Path)?);
+        if address.parse::<std::net::Ipv4Addr>().is_ok() {
+            return Err("invalid IP-literal".to_owned());
         }
-    } else if let Some(colon) = host.rfind(':')
+        if address.parse::<std::net::Ipv6Addr>().is_err() || zone + 3 == inner.len() {
+            let quoted = quote_str(&out);
+            return Err(format!("invalid host: ParseAddr({quoted}): unable to parse IP"));
+        }
+        return Ok([b"[", out.as_slice(), b"]", &port].concat());
+    } else if let Some(colon) = if strict { host.find(':') } else { host.rfind(':') }
         && !is_port(&host[colon..])
     {
         return Err(invalid_port(&host[colon..]));

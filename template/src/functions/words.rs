@@ -16,7 +16,7 @@ static PUNCTUATION: LazyLock<Regex> =
 
 pub(super) fn register(functions: &mut Functions) {
     functions.add("untitle", &[STRING], |_, args| string(untitle(&utf8(args, 0))));
-    functions.add("initials", &[STRING], |_, args| string(initials(&utf8(args, 0))));
+    functions.add("initials", &[STRING], |_, args| string(initials(text(args, 0))));
     functions.add("swapcase", &[STRING], |_, args| string(swap_case(&utf8(args, 0))));
     functions.add("snakecase", &[STRING], |_, args| {
         string(separated(&utf8(args, 0), '_'))
@@ -70,10 +70,18 @@ fn untitle(text: &str) -> String {
     text.chars().map(change).collect()
 }
 
-fn initials(text: &str) -> String {
-    text.split(is_space)
-        .filter_map(|word| word.chars().next())
-        .collect()
+/// Go: every byte is taken for a character of its own.
+fn initials(text: &[u8]) -> String {
+    let mut after_space = true;
+    let mut out = String::new();
+    for character in text.iter().copied().map(char::from) {
+        let space = is_space(character);
+        if after_space && !space {
+            out.push(character);
+        }
+        after_space = space;
+    }
+    out
 }
 
 fn swap_case(text: &str) -> String {

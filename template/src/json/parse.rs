@@ -13,6 +13,13 @@ const MAX_DEPTH: usize = 1_000;
 /// # Errors
 /// Go's texts: `unexpected end of JSON input`, `invalid character 'x' looking for beginning of value`.
 pub fn from_str(text: &[u8]) -> Result<Value, JsonError> {
+    let (value, overflow) = read(text)?;
+    overflow.map_or(Ok(value), Err)
+}
+
+/// The value, null for numbers that no `float64` holds, and the error about the first of those. Go checks the syntax
+/// of the whole text before it looks at numbers.
+pub(crate) fn read(text: &[u8]) -> Result<(Value, Option<JsonError>), JsonError> {
     let mut reader = Reader {
         text,
         at: 0,
@@ -25,10 +32,25 @@ pub fn from_str(text: &[u8]) -> Result<Value, JsonError> {
     if reader.at < text.len() {
         return Err(reader.unexpected("after top-level value"));
     }
-    // Go checks the syntax of the whole text before it looks at numbers.
+    Ok((value, reader.overflow))
+}
+
+/// The value at the start of a text, and how many bytes it takes.
+///
+/// # Errors
+/// As [`from_str`]; a number that no `float64` holds is an error too.
+pub fn from_prefix(text: &[u8]) -> Result<(Value, usize), JsonError> {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        depth: 0,
+        overflow: None,
+    };
+    reader.skip_blanks();
+    let value = reader.value()?;
     match reader.overflow {
         Some(error) => Err(error),
-        None => Ok(value),
+        None => Ok((value, reader.at)),
     }
 }
 
@@ -52,11 +74,17 @@ impl Reader<'_> {
         }
     }
 
-    /// The error about the byte here.
+    /// The error about the byte here, between values.
     fn unexpected(&self, context: &str) -> JsonError {
-        let Some(byte) = self.peek() else {
+        if self.peek().is_none() {
             return JsonError("unexpected end of JSON input".to_owned());
-        };
+        }
+        self.unexpected_within(context)
+    }
+
+    /// The error about the byte here, within a value. Go: the end is a blank there.
+    fn unexpected_within(&self, context: &str) -> JsonError {
+        let byte = self.peek().unwrap_or(b' ');
         let quoted = match byte {
             b'\'' => r"'\''".to_owned(),
             b'"' => "'\"'".to_owned(),
@@ -149,7 +177,7 @@ impl Reader<'_> {
     fn word(&mut self, word: &str, value: Value) -> Read<Value> {
         for expected in word.chars() {
             if self.peek().map(char::from) != Some(expected) {
-                return Err(self.unexpected(&format!("in literal {word} (expecting '{expected}')")));
+                return Err(self.unexpected_within(&format!("in literal {word} (expecting '{expected}')")));
             }
             self.at += 1;
         }
@@ -164,12 +192,12 @@ impl Reader<'_> {
         match self.peek() {
             Some(b'0') => self.at += 1,
             Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(self.unexpected("in numeric literal")),
+            _ => return Err(self.unexpected_within("in numeric literal")),
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
             if !matches!(self.peek(), Some(b'0'..=b'9')) {
-                return Err(self.unexpected("after decimal point in numeric literal"));
+                return Err(self.unexpected_within("after decimal point in numeric literal"));
             }
             self.digits();
         }
@@ -179,7 +207,7 @@ impl Reader<'_> {
                 self.at += 1;
             }
             if !matches!(self.peek(), Some(b'0'..=b'9')) {
-                return Err(self.unexpected("in exponent of numeric literal"));
+                return Err(self.unexpected_within("in exponent of numeric literal"));
             }
             self.digits();
         }
@@ -230,7 +258,7 @@ impl Reader<'_> {
             Some(b'r') => '\r',
             Some(b't') => '\t',
             Some(b'u') => return self.unicode_escape(out),
-            _ => return Err(self.unexpected("in string escape code")),
+            _ => return Err(self.unexpected_within("in string escape code")),
         };
         self.at += 1;
         out.push(character);
@@ -261,7 +289,7 @@ impl Reader<'_> {
         for _ in 0..4 {
             match self.peek().and_then(|byte| char::from(byte).to_digit(16)) {
                 Some(digit) => code = code << 4 | digit,
-                None => return Err(self.unexpected("in \\u hexadecimal character escape")),
+                None => return Err(self.unexpected_within("in \\u hexadecimal character escape")),
             }
             self.at += 1;
         }

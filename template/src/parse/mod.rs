@@ -11,6 +11,7 @@ pub(crate) use node::{
     Branch, Callee, Command, Fields, Invocation, List, Node, Number, Operand, Pipe, ROOT_VARIABLE, Source,
     Term, Tree, Variable, is_empty,
 };
+pub(crate) use number::parse_hex_float;
 
 use crate::{
     builtins::Builtin,

@@ -162,7 +162,8 @@ fn parse_float(text: &str) -> Option<f64> {
     value.is_finite().then_some(if negative { -value } else { value })
 }
 
-fn parse_hex_float(text: &str) -> Option<f64> {
+/// Hexadecimal digits with a binary exponent, without `0x`.
+pub(crate) fn parse_hex_float(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.split_once(['p', 'P'])?;
     let exponent: i32 = exponent.parse().ok()?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

@@ -39,6 +39,11 @@ pub trait Object {
         None
     }
 
+    /// The text of a `String` method that only pointers have: an action prints a place by it, functions don't.
+    fn text_in_place(&self) -> Option<Str> {
+        None
+    }
+
     /// The number below a type of an integer kind.
     fn integer(&self) -> Option<i64> {
         None

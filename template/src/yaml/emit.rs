@@ -84,6 +84,19 @@ impl Emit for Value {
             Value::Uint(value, _) => emitter.literal(&value.to_string()),
             Value::Float(value) => emitter.float(*value)?,
             Value::Str(text) => emitter.text(&text.to_lossy(), place)?,
+            Value::Object(object) if emitter.pretty && object.type_name() == "time.Time" => {
+                emitter.literal(self.to_json().as_str().unwrap_or_default());
+            }
+            // Go: yaml.v3 knows fields by their names in lower case.
+            Value::Object(object)
+                if emitter.pretty && object.text().is_none() && object.integer().is_none() =>
+            {
+                let fields = object.fields();
+                let entries = fields
+                    .iter()
+                    .map(|(name, value)| (name.to_lowercase().into(), value));
+                emitter.entries(entries.collect())?;
+            }
             Value::Bytes(_) | Value::Object(_) => self.to_json().emit(emitter, place)?,
             Value::Complex(..) | Value::Func(_) => {
                 return Err(EmitError::Unsupported(self.type_name().to_owned()));
@@ -173,11 +186,16 @@ impl Emitter {
         mut entries: Vec<(std::borrow::Cow<'_, str>, &T)>,
         _place: Place,
     ) -> Result<(), EmitError> {
+        key_order::sort(&mut entries, self.pretty);
+        self.entries(entries)
+    }
+
+    /// Entries in their order.
+    fn entries<T: Emit>(&mut self, entries: Vec<(std::borrow::Cow<'_, str>, &T)>) -> Result<(), EmitError> {
         if entries.is_empty() {
             self.literal("{}");
             return Ok(());
         }
-        key_order::sort(&mut entries, self.pretty);
         let outer = self.enter(false)?;
         for (key, value) in entries {
             let simple = self.key(&key)?;

@@ -20,8 +20,11 @@ pub(super) fn node(node: &Node<'_>) -> String {
             format!("[]interface {{}}{{{}}}", items.join(", "))
         }
         NodeKind::Mapping(entries) => {
-            let mut entries: Vec<String> = entries
-                .iter()
+            let merged = node
+                .merged_entries()
+                .unwrap_or_else(|_| entries.iter().map(|(key, value)| (key, value)).collect());
+            let mut entries: Vec<String> = merged
+                .into_iter()
                 .map(|(key, value)| format!("{}:{}", self::node(key), self::node(value)))
                 .collect();
             entries.sort();
@@ -33,7 +36,7 @@ pub(super) fn node(node: &Node<'_>) -> String {
             Ok(Some(Resolved::Int(value))) => value.to_string(),
             Ok(Some(Resolved::Uint(value))) => format!("{value:#x}"),
             Ok(Some(Resolved::Float(value))) => number::general(value),
-            _ => format!("{text:?}"),
+            _ => crate::format::quote_str(text.as_bytes()),
         },
     }
 }

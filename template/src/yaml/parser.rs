@@ -24,6 +24,8 @@ pub(super) struct Parser<'a> {
     depth: usize,
     nodes: usize,
     nodes_from_aliases: usize,
+    /// The first alias in the document that stands inside what it names.
+    contains_itself: Option<YamlError>,
 }
 
 pub(super) enum Anchor<'a> {
@@ -53,6 +55,7 @@ impl<'a> Parser<'a> {
             depth: 0,
             nodes: 0,
             nodes_from_aliases: 0,
+            contains_itself: None,
         })
     }
 
@@ -84,7 +87,10 @@ impl<'a> Parser<'a> {
         if self.scanner.peek()?.kind == TokenKind::DocumentEnd {
             self.scanner.take()?;
         }
-        Ok(Some(root))
+        match self.contains_itself.take() {
+            Some(error) => Err(error),
+            None => Ok(Some(root)),
+        }
     }
 
     /// Begins a document without `---`, as [`Parser::document`] does, at the content's first token.
@@ -215,6 +221,7 @@ impl<'a> Parser<'a> {
             start,
             any: false,
         };
+        let mut tag = None;
         for _ in 0..2 {
             match &self.scanner.peek()?.kind {
                 TokenKind::Anchor(_) if properties.anchor.is_none() => {
@@ -222,13 +229,15 @@ impl<'a> Parser<'a> {
                         properties.anchor = Some(name);
                     }
                 }
-                TokenKind::Tag { .. } if properties.tag.is_none() => {
-                    let token = self.scanner.take()?;
-                    properties.tag = self.full_tag(token, start)?;
-                }
+                TokenKind::Tag { .. } if tag.is_none() => tag = Some(self.scanner.take()?),
                 _ => break,
             }
             properties.any = true;
+        }
+        if let Some(token) = tag {
+            // Go: what follows is read before the tag is understood.
+            self.scanner.peek()?;
+            properties.tag = self.full_tag(token, start)?;
         }
         Ok(properties)
     }
@@ -271,8 +280,16 @@ impl<'a> Parser<'a> {
                 return Err(YamlError::meaning(problem, line, column));
             }
             Some(Anchor::Open) => {
+                // Go: found only once the whole document has been read.
                 let problem = format!("anchor '{name}' value contains itself");
-                return Err(YamlError::meaning(problem, line, column));
+                self.contains_itself
+                    .get_or_insert(YamlError::meaning(problem, line, column));
+                return Ok(placed(
+                    NodeKind::Sequence(Vec::new()),
+                    None,
+                    token.start,
+                    token.end,
+                ));
             }
             Some(Anchor::Done { size, .. }) => *size,
         };

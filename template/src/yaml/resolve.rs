@@ -52,7 +52,7 @@ pub(super) fn resolve<'a>(tag: Option<&str>, text: &'a str, plain: bool) -> Resu
                 Resolved::Bool(_) => "!!bool",
                 Resolved::Int(_) | Resolved::Uint(_) => "!!int",
                 Resolved::Float(_) => "!!float",
-                Resolved::Text(_) | Resolved::Bytes(_) if is_timestamp(text) => "!!timestamp",
+                Resolved::Text(_) | Resolved::Bytes(_) if tag == "!!timestamp" && is_timestamp(text) => tag,
                 Resolved::Text(_) | Resolved::Bytes(_) => "!!str",
             };
             match value {

@@ -208,6 +208,7 @@ fn variables(settings: &Settings) -> Variables {
         ),
         ("KIEL_TEST_BUILDKITD", program("buildkitd")),
         ("KIEL_TEST_HELM", program("helm")),
+        ("KIEL_TEST_HELM_BATCH", program("helm-batch")),
         ("KIEL_TEST_KUBECTL", program("kubectl")),
     ]
 }

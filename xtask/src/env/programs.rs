@@ -40,7 +40,7 @@ struct Program {
 }
 
 /// In the order in which they are built: the longest first.
-const PROGRAMS: [Program; 7] = [
+const PROGRAMS: [Program; 8] = [
     Program {
         names: &[
             "kube-apiserver",
@@ -110,6 +110,17 @@ const PROGRAMS: [Program; 7] = [
         build: Build {
             module: "helm",
             package: "helm.sh/helm/v3/cmd/helm",
+            tags: "",
+            ldflags: HELM_FLAGS,
+        },
+    },
+    Program {
+        names: &["helm-batch"],
+        file: "helm-batch-3.21.4",
+        version: None,
+        build: Build {
+            module: "helm",
+            package: "./batch",
             tags: "",
             ldflags: HELM_FLAGS,
         },

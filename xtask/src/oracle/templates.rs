@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use crate::cache::checkout;
 use crate::say;
 
-/// What Helm says, besides the question.
-const ANSWERS: [&str; 3] = ["output", "base64", "error"];
+/// What Helm says, and what kiel said, besides the question.
+const ANSWERS: [&str; 4] = ["output", "base64", "error", "got"];
 
 /// Asks the program `batch` and writes the answers into the tables.
 pub(crate) fn write(batch: &Path) -> Result<()> {

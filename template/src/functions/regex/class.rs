@@ -116,10 +116,15 @@ impl Translator<'_> {
             None => return Err(format!("invalid character class range: `{start}`")),
         };
         let whole = &start[..2 + length];
-        if regex::Regex::new(whole).is_err() {
+        let written = match whole[2..].strip_prefix("{^") {
+            Some(name) if whole.starts_with("\\p") => format!("\\P{{{name}"),
+            Some(name) => format!("\\p{{{name}"),
+            None => whole.to_owned(),
+        };
+        if regex::Regex::new(&written).is_err() {
             return Err(format!("invalid character class range: `{whole}`"));
         }
-        self.out.push_str(whole);
+        self.out.push_str(&written);
         self.rest = &start[whole.len()..];
         Ok(())
     }

@@ -16,6 +16,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
         rest: pattern,
         out: String::new(),
         open: Vec::new(),
+        names: Vec::new(),
     };
     translator.run()?;
     Ok(translator.out)
@@ -27,6 +28,8 @@ pub(super) struct Translator<'a> {
     pub(super) out: String,
     /// Number of open groups; their contents are not needed.
     open: Vec<()>,
+    /// Names of groups. Go lets several have the same name, and the first one counts.
+    names: Vec<&'a str>,
 }
 
 /// What stands before the current place, as far as repetition operators care.
@@ -43,7 +46,7 @@ impl<'a> Translator<'a> {
         let mut before = Before::Nothing;
         while let Some(first) = self.rest.chars().next() {
             before = match first {
-                '(' => self.group()?,
+                '(' => self.group(before)?,
                 ')' => {
                     if self.open.pop().is_none() {
                         return Err(format!("unexpected ): `{}`", self.whole));
@@ -131,43 +134,55 @@ impl<'a> Translator<'a> {
         Ok(Before::Repeat(operator))
     }
 
-    fn group(&mut self) -> Result<Before<'a>, String> {
+    fn group(&mut self, before: Before<'a>) -> Result<Before<'a>, String> {
         let Some(flags) = self.rest.strip_prefix("(?") else {
             self.copy(1);
             self.open.push(());
             return Ok(Before::Nothing);
         };
-        let named = flags.strip_prefix("P<").or_else(|| flags.strip_prefix('<'));
-        if let Some(name) = named {
+        let named = flags.strip_prefix("P<").filter(|name| !name.is_empty());
+        if let Some(name) = named.or_else(|| flags.strip_prefix('<').filter(|name| !name.is_empty())) {
             return self.named_group(name);
         }
-        let end = flags.find([':', ')']);
-        let body = &flags[..end.unwrap_or(flags.len())];
-        let fits = !body.is_empty() || flags.starts_with(':');
-        let known = body.chars().enumerate().all(|(at, flag)| match flag {
-            'i' | 'm' | 's' | 'U' => true,
-            '-' => !body[..at].contains('-') && at + 1 < body.len(),
-            _ => false,
-        });
-        let Some(end) = end.filter(|_| fits && known) else {
-            let bad = body
-                .find(|flag| !"imsU-".contains(flag))
-                .map_or(body.len(), |at| {
-                    at + body[at..].chars().next().map_or(0, char::len_utf8)
-                });
-            return Err(format!(
-                "invalid or unsupported Perl syntax: `(?{}`",
-                &body[..bad]
-            ));
-        };
-        if flags[end..].starts_with(':') {
-            self.open.push(());
-            self.copy(2 + end + 1);
-            return Ok(Before::Nothing);
+        let (mut negative, mut seen) = (false, false);
+        for (at, flag) in flags.char_indices() {
+            match flag {
+                'i' | 'm' | 's' | 'U' => seen = true,
+                '-' if !negative => (negative, seen) = (true, false),
+                ':' | ')' if seen || !negative => {
+                    let length = 2 + at + 1;
+                    if flag == ':' {
+                        self.open.push(());
+                        self.copy(length);
+                        return Ok(Before::Nothing);
+                    }
+                    return self.flags(length, before);
+                }
+                _ => {
+                    let bad = &flags[..at + flag.len_utf8()];
+                    return Err(format!("invalid or unsupported Perl syntax: `(?{bad}`"));
+                }
+            }
         }
-        self.copy(2 + end + 1);
-        // Go: flags alone are nothing that could be repeated.
-        Ok(Before::Nothing)
+        Err(format!("invalid or unsupported Perl syntax: `(?{flags}`"))
+    }
+
+    /// Flags alone. Go: what follows them may repeat what stands before them.
+    fn flags(&mut self, length: usize, before: Before<'a>) -> Result<Before<'a>, String> {
+        let flags = &self.rest[..length];
+        self.rest = &self.rest[length..];
+        let item = if before == Before::Nothing {
+            before
+        } else {
+            Before::Item
+        };
+        let repeats = before != Before::Nothing && self.rest.starts_with(['*', '+', '?']);
+        let after = if repeats { self.repeat(1, item)? } else { item };
+        // The crate has no flags that are none.
+        if flags != "(?)" {
+            self.out.push_str(flags);
+        }
+        Ok(after)
     }
 
     fn named_group(&mut self, name: &'a str) -> Result<Before<'a>, String> {
@@ -187,7 +202,12 @@ impl<'a> Translator<'a> {
             ));
         }
         // The crate wants a letter or `_` first, as Go's names mostly have.
-        let _ = write!(self.out, "(?P<{text}>");
+        if self.names.contains(&text) || text.starts_with(|first: char| first.is_ascii_digit()) {
+            self.out.push('(');
+        } else {
+            self.names.push(text);
+            let _ = write!(self.out, "(?P<{text}>");
+        }
         self.rest = &name[end + 1..];
         self.open.push(());
         Ok(Before::Nothing)
@@ -244,21 +264,19 @@ impl<'a> Translator<'a> {
                 (char::from_u32(code), &after[more..])
             }
             'x' => match after.strip_prefix('{') {
-                Some(body) => match body.split_once('}') {
-                    Some((digits, rest)) if !digits.is_empty() => {
-                        let character = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
+                Some(body) => {
+                    let digits = body.bytes().take_while(u8::is_ascii_hexdigit).count();
+                    let character = u32::from_str_radix(&body[..digits], 16)
+                        .ok()
+                        .and_then(char::from_u32);
+                    let stop = body[digits..].chars().next();
+                    match (character, stop) {
+                        (Some(character), Some('}')) => (Some(character), &body[digits + 1..]),
                         // Go's message about a number too large stops before the brace.
-                        (
-                            character,
-                            if character.is_some() {
-                                rest
-                            } else {
-                                &body[digits.len()..]
-                            },
-                        )
+                        (None, Some('}')) if digits > 0 => (None, &body[digits..]),
+                        _ => (None, &body[digits + stop.map_or(0, char::len_utf8)..]),
                     }
-                    _ => (None, after),
-                },
+                }
                 None => match after.get(..2) {
                     Some(digits) if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => (
                         u32::from_str_radix(digits, 16).ok().and_then(char::from_u32),

@@ -34,14 +34,17 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is constant")
 }
 
-/// Alternatives of groups of constraints.
-pub(super) struct Constraints(Vec<Group>);
+/// What versions have to be: alternatives of groups of constraints, such as `>=1.2 <2 || ~3.1`.
+#[derive(Debug, Clone)]
+pub struct Constraints(Vec<Group>);
 
+#[derive(Debug, Clone)]
 struct Group {
     constraints: Vec<Constraint>,
     names_prerelease: bool,
 }
 
+#[derive(Debug, Clone)]
 struct Constraint {
     operator: Operator,
     version: Version,
@@ -49,7 +52,7 @@ struct Constraint {
     given: Given,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Operator {
     Equal,
     NotEqual,
@@ -61,7 +64,7 @@ enum Operator {
     Caret,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Given {
     Nothing,
     Major,
@@ -70,7 +73,11 @@ enum Given {
 }
 
 impl Constraints {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads constraints.
+    ///
+    /// # Errors
+    /// Masterminds' texts.
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_LENGTH {
             return Err(format!("constraint string is too long (max {MAX_LENGTH} bytes)"));
         }
@@ -86,7 +93,9 @@ impl Constraints {
             .map(Self)
     }
 
-    pub(super) fn allow(&self, version: &Version) -> bool {
+    /// Whether a version is one of those that are wanted.
+    #[must_use]
+    pub fn allow(&self, version: &Version) -> bool {
         self.0.iter().any(|group| group.allows(version))
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::value::{Function, Functions, Kind, Object, Str, Type, UintKind, Value};
 
 use super::args::{STRING, boolean, fail, string, text};
-use constraint::Constraints;
+pub use constraint::Constraints;
 pub use version::Version;
 
 const VERSION: Type = Type::Named("*semver.Version", Kind::Ptr);
@@ -55,6 +55,22 @@ impl Object for Version {
 
     fn text(&self) -> Option<Str> {
         Some(self.to_string().into())
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("major", Value::Uint(self.major, UintKind::Uint64)),
+            ("minor", Value::Uint(self.minor, UintKind::Uint64)),
+            ("patch", Value::Uint(self.patch, UintKind::Uint64)),
+            ("pre", Value::string(&self.prerelease)),
+            ("metadata", Value::string(&self.metadata)),
+            ("original", Value::string(&self.original)),
+        ]
+    }
+
+    fn field(&self, _: &str) -> Option<Value> {
+        // Go: none of them is exported.
+        None
     }
 
     fn to_json(&self) -> serde_json::Value {

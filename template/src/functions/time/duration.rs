@@ -13,12 +13,7 @@ const UNITS: [(&str, i64); 8] = [
 
 /// Go: `time.ParseDuration` in nanoseconds; the error is Go's.
 pub(super) fn parse(text: &str) -> Result<i64, String> {
-    let invalid = || {
-        format!(
-            "time: invalid duration {}",
-            crate::format::quote_str(text.as_bytes())
-        )
-    };
+    let invalid = || format!("time: invalid duration {}", super::parse::quote(text.as_bytes()));
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -50,12 +45,12 @@ pub(super) fn parse(text: &str) -> Result<i64, String> {
             .find(|next: char| next == '.' || next.is_ascii_digit())
             .unwrap_or(rest.len());
         let unit = &rest[..end];
-        let quoted = crate::format::quote_str(text.as_bytes());
+        let quoted = super::parse::quote(text.as_bytes());
         if unit.is_empty() {
             return Err(format!("time: missing unit in duration {quoted}"));
         }
         let Some((_, scale)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            let unit = crate::format::quote_str(unit.as_bytes());
+            let unit = super::parse::quote(unit.as_bytes());
             return Err(format!("time: unknown unit {unit} in duration {quoted}"));
         };
         let number: i128 = number.parse().map_err(|_| invalid())?;

@@ -4,7 +4,7 @@ use super::Moment;
 
 /// A part that a layout names.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Part {
+pub(super) enum Part {
     LongMonth,
     Month,
     MonthNumber {
@@ -45,7 +45,7 @@ enum Part {
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Padding {
+pub(super) enum Padding {
     None,
     Zero,
     Space,
@@ -60,7 +60,7 @@ const OFFSETS: [(&str, bool, usize); 5] = [
 ];
 
 /// The first part that `layout` names: what stands before it, the part, what stands behind it.
-fn next_part(layout: &str) -> Option<(&str, Part, &str)> {
+pub(super) fn next_part(layout: &str) -> Option<(&str, Part, &str)> {
     layout.char_indices().find_map(|(at, _)| {
         let (part, length) = part_at(&layout[at..])?;
         // Go: of `_2006` only the year counts.
@@ -219,192 +219,4 @@ fn offset(seconds: i32, zulu: bool, colon: bool, parts: usize) -> String {
     let all = [seconds / 3600, seconds / 60 % 60, seconds % 60];
     let shown: Vec<String> = all[..parts].iter().map(|part| format!("{part:02}")).collect();
     format!("{sign}{}", shown.join(if colon { ":" } else { "" }))
-}
-
-/// What a text in a layout says.
-#[derive(Default)]
-pub(super) struct Parsed {
-    pub(super) year: Option<i16>,
-    pub(super) month: Option<i8>,
-    pub(super) day: Option<i8>,
-    pub(super) hour: i8,
-    pub(super) minute: i8,
-    pub(super) second: i8,
-    pub(super) nanosecond: i32,
-    pub(super) offset: Option<i32>,
-    pub(super) zone: Option<String>,
-    half_day: Option<bool>,
-}
-
-/// Go: `time.Parse`, as far as the result goes: `None` for what does not fit the layout.
-pub(super) fn parse(text: &str, layout: &str) -> Option<Parsed> {
-    let mut parsed = Parsed::default();
-    let (mut text, mut rest) = (text, layout);
-    while let Some((before, part, after)) = next_part(rest) {
-        text = skip_literal(text, before)?;
-        text = read(&mut parsed, text, part, after)?;
-        rest = after;
-    }
-    text = skip_literal(text, rest)?;
-    if !text.is_empty() {
-        return None;
-    }
-    match parsed.half_day {
-        Some(true) if parsed.hour < 12 => parsed.hour += 12,
-        Some(false) if parsed.hour == 12 => parsed.hour = 0,
-        _ => {}
-    }
-    Some(parsed)
-}
-
-/// Go: runs of spaces match each other.
-fn skip_literal<'a>(mut text: &'a str, mut literal: &str) -> Option<&'a str> {
-    while let Some(expected) = literal.chars().next() {
-        if expected == ' ' {
-            if !text.is_empty() && !text.starts_with(' ') {
-                return None;
-            }
-            literal = literal.trim_start_matches(' ');
-            text = text.trim_start_matches(' ');
-            continue;
-        }
-        text = text.strip_prefix(expected)?;
-        literal = &literal[expected.len_utf8()..];
-    }
-    Some(text)
-}
-
-fn read<'a>(parsed: &mut Parsed, text: &'a str, part: Part, after: &str) -> Option<&'a str> {
-    let set = |place: &mut Option<i8>, (number, rest): (i32, &'a str), least: i32, most: i32| {
-        *place = Some(
-            i8::try_from(number)
-                .ok()
-                .filter(|_| (least..=most).contains(&number))?,
-        );
-        Some(rest)
-    };
-    match part {
-        Part::LongMonth | Part::Month => {
-            let (index, rest) = read_name(text, &super::MONTHS, part == Part::LongMonth)?;
-            parsed.month = Some(index + 1);
-            Some(rest)
-        }
-        Part::LongWeekday | Part::Weekday => {
-            read_name(text, &super::WEEKDAYS, part == Part::LongWeekday).map(|(_, rest)| rest)
-        }
-        Part::MonthNumber { padded } => set(&mut parsed.month, number(text, padded)?, 1, 12),
-        Part::Day(padding) => {
-            let text = if padding == Padding::Space {
-                text.strip_prefix(' ').unwrap_or(text)
-            } else {
-                text
-            };
-            set(&mut parsed.day, number(text, padding == Padding::Zero)?, 1, 31)
-        }
-        Part::Hour => clock(&mut parsed.hour, number(text, false)?, 23),
-        Part::HourOf12 { padded } => clock(&mut parsed.hour, number(text, padded)?, 12),
-        Part::Minute { padded } => clock(&mut parsed.minute, number(text, padded)?, 59),
-        Part::Second { padded } => {
-            let rest = clock(&mut parsed.second, number(text, padded)?, 59)?;
-            let names_fraction = matches!(next_part(after), Some(("", Part::Fraction { .. }, _)));
-            // Go: a fraction may follow the seconds even where the layout has none.
-            if !names_fraction
-                && rest.starts_with(['.', ','])
-                && rest[1..].starts_with(|next: char| next.is_ascii_digit())
-            {
-                return fraction(parsed, rest);
-            }
-            Some(rest)
-        }
-        Part::LongYear => {
-            let digits = text
-                .get(..4)
-                .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-            parsed.year = digits.parse().ok();
-            Some(&text[4..])
-        }
-        Part::Year => {
-            let (number, rest) = number(text, true)?;
-            let century = if number >= 69 { 1900 } else { 2000 };
-            parsed.year = i16::try_from(century + number).ok();
-            Some(rest)
-        }
-        Part::YearDay { .. } => None,
-        Part::HalfDay { upper } => {
-            let (am, pm) = if upper { ("AM", "PM") } else { ("am", "pm") };
-            parsed.half_day = Some(text.starts_with(pm));
-            text.strip_prefix(pm).or_else(|| text.strip_prefix(am))
-        }
-        Part::ZoneName => {
-            let length = text.bytes().take_while(u8::is_ascii_uppercase).count();
-            parsed.zone = Some(text[..length].to_owned()).filter(|name| (3..=5).contains(&name.len()));
-            parsed.zone.as_ref()?;
-            Some(&text[length..])
-        }
-        Part::Offset { zulu, colon, parts } => read_offset(parsed, text, zulu, colon, parts),
-        Part::Fraction { trimmed: true, .. } if !text.starts_with(['.', ',']) => Some(text),
-        Part::Fraction { .. } => fraction(parsed, text),
-    }
-}
-
-fn clock<'a>(place: &mut i8, (number, rest): (i32, &'a str), most: i32) -> Option<&'a str> {
-    *place = i8::try_from(number)
-        .ok()
-        .filter(|_| (0..=most).contains(&number))?;
-    Some(rest)
-}
-
-fn read_name<'a>(text: &'a str, names: &[&str], long: bool) -> Option<(i8, &'a str)> {
-    names.iter().enumerate().find_map(|(index, name)| {
-        let name = if long { name } else { &name[..3] };
-        let start = text.get(..name.len())?;
-        start
-            .eq_ignore_ascii_case(name)
-            .then(|| (i8::try_from(index).unwrap_or(0), &text[name.len()..]))
-    })
-}
-
-/// One or two digits; exactly two if `fixed`.
-fn number(text: &str, fixed: bool) -> Option<(i32, &str)> {
-    let digits = text.bytes().take(2).take_while(u8::is_ascii_digit).count();
-    if digits == 0 || fixed && digits < 2 {
-        return None;
-    }
-    Some((text[..digits].parse().ok()?, &text[digits..]))
-}
-
-fn fraction<'a>(parsed: &mut Parsed, text: &'a str) -> Option<&'a str> {
-    let body = text.strip_prefix(['.', ','])?;
-    let digits = body.bytes().take_while(u8::is_ascii_digit).count();
-    if digits == 0 {
-        return None;
-    }
-    parsed.nanosecond = format!("{:0<9}", &body[..digits.min(9)]).parse().ok()?;
-    Some(&body[digits..])
-}
-
-fn read_offset<'a>(
-    parsed: &mut Parsed,
-    text: &'a str,
-    zulu: bool,
-    colon: bool,
-    parts: usize,
-) -> Option<&'a str> {
-    if zulu && let Some(rest) = text.strip_prefix('Z') {
-        parsed.offset = Some(0);
-        return Some(rest);
-    }
-    let negative = text.starts_with('-');
-    let mut rest = text.strip_prefix(['+', '-'])?;
-    let mut seconds = 0;
-    for (place, weight) in [3600, 60, 1].into_iter().take(parts).enumerate() {
-        if place > 0 && colon {
-            rest = rest.strip_prefix(':')?;
-        }
-        let (value, after) = number(rest, true)?;
-        seconds += value * weight;
-        rest = after;
-    }
-    parsed.offset = Some(if negative { -seconds } else { seconds });
-    Some(rest)
 }

@@ -3,8 +3,9 @@
 mod duration;
 mod layout;
 mod objects;
+mod parse;
 
-pub(super) use objects::toml_moment;
+pub(super) use objects::{toml_moment, toml_text};
 
 use std::rc::Rc;
 
@@ -49,7 +50,7 @@ struct Clock(Rc<dyn Environment>);
 
 impl Clock {
     fn now(&self) -> Moment {
-        Moment(self.0.now().to_zoned(self.local()))
+        Moment::new(self.0.now().to_zoned(self.local()))
     }
 
     fn local(&self) -> TimeZone {
@@ -71,7 +72,7 @@ impl Clock {
         match value {
             Value::Int(seconds, IntKind::Int | IntKind::Int32 | IntKind::Int64) => {
                 let timestamp = Timestamp::from_second(*seconds).unwrap_or(Timestamp::UNIX_EPOCH);
-                Moment(timestamp.to_zoned(self.local()))
+                Moment::new(timestamp.to_zoned(self.local()))
             }
             value => value.downcast::<Moment>().cloned().unwrap_or_else(|| self.now()),
         }
@@ -82,23 +83,50 @@ impl Clock {
     }
 
     fn format(&self, value: &Value, layout: &str, zone: &str) -> Outcome {
-        let moment = Moment(self.moment(value).0.with_time_zone(self.zone(zone)));
+        let moment = Moment::new(self.moment(value).0.with_time_zone(self.zone(zone)));
         string(layout::format(&moment, layout))
     }
 
-    /// Go: `time.ParseInLocation`.
-    fn parse(&self, text: &str, layout: &str) -> Option<Moment> {
-        let parsed = layout::parse(text, layout)?;
-        let (year, month) = (parsed.year.unwrap_or(0), parsed.month.unwrap_or(1));
-        let date = jiff::civil::Date::new(year, month, parsed.day.unwrap_or(1)).ok()?;
-        let time =
-            jiff::civil::Time::new(parsed.hour, parsed.minute, parsed.second, parsed.nanosecond).ok()?;
-        let zone = match (parsed.offset, parsed.zone.as_deref()) {
-            (Some(0), _) | (None, Some("UTC")) => TimeZone::UTC,
-            (Some(seconds), _) => TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?),
-            (None, _) => self.local(),
-        };
-        date.to_datetime(time).to_zoned(zone).ok().map(Moment)
+    /// Go: `time.ParseInLocation`; the error is Go's.
+    fn parse(&self, text: &str, layout: &str) -> Result<Moment, String> {
+        let parsed = parse::parse(text, layout)?;
+        let beyond = |_| format!("parsing time {text}: out of range");
+        let small = |number: i32| i8::try_from(number).unwrap_or_default();
+        let year = i16::try_from(parsed.year).unwrap_or(i16::MAX);
+        let date = jiff::civil::Date::new(year, small(parsed.month), small(parsed.day)).map_err(beyond)?;
+        let (hour, minute, second) = (small(parsed.hour), small(parsed.minute), small(parsed.second));
+        let time = jiff::civil::Time::new(hour, minute, second, parsed.nanosecond).map_err(beyond)?;
+        let at = date.to_datetime(time);
+        let fixed = |seconds| jiff::tz::Offset::from_seconds(seconds).map(TimeZone::fixed);
+        let in_zone = |zone: TimeZone| at.to_zoned(zone).map_err(beyond);
+        if parsed.utc {
+            return Ok(Moment::new(in_zone(TimeZone::UTC)?));
+        }
+        let local = self.local();
+        if let Some(seconds) = parsed.offset {
+            let moment = in_zone(fixed(seconds).map_err(beyond)?)?;
+            let there = Moment::new(moment.with_time_zone(local));
+            let same_name = parsed.zone.is_empty() || parsed.zone == there.zone_name();
+            if there.0.offset().seconds() == seconds && same_name {
+                return Ok(there);
+            }
+            return Ok(Moment::named(moment, &parsed.zone));
+        }
+        if parsed.zone.is_empty() {
+            return Ok(Moment::new(in_zone(local)?));
+        }
+        let there = Moment::new(in_zone(local)?);
+        if there.zone_name() == parsed.zone {
+            return Ok(there);
+        }
+        let hours = parsed
+            .zone
+            .strip_prefix("GMT")
+            .and_then(|hours| hours.parse::<i32>().ok());
+        Ok(Moment::named(
+            in_zone(fixed(hours.unwrap_or(0) * 3600).map_err(beyond)?)?,
+            &parsed.zone,
+        ))
     }
 }
 
@@ -139,7 +167,7 @@ fn register_formats(functions: &mut Functions, clock: &Clock) {
     functions.add("unixEpoch", &[TIME], |_, args| {
         let seconds = args[0]
             .downcast::<Moment>()
-            .map_or(0, |moment| moment.0.timestamp().as_second());
+            .map_or(0, |moment| objects::unix(&moment.0));
         string(seconds.to_string())
     });
 }
@@ -166,13 +194,9 @@ fn register_changes(functions: &mut Functions, clock: &Clock) {
         functions.add(name, &[STRING, STRING], move |_, args| {
             let (layout, text) = (utf8(args, 0), utf8(args, 1));
             match source.parse(&text, &layout) {
-                Some(moment) => Ok(Value::object(moment)),
-                None if strict => fail(format!(
-                    "parsing time {} as {}: cannot parse",
-                    crate::format::quote_str(text.as_bytes()),
-                    crate::format::quote_str(layout.as_bytes())
-                )),
-                None => Ok(Value::object(Moment::zero())),
+                Ok(moment) => Ok(Value::object(moment)),
+                Err(error) if strict => fail(error),
+                Err(_) => Ok(Value::object(Moment::zero())),
             }
         });
     }
@@ -181,7 +205,7 @@ fn register_changes(functions: &mut Functions, clock: &Clock) {
 fn register_durations(functions: &mut Functions, clock: &Clock) {
     functions.add("duration", &[ANY], |_, args| {
         let seconds = match &args[0] {
-            Value::Str(text) => crate::number::atoi(text).unwrap_or(0),
+            Value::Str(text) => crate::number::atoi_clamped(text.as_bytes()),
             Value::Int(seconds, IntKind::Int64) => *seconds,
             _ => 0,
         };

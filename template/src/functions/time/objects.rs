@@ -12,18 +12,31 @@ use super::{MONTHS, TIME, WEEKDAYS, duration, layout, nanoseconds, zero};
 
 const SPAN: Type = Type::Named("time.Duration", Kind::Int(IntKind::Int64));
 
-/// A `time.Time`.
+/// A `time.Time`, and the abbreviation of its zone where that is not the zone's own.
 #[derive(Debug, Clone)]
-pub(super) struct Moment(pub(super) Zoned);
+pub(super) struct Moment(pub(super) Zoned, Option<Rc<str>>);
 
 impl Moment {
+    pub(super) fn new(time: Zoned) -> Self {
+        Self(time, None)
+    }
+
+    pub(super) fn named(time: Zoned, zone: &str) -> Self {
+        Self(time, Some(zone.into()).filter(|zone: &Rc<str>| !zone.is_empty()))
+    }
+
     pub(super) fn zero() -> Self {
-        Self(zero())
+        Self::new(zero())
+    }
+
+    /// The moment with another time in its zone.
+    fn with(&self, time: Zoned) -> Self {
+        Self(time, self.1.clone())
     }
 
     pub(super) fn plus(&self, nanoseconds: i64) -> Self {
         let change = SignedDuration::from_nanos(nanoseconds);
-        Self(self.0.checked_add(change).unwrap_or_else(|_| self.0.clone()))
+        self.with(self.0.checked_add(change).unwrap_or_else(|_| self.0.clone()))
     }
 
     pub(super) fn month_name(&self) -> &'static str {
@@ -38,6 +51,9 @@ impl Moment {
 
     /// The zone's abbreviation; its offset where it has none.
     pub(super) fn zone_name(&self) -> String {
+        if let Some(name) = &self.1 {
+            return name.to_string();
+        }
         if *self.0.time_zone() == TimeZone::UTC {
             return "UTC".to_owned();
         }
@@ -77,11 +93,11 @@ impl Moment {
                 number: time.weekday().to_sunday_zero_offset().into(),
                 name: self.weekday_name(),
             }),
-            "Unix" => Value::int64(time.timestamp().as_second()),
+            "Unix" => Value::int64(unix(time)),
             "UnixMilli" => Value::int64(time.timestamp().as_millisecond()),
             "UnixMicro" => Value::int64(time.timestamp().as_microsecond()),
             "UnixNano" => Value::int64(i64::try_from(time.timestamp().as_nanosecond()).unwrap_or(0)),
-            "UTC" => Value::object(Self(time.with_time_zone(TimeZone::UTC))),
+            "UTC" => Value::object(Self::new(time.with_time_zone(TimeZone::UTC))),
             "Local" => Value::object(self.clone()),
             "IsZero" => Value::Bool(self.is_zero()),
             "String" => Value::string(self.to_text()),
@@ -148,7 +164,7 @@ impl Object for Moment {
                     .and_then(|(first, (months, days))| {
                         first.checked_add(months).ok()?.checked_add(days).ok()
                     });
-                Ok(Value::object(Self(moved.unwrap_or_else(|| self.0.clone()))))
+                Ok(Value::object(self.with(moved.unwrap_or_else(|| self.0.clone()))))
             }),
             "Add" => Function::new(name, &[SPAN], move |_, args| {
                 let change = args[0].downcast::<Span>().map_or(0, |span| span.0);
@@ -174,6 +190,12 @@ impl Object for Moment {
             _ => return None,
         })
     }
+}
+
+/// Go: whole seconds since 1970, rounded down.
+pub(super) fn unix(time: &Zoned) -> i64 {
+    let at = time.timestamp();
+    at.as_second() - i64::from(at.subsec_nanosecond() < 0)
 }
 
 /// A `time.Duration` in nanoseconds.
@@ -255,16 +277,18 @@ impl Object for Named {
 pub(in crate::functions) fn toml_moment(text: &str) -> Option<Value> {
     use jiff::civil;
     let text = text.replace(['t', 'T'], "T").replace('z', "Z");
-    let local = |at: civil::DateTime| at.to_zoned(TimeZone::UTC).ok();
+    let zone = || TimeZone::fixed(jiff::tz::Offset::UTC);
+    let local =
+        |at: civil::DateTime, name| Some(Value::object(Moment::named(at.to_zoned(zone()).ok()?, name)));
     let zoned = if let Ok(date) = text
         .parse::<civil::Date>()
         .map_err(drop)
         .and_then(|date| if text.len() == 10 { Ok(date) } else { Err(()) })
     {
-        local(date.to_datetime(civil::Time::midnight()))?
+        return local(date.to_datetime(civil::Time::midnight()), LOCAL_DATE);
     } else if !text.contains('T') {
         let time: civil::Time = text.parse().ok()?;
-        local(civil::Date::new(0, 1, 1).ok()?.to_datetime(time))?
+        return local(civil::Date::new(0, 1, 1).ok()?.to_datetime(time), LOCAL_TIME);
     } else {
         let offset = text.ends_with('Z') || text.rfind(['+', '-']).is_some_and(|at| at > 10);
         if offset {
@@ -280,8 +304,25 @@ pub(in crate::functions) fn toml_moment(text: &str) -> Option<Value> {
             };
             at.to_zoned(zone).ok()?
         } else {
-            local(text.parse().ok()?)?
+            return local(text.parse().ok()?, LOCAL_DATETIME);
         }
     };
-    Some(Value::object(Moment(zoned)))
+    Some(Value::object(Moment::new(zoned)))
+}
+
+/// How the TOML library names the zones of dates and times that have none.
+const LOCAL_DATETIME: &str = "datetime-local";
+const LOCAL_DATE: &str = "date-local";
+const LOCAL_TIME: &str = "time-local";
+
+/// A time as TOML has it.
+pub(in crate::functions) fn toml_text(value: &Value) -> Option<String> {
+    let moment = value.downcast::<Moment>()?;
+    let layout = match moment.zone_name().as_str() {
+        LOCAL_DATETIME => "2006-01-02T15:04:05.999999999",
+        LOCAL_DATE => "2006-01-02",
+        LOCAL_TIME => "15:04:05.999999999",
+        _ => "2006-01-02T15:04:05.999999999Z07:00",
+    };
+    Some(layout::format(moment, layout))
 }

@@ -422,7 +422,8 @@ impl Reader {
             "false" => return Ok(Value::Bool(false)),
             "inf" | "+inf" => return Ok(Value::Float(f64::INFINITY)),
             "-inf" => return Ok(Value::Float(f64::NEG_INFINITY)),
-            "nan" | "+nan" | "-nan" => return Ok(Value::Float(f64::NAN)),
+            "-nan" => return Ok(Value::Float(-f64::NAN)),
+            "nan" | "+nan" => return Ok(Value::Float(f64::NAN)),
             "+" | "-" => {
                 return self.fail(format!("expected a digit but got {}", shown(self.peek())));
             }

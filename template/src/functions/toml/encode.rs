@@ -150,10 +150,7 @@ impl Writer {
             return Err(TOO_DEEP);
         }
         if let Some(entries) = entries(value) {
-            return self.joined(('{', '}'), &entries, |writer, (key, value)| {
-                writer.out.push_str(&format!("{} = ", quoted_key(key)));
-                writer.plain(value, depth + 1)
-            });
+            return self.inline(value, &entries, depth);
         }
         match value {
             Value::Nil => return Err(NIL_ELEMENT),
@@ -171,12 +168,48 @@ impl Writer {
                     writer.plain(item, depth + 1)
                 });
             }
-            Value::Object(object) => match object.to_json() {
+            Value::Object(object) => match crate::functions::time::toml_text(value)
+                .map_or_else(|| object.to_json(), serde_json::Value::String)
+            {
                 serde_json::Value::String(text) => self.out.push_str(&text),
                 other => self.out.push_str(&other.to_string()),
             },
             _ => return Err("toml: unsupported type"),
         }
+        Ok(())
+    }
+
+    /// A table on one line. Go: plain values stand before tables, and a comma is left where nulls would have been.
+    fn inline(&mut self, value: &Value, entries: &Entries, depth: usize) -> Result<(), &'static str> {
+        let mut keys: Vec<(String, Option<&Value>)> = match value {
+            Value::Map(map) => map
+                .to_vec()
+                .into_iter()
+                .map(|(key, _)| (key.to_string(), None))
+                .collect(),
+            _ => entries.iter().map(|(key, _)| (key.clone(), None)).collect(),
+        };
+        for (key, value) in &mut keys {
+            *value = entries
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value);
+        }
+        let is_table = |value: &Option<&Value>| {
+            value.is_some_and(|value| !matches!(shape(value), Ok(Shape::Plain) | Err(_)))
+        };
+        keys.sort_by_key(|(_, value)| is_table(value));
+        let last = keys.len().saturating_sub(1);
+        self.out.push('{');
+        for (at, (key, value)) in keys.iter().enumerate() {
+            let Some(value) = value else { continue };
+            self.out.push_str(&format!("{} = ", quoted_key(key)));
+            self.plain(value, depth + 1)?;
+            if at != last {
+                self.out.push_str(", ");
+            }
+        }
+        self.out.push('}');
         Ok(())
     }
 
@@ -201,10 +234,10 @@ impl Writer {
 /// Shortest digits, always with a point or an exponent.
 fn float(value: f64) -> String {
     if value.is_nan() {
-        return "nan".to_owned();
+        return if value.is_sign_negative() { "-nan" } else { "nan" }.to_owned();
     }
     if value.is_infinite() {
-        return if value < 0.0 { "-inf" } else { "+inf" }.to_owned();
+        return if value < 0.0 { "-inf" } else { "inf" }.to_owned();
     }
     let mut text = format_float(value, b'g', None, 64);
     if !text.contains(['.', 'e']) {

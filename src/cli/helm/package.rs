@@ -1,0 +1,121 @@
+//! `kiel helm package`: a chart's folder to an archive.
+//!
+//! The archive is the same for the same chart: its entries bear `SOURCE_DATE_EPOCH`, or one fixed time without it.
+
+use std::path::Path;
+
+use clap::Args;
+use kiel_chart::{Chart, DEFAULT_TIME, Profile};
+use kiel_template::functions::semver::Version;
+
+use super::{HelmError, HelmResult, go_files};
+use crate::charts::{Folder, LoadError};
+use crate::cli::env::Environment;
+use crate::ui;
+
+/// Package charts' folders into archives
+#[derive(Debug, Args)]
+pub(crate) struct PackageCommand {
+    /// Charts' folders
+    #[arg(value_name = "CHART_PATH")]
+    charts: Vec<String>,
+    /// Folder for the archives
+    #[arg(long, short = 'd', default_value = ".", value_name = "DIR")]
+    destination: String,
+    /// Version of the chart in place of the one in Chart.yaml
+    #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
+    version: String,
+    /// Version of the application in place of the one in Chart.yaml
+    #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
+    app_version: String,
+    /// Not done by kiel: packages are not signed
+    #[arg(long)]
+    sign: bool,
+    /// Key to sign with
+    #[arg(long, value_name = "NAME", hide = true)]
+    key: Option<String>,
+    /// Keyring to sign with
+    #[arg(long, value_name = "PATH", hide = true)]
+    keyring: Option<String>,
+    /// File with the key's passphrase
+    #[arg(long, value_name = "PATH", hide = true)]
+    passphrase_file: Option<String>,
+}
+
+impl PackageCommand {
+    pub(super) fn run(self, env: &Environment) -> HelmResult {
+        if self.charts.is_empty() {
+            return Err(HelmError(
+                "need at least one argument, the path to the chart".to_owned(),
+            ));
+        }
+        if self.sign {
+            return Err(HelmError(
+                "--sign: kiel does not sign packages; use helm package --sign, or sign the archive in a registry".to_owned(),
+            ));
+        }
+        let time = match env.get("SOURCE_DATE_EPOCH") {
+            None => DEFAULT_TIME,
+            Some(text) => text
+                .parse()
+                .map_err(|_| HelmError(format!("SOURCE_DATE_EPOCH: `{text}` is no number of seconds")))?,
+        };
+        for chart in &self.charts {
+            let path = self.package(chart, time)?;
+            ui::data(&format!("Successfully packaged chart and saved it to: {path}\n"))?;
+        }
+        Ok(())
+    }
+
+    fn package(&self, path: &str, time: u64) -> Result<String, HelmError> {
+        go_files::stat(path)?;
+        let folder = Folder::new(Path::new(path));
+        let mut chart = kiel_chart::load(&folder, "", &Profile::Helm).map_err(LoadError::from)?;
+        if !self.version.is_empty() {
+            chart.metadata.version.clone_from(&self.version);
+        }
+        Version::parse(&chart.metadata.version).map_err(HelmError)?;
+        if !self.app_version.is_empty() {
+            chart.metadata.app_version.clone_from(&self.app_version);
+        }
+        check_dependencies(&chart)?;
+        let archive = kiel_chart::package(&chart, time)
+            .map_err(|error| HelmError(format!("failed to save: {error}")))?;
+        let dir = if self.destination == "." {
+            go_files::absolute(".")?
+        } else {
+            self.destination.clone()
+        };
+        let file = format!("{}-{}.tgz", chart.name(), chart.version());
+        let target = go_files::join(&dir, &file);
+        let parent = go_files::parent(&target);
+        match go_files::stat(&parent) {
+            Ok(found) if !found.is_dir() => {
+                return Err(HelmError(format!("failed to save: is not a directory: {parent}")));
+            }
+            Ok(_) => {}
+            Err(_) => go_files::make_folders(&parent)?,
+        }
+        go_files::write(&target, &archive)
+            .map_err(|HelmError(text)| HelmError(format!("failed to save: {text}")))?;
+        Ok(target)
+    }
+}
+
+/// Everything that `Chart.yaml` lists has to be there.
+fn check_dependencies(chart: &Chart) -> HelmResult {
+    let is_there = |name: &str| chart.dependencies.iter().any(|found| found.name() == name);
+    let required = &chart.metadata.dependencies;
+    let missing: Vec<&str> = required
+        .iter()
+        .map(|dependency| dependency.name.as_str())
+        .filter(|name| !is_there(name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(HelmError(format!(
+        "found in Chart.yaml, but missing in charts/ directory: {}",
+        missing.join(", ")
+    )))
+}

@@ -1,0 +1,156 @@
+//! Wrong command lines in Helm's words, and kiel under the name `helm`.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::cli::error::EXIT_FAILURE;
+use crate::ui;
+
+/// What a command takes beside flags: its words, what Helm says where it gets something else, and how it is used.
+const ARGUMENTS: &[(&str, &str, &str)] = &[
+    ("dependency list", "accepts at most 1 argument", "CHART [flags]"),
+    ("dependency build", "accepts at most 1 argument", "CHART [flags]"),
+    ("dependency update", "accepts at most 1 argument", "CHART [flags]"),
+    (
+        "pull",
+        "requires at least 1 argument",
+        "[chart URL | repo/chartname] [...] [flags]",
+    ),
+    (
+        "push",
+        "requires at least 2 arguments",
+        "[chart] [remote] [flags]",
+    ),
+    ("registry login", "requires at least 1 argument", "[host] [flags]"),
+    (
+        "registry logout",
+        "requires at least 1 argument",
+        "[host] [flags]",
+    ),
+    ("repo add", "requires 2 arguments", "[NAME] [URL] [flags]"),
+    ("repo index", "requires 1 argument", "[DIR] [flags]"),
+    ("repo list", "accepts no arguments", "[flags]"),
+    (
+        "repo remove",
+        "requires at least 1 argument",
+        "[REPO1 [REPO2 ...]] [flags]",
+    ),
+    (
+        "template",
+        "requires at least 1 argument",
+        "[NAME] [CHART] [flags]",
+    ),
+    ("create", "requires 1 argument", "NAME [flags]"),
+    ("verify", "requires 1 argument", "PATH [flags]"),
+    ("version", "accepts no arguments", "[flags]"),
+    ("env", "accepts at most 1 argument", "[flags]"),
+    ("show all", "requires 1 argument", "[CHART] [flags]"),
+    ("show chart", "requires 1 argument", "[CHART] [flags]"),
+    ("show values", "requires 1 argument", "[CHART] [flags]"),
+    ("show readme", "requires 1 argument", "[CHART] [flags]"),
+    ("show crds", "requires 1 argument", "[CHART] [flags]"),
+];
+
+/// The command line, with `helm` as its first word where the program is called so.
+pub(in crate::cli) fn under_own_name(mut args: Vec<OsString>) -> Vec<OsString> {
+    let name = args.first().and_then(|program| Path::new(program).file_name());
+    if name.is_some_and(|name| name == "helm") {
+        args.insert(1, "helm".into());
+    }
+    args
+}
+
+/// Says what is wrong with the command line, if it is one of Helm's commands and Helm has words for it.
+pub(in crate::cli) fn usage(
+    args: &[OsString],
+    command: &clap::Command,
+    error: &clap::Error,
+) -> Option<ExitCode> {
+    if args.get(1).is_none_or(|first| first != "helm") {
+        return None;
+    }
+    let path = path(args, command);
+    if asks_for_help(&path, error) {
+        // Go: a group of commands tells which there are.
+        let mut group = command.find_subcommand("helm")?.clone();
+        for name in path.split_whitespace() {
+            group = group.find_subcommand(name)?.clone();
+        }
+        let name = format!("helm {path}");
+        let help = group.bin_name(name.trim_end()).render_long_help();
+        return ui::data(&help.to_string()).ok().map(|()| ExitCode::SUCCESS);
+    }
+    let text = text(&path, error)?;
+    ui::print(&format!("Error: {text}"));
+    Some(ExitCode::from(EXIT_FAILURE))
+}
+
+fn asks_for_help(path: &str, error: &clap::Error) -> bool {
+    match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => true,
+        ErrorKind::InvalidSubcommand => !path.is_empty(),
+        _ => false,
+    }
+}
+
+/// The names of the commands below `helm` that the words name.
+fn path(args: &[OsString], command: &clap::Command) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    let mut command = command.find_subcommand("helm");
+    for word in args.iter().skip(2).filter_map(|word| word.to_str()) {
+        if let Some(next) = command.and_then(|command| command.find_subcommand(word)) {
+            names.push(next.get_name());
+            command = Some(next);
+        }
+    }
+    names.join(" ")
+}
+
+fn text(path: &str, error: &clap::Error) -> Option<String> {
+    let get = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let arg = get(ContextKind::InvalidArg);
+    match error.kind() {
+        ErrorKind::UnknownArgument => Some(unknown(path, arg?)),
+        ErrorKind::InvalidSubcommand => Some(format!(
+            "unknown command \"{}\" for \"helm\"\nRun 'helm --help' for usage.",
+            get(ContextKind::InvalidSubcommand)?
+        )),
+        ErrorKind::MissingRequiredArgument | ErrorKind::TooManyValues => arguments(path),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            // As in `--namespace <NAME>` and `-n, --namespace <NAME>`.
+            let flag = arg?.split_whitespace().find(|word| word.starts_with("--"))?;
+            let flag = flag.split(['=', '[']).next().unwrap_or(flag);
+            let value = get(ContextKind::InvalidValue)?;
+            if value.is_empty() && error.kind() == ErrorKind::InvalidValue {
+                return Some(format!("flag needs an argument: {flag}"));
+            }
+            Some(format!(
+                "invalid argument \"{value}\" for \"{flag}\" flag: strconv.ParseBool: parsing \"{value}\": invalid syntax"
+            ))
+        }
+        _ => None,
+    }
+}
+
+fn unknown(path: &str, arg: &str) -> String {
+    if let Some(long) = arg.strip_prefix("--") {
+        let name = long.split('=').next().unwrap_or(long);
+        return format!("unknown flag: --{name}");
+    }
+    if let Some(letter) = arg.strip_prefix('-').and_then(|letters| letters.chars().next()) {
+        return format!("unknown shorthand flag: '{letter}' in {arg}");
+    }
+    arguments(path).unwrap_or_else(|| format!("unexpected argument {arg:?}"))
+}
+
+/// What Helm says where a command gets other arguments than it takes.
+pub(super) fn arguments(path: &str) -> Option<String> {
+    let (_, rule, usage) = ARGUMENTS.iter().find(|(name, ..)| *name == path)?;
+    Some(format!("\"helm {path}\" {rule}\n\nUsage:  helm {path} {usage}"))
+}
