@@ -17,21 +17,25 @@ pub struct DecodeError {
 }
 
 /// Where a value stands, for messages: Go names the structure and the keys below it.
-#[derive(Debug, Clone)]
-pub(crate) struct Place(String);
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'p> {
+    Root(&'p str),
+    Field(&'p Place<'p>, &'p str),
+}
 
-impl Place {
-    pub(crate) fn root(structure: &str) -> Self {
-        Self(structure.to_owned())
+impl<'p> Place<'p> {
+    pub(crate) fn root(structure: &'p str) -> Self {
+        Self::Root(structure)
     }
 
-    pub(crate) fn field(&self, name: &str) -> Self {
-        Self(format!("{}.{name}", self.0))
+    pub(crate) fn field(&'p self, name: &'p str) -> Self {
+        Self::Field(self, name)
     }
 
     pub(crate) fn error(&self, found: &Value, wanted: &'static str) -> DecodeError {
-        let target = if self.0.contains('.') {
-            format!("struct field {}", self.0)
+        let path = self.path();
+        let target = if path.contains('.') {
+            format!("struct field {path}")
         } else {
             "value".to_owned()
         };
@@ -39,6 +43,13 @@ impl Place {
             found: type_name(found),
             target,
             wanted,
+        }
+    }
+
+    fn path(&self) -> String {
+        match self {
+            Self::Root(structure) => (*structure).to_owned(),
+            Self::Field(parent, name) => format!("{}.{name}", parent.path()),
         }
     }
 }
@@ -56,7 +67,13 @@ fn type_name(value: &Value) -> &'static str {
 
 /// The values of `object` whose keys are `name`, in Go's order of assignment: the last one counts.
 pub(crate) fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let mut found: Vec<_> = object.iter().filter(|(key, _)| is_named(key, name)).collect();
+    let mut named = object.iter().filter(|(key, _)| is_named(key, name));
+    let first = named.next()?;
+    let mut found = vec![first];
+    found.extend(named);
+    if let [(_, value)] = found.as_slice() {
+        return (!value.is_null()).then_some(*value);
+    }
     found.sort_by(|a, b| a.0.cmp(b.0));
     found
         .iter()
@@ -77,7 +94,7 @@ pub(crate) fn is_named(key: &str, name: &str) -> bool {
 /// The object that `value` is; nothing for null.
 pub(crate) fn object<'a>(
     value: &'a Value,
-    place: &Place,
+    place: &Place<'_>,
     wanted: &'static str,
 ) -> Result<Option<&'a Map<String, Value>>, DecodeError> {
     match value {
@@ -88,7 +105,7 @@ pub(crate) fn object<'a>(
 }
 
 /// Text, or a number or boolean in its YAML library's words.
-pub(crate) fn text(value: &Value, place: &Place) -> Result<String, DecodeError> {
+pub(crate) fn text(value: &Value, place: &Place<'_>) -> Result<String, DecodeError> {
     match value {
         Value::Null => Ok(String::new()),
         Value::String(text) => Ok(text.clone()),
@@ -104,7 +121,7 @@ pub(crate) fn set_text(
     target: &mut String,
     object: &Map<String, Value>,
     name: &str,
-    place: &Place,
+    place: &Place<'_>,
 ) -> Result<(), DecodeError> {
     if let Some(value) = field(object, name) {
         *target = text(value, &place.field(name))?;
@@ -113,7 +130,7 @@ pub(crate) fn set_text(
 }
 
 /// A list of texts.
-pub(crate) fn texts(value: &Value, place: &Place) -> Result<Vec<String>, DecodeError> {
+pub(crate) fn texts(value: &Value, place: &Place<'_>) -> Result<Vec<String>, DecodeError> {
     match value {
         Value::Array(items) => items.iter().map(|item| text(item, place)).collect(),
         other => Err(place.error(other, "[]string")),
@@ -123,7 +140,7 @@ pub(crate) fn texts(value: &Value, place: &Place) -> Result<Vec<String>, DecodeE
 /// A table of texts; null values read as empty text.
 pub(crate) fn text_map(
     value: &Value,
-    place: &Place,
+    place: &Place<'_>,
 ) -> Result<std::collections::BTreeMap<String, String>, DecodeError> {
     match value {
         Value::Object(object) => object
@@ -160,7 +177,8 @@ mod tests {
 
     #[track_caller]
     fn check(value: &Value, want: &str) {
-        let place = Place::root("Metadata").field("version");
+        let metadata = Place::root("Metadata");
+        let place = metadata.field("version");
         let got = text(value, &place).unwrap_or_else(|error| error.to_string());
         assert_eq!(got, want);
     }

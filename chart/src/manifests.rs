@@ -103,7 +103,13 @@ impl CrdFile {
 impl Manifests {
     /// The bytes that `helm template` prints.
     pub fn to_template_output(&self, include_crds: bool, hooks: HookOutput) -> String {
-        let mut manifest = String::new();
+        let crds = self.crd_files.iter().filter(|_| include_crds);
+        let crds = crds.map(|file| file.source.len() + file.data.len());
+        let documents = self.documents.iter().chain(self.hooks_for(hooks));
+        let documents = documents.map(|document| document.source.len() + document.text.len());
+        // Room for all of it: to grow a text of megabytes is to copy it again and again.
+        let room = crds.chain(documents).map(|length| length + BLOCK_FRAME).sum();
+        let mut manifest = String::with_capacity(room);
         if include_crds {
             for file in &self.crd_files {
                 push_block(&mut manifest, &file.source, &file.text());
@@ -216,6 +222,9 @@ fn trimmed(mut text: String) -> String {
     }
     text
 }
+
+/// What a block has beside its source's name and its text.
+const BLOCK_FRAME: usize = "---\n# Source: \n\n".len();
 
 fn push_block(output: &mut String, source: &str, text: &str) {
     output.push_str("---\n# Source: ");

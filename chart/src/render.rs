@@ -377,7 +377,7 @@ pub(crate) fn render_files(
     let mut templates = TemplateSet::new(options(input));
     for name in context.names() {
         templates
-            .parse(name, &context.templates[name].text)
+            .parse_shared(name, &context.templates[name].text)
             .map_err(|source| RenderError::Template {
                 text: functions::parse_error_text(name, &source.to_string()),
                 source,

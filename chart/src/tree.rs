@@ -337,10 +337,15 @@ impl<'c> Tree<'c> {
                 }
             }
         }
-        let Value::Map(values) = Value::Map(values).deep_copy() else {
-            return Ok(());
+        let values = if imported.is_empty() {
+            values
+        } else {
+            let Value::Map(values) = Value::Map(values).deep_copy() else {
+                return Ok(());
+            };
+            coalescer.tables(&values, &imported, "", Nulls::Keep);
+            values
         };
-        coalescer.tables(&values, &imported, "", Nulls::Keep);
         warnings.extend(coalescer.into_warnings());
         for requirement in requirements {
             self.requirements[requirement.0].rewrite_imports();

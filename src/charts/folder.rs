@@ -1,9 +1,11 @@
 //! A folder of the disk as a tree of files.
 
 use std::io::{self, Read as _};
+
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use kiel_template::files::{FileError, FileTree};
 
 /// How deeply folders may nest: a link to a folder above it ends here.
@@ -88,9 +90,23 @@ fn failed(error: &io::Error) -> FileError {
     FileError(error.to_string())
 }
 
-/// Reads a file of about `size` bytes into memory that can be shared as it is.
-fn read_file(path: &Path, size: usize) -> io::Result<Arc<[u8]>> {
-    let mut file = fs_err::File::open(path)?;
+/// Reads a file into memory that can be shared as it is; nothing for what is no file.
+fn read_file(path: &Path) -> io::Result<Option<Arc<[u8]>>> {
+    // A named pipe must not make us wait for its writer.
+    let opened = fs_err::OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path);
+    let mut file = match opened {
+        Ok(file) => file,
+        Err(error) if path.is_file() => return Err(error),
+        Err(_) => return Ok(None),
+    };
+    let kind = file.metadata()?;
+    if !kind.is_file() {
+        return Ok(None);
+    }
+    let size = usize::try_from(kind.len()).unwrap_or(0);
     let mut data: Arc<[u8]> = std::iter::repeat_n(0, size).collect();
     let mut read = 0;
     if let Some(data) = Arc::get_mut(&mut data) {
@@ -104,24 +120,18 @@ fn read_file(path: &Path, size: usize) -> io::Result<Arc<[u8]>> {
         }
     }
     if read == size && size > 0 {
-        return Ok(data);
+        return Ok(Some(data));
     }
     // Its size has changed, or is not known beforehand.
     let mut data = data[..read].to_vec();
     file.read_to_end(&mut data)?;
-    Ok(data.into())
+    Ok(Some(data.into()))
 }
 
 impl FileTree for Folder {
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FileError> {
         let path = self.0.join(path);
-        // What is no file is not opened: a named pipe would wait for a writer.
-        let size = match fs_err::metadata(&path) {
-            Ok(kind) if kind.is_file() => kind.len(),
-            _ => return Ok(None),
-        };
-        let read = || read_file(&path, usize::try_from(size).unwrap_or(0));
-        read().map(Some).map_err(|error| failed(&error))
+        read_file(&path).map_err(|error| failed(&error))
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>, FileError> {

@@ -237,15 +237,18 @@ impl Charts {
     /// It can't be had, is no index, or can't be written.
     pub async fn update_repository(&self, entry: &RepositoryEntry) -> Result<Vec<String>, ChartsError> {
         let data = self.fetch_index(entry).await?;
-        let index = read_index(data.clone(), &entry.url, None).await?;
-        let names: String = index.entries.keys().map(|name| format!("{name}\n")).collect();
+        let (source, unread) = (entry.url.clone(), data.clone());
+        let read = tokio::task::spawn_blocking(move || Index::chart_names(&unread, &source)).await;
+        let read = read.map_err(|error| ChartsError::text(format!("cannot read an index: {error}")))?;
+        let (names, skipped) = read?;
+        let names: String = names.iter().map(|name| format!("{name}\n")).collect();
         for (path, content) in [
             (self.files().chart_names(&entry.name), names.as_bytes()),
             (self.files().index(&entry.name), &data[..]),
         ] {
             replace(&path, content, false).map_err(|error| ChartsError::file("write", &path, error))?;
         }
-        Ok(index.skipped)
+        Ok(skipped)
     }
 
     /// Fetches the indexes of several repositories at once, tells how each went, and which failed.

@@ -1,6 +1,6 @@
 //! A set of templates that call each other, and how it is parsed and executed.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use crate::{
     error::Error,
@@ -81,8 +81,13 @@ impl TemplateSet {
     /// Parses a text and adds it, and the definitions in it, to the set. Later definitions of a name replace
     /// earlier ones unless they are empty.
     pub fn parse(&mut self, name: &str, text: impl AsRef<[u8]>) -> Result<(), Error> {
+        self.parse_shared(name, &Arc::from(text.as_ref()))
+    }
+
+    /// As [`TemplateSet::parse`], for a text that is not copied.
+    pub fn parse_shared(&mut self, name: &str, text: &Arc<[u8]>) -> Result<(), Error> {
         let stack = Stack::new(self.options.stack_budget);
-        let trees = parse(&name.into(), text.as_ref(), self.syntax(&stack))?;
+        let trees = parse(&name.into(), text, self.syntax(&stack))?;
         Rc::make_mut(&mut self.namespace).add(&trees);
         Ok(())
     }
@@ -143,7 +148,7 @@ impl TemplateSet {
         if let Some(trees) = self.parsed.borrow().get(text.as_bytes()) {
             return Ok(Rc::clone(trees));
         }
-        let trees = Rc::new(parse(name, text, self.syntax(stack))?);
+        let trees = Rc::new(parse(name, &Arc::from(text.as_bytes()), self.syntax(stack))?);
         self.parsed.borrow_mut().insert(text.clone(), Rc::clone(&trees));
         Ok(trees)
     }

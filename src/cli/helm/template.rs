@@ -95,7 +95,7 @@ impl TemplateCommand {
             .all(|one| chart.dependencies.iter().any(|there| there.name() == one.name));
         match located {
             Located::Path(path) if self.dependency_update && !is_complete => {
-                dependency::update(path, globals, context).await?;
+                dependency::update(path, false, globals, context).await?;
                 open(located)
             }
             _ => Ok(chart),

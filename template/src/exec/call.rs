@@ -7,6 +7,8 @@ use crate::{
     value::{BYTE_SLICE, Call, CallError, Function, Kind, List, Map, Type, Value},
 };
 
+use smallvec::SmallVec;
+
 impl<'t> State<'_, '_, 't> {
     /// Calls a function or a bound method. `args[0]`, if there is one, names the function itself.
     pub(super) fn call(
@@ -36,7 +38,7 @@ impl<'t> State<'_, '_, 't> {
                 .or(signature.variadic)
                 .unwrap_or(Type::Any)
         };
-        let mut values = Vec::with_capacity(args.len() + 1);
+        let mut values: SmallVec<[Value; 4]> = SmallVec::new();
         for (index, arg) in args.iter().enumerate() {
             values.push(self.argument(dot, param(index), arg)?);
         }

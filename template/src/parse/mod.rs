@@ -5,7 +5,7 @@
 mod node;
 mod number;
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 pub(crate) use node::{
     Branch, Callee, Command, Fields, Invocation, List, Node, Number, Operand, Pipe, ROOT_VARIABLE, Source,
@@ -45,7 +45,7 @@ pub(crate) struct Syntax<'a> {
 }
 
 /// What texts have again and again, kept once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Names {
     /// Names of fields, and constants.
     texts: RefCell<NameMap<Str, ()>>,
@@ -53,6 +53,18 @@ pub(crate) struct Names {
     fields: RefCell<NameMap<Box<[u8]>, Fields>>,
     /// What names of functions stand for.
     functions: RefCell<NameMap<Rc<str>, Callee>>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        // What a large chart has: tables that grow are filled again and again.
+        const MANY: usize = 2_000;
+        Self {
+            texts: RefCell::new(NameMap::with_capacity_and_hasher(MANY, Default::default())),
+            fields: RefCell::new(NameMap::with_capacity_and_hasher(MANY, Default::default())),
+            functions: RefCell::default(),
+        }
+    }
 }
 
 impl Names {
@@ -97,10 +109,10 @@ impl Names {
 }
 
 /// Parses a text and the definitions in it.
-pub(crate) fn parse(name: &Str, text: &[u8], syntax: Syntax<'_>) -> Result<Trees, Error> {
+pub(crate) fn parse(name: &Str, text: &Arc<[u8]>, syntax: Syntax<'_>) -> Result<Trees, Error> {
     let source = Rc::new(Source {
         name: name.clone(),
-        text: text.into(),
+        text: Arc::clone(text),
     });
     let mut shared = Shared {
         lexer: Lexer::new(text, syntax.left, syntax.right),

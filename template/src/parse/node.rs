@@ -1,6 +1,6 @@
 //! The parsed form of a template, and how Go prints it back in messages.
 
-use std::{fmt::Write as _, ops::Range, rc::Rc};
+use std::{fmt::Write as _, ops::Range, rc::Rc, sync::Arc};
 
 use crate::{
     builtins::Builtin,
@@ -23,7 +23,7 @@ pub(crate) struct Tree {
 pub(crate) struct Source {
     /// The name it was parsed under: messages point into it.
     pub(crate) name: Str,
-    pub(crate) text: Box<[u8]>,
+    pub(crate) text: Arc<[u8]>,
 }
 
 impl Source {

@@ -2,14 +2,10 @@
 
 use std::{
     cell::{Ref, RefCell, RefMut},
-    collections::BTreeMap,
     rc::Rc,
 };
 
-use super::{ANY_MAP, MapType, Str, Value};
-
-/// A map's content, in the bytewise key order in which Go prints and ranges.
-pub type Entries = BTreeMap<Str, Value>;
+use super::{ANY_MAP, Entries, MapType, Str, Value};
 
 /// A Go map with string keys. Cloning shares the content; changes are seen by all holders.
 #[derive(Clone)]

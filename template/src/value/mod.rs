@@ -11,6 +11,7 @@
 //! What Go calls a static type (a map slot of type `interface {}` that holds a string) is not part of a value:
 //! the evaluator keeps it beside the value while it walks an expression.
 
+mod entries;
 mod equal;
 mod function;
 mod json;
@@ -23,9 +24,10 @@ mod types;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub use entries::{Entries, Iter as EntriesIter};
 pub use function::{Body, Call, CallError, Function, Functions, Renderer, Signature};
 pub use list::List;
-pub use map::{Entries, Map};
+pub use map::Map;
 pub use object::{ErrorValue, Object};
 pub use string::Str;
 pub use types::{

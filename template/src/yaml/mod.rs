@@ -15,6 +15,7 @@ mod go_syntax;
 mod key_order;
 mod node;
 mod parser;
+mod quick;
 mod resolve;
 mod scan_property;
 mod scan_scalar;
@@ -65,12 +66,15 @@ pub fn to_json(text: &str) -> Result<serde_json::Value, YamlError> {
     decode_first(text)
 }
 
-/// As [`to_json`], where only some entries of a mapping at the top are wanted: the values of the others are null. The
+/// As [`to_json`], where only some entries of a mapping at the top are wanted: the others are null or left out. The
 /// whole document is checked all the same.
 ///
 /// # Errors
 /// Those of [`to_json`].
 pub fn to_json_entries(text: &str, wanted: impl Fn(&str) -> bool) -> Result<serde_json::Value, YamlError> {
+    if let Ok(entries) = quick::entries(text, &wanted) {
+        return Ok(entries);
+    }
     let document = Parser::new(text)
         .and_then(|mut parser| parser.document())
         .map_err(convert_error)?;

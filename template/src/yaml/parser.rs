@@ -17,10 +17,10 @@ const LONG_TAG_PREFIX: &str = "tag:yaml.org,2002:";
 
 /// Reads documents one after the other.
 pub(super) struct Parser<'a> {
-    scanner: Scanner<'a>,
+    pub(super) scanner: Scanner<'a>,
     first: bool,
     handles: Vec<(String, String)>,
-    anchors: HashMap<String, Anchor<'a>>,
+    pub(super) anchors: HashMap<String, Anchor<'a>>,
     depth: usize,
     nodes: usize,
     nodes_from_aliases: usize,
@@ -28,7 +28,7 @@ pub(super) struct Parser<'a> {
     contains_itself: Option<YamlError>,
 }
 
-enum Anchor<'a> {
+pub(super) enum Anchor<'a> {
     /// The node is still being read: an alias to it would contain itself.
     Open,
     Done {
@@ -93,6 +93,14 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Begins a document without `---`, as [`Parser::document`] does, at the content's first token.
+    pub(super) fn begin_bare_document(&mut self) -> Scanned<()> {
+        self.first = false;
+        self.nodes = 1;
+        self.depth = 1;
+        self.read_directives()
+    }
+
     fn explicit_document(&mut self) -> Scanned<Node<'a>> {
         self.read_directives()?;
         if self.scanner.peek()?.kind != TokenKind::DocumentStart {
@@ -135,17 +143,12 @@ impl<'a> Parser<'a> {
             }
             self.scanner.take()?;
         }
-        for (handle, prefix) in [("!", "!"), ("!!", LONG_TAG_PREFIX)] {
-            if !self.handles.iter().any(|(known, _)| known == handle) {
-                self.handles.push((handle.to_owned(), prefix.to_owned()));
-            }
-        }
         Ok(())
     }
 
     /// A node. `block` says whether block collections may stand here, `indentless` whether a sequence may
     /// start at the indent of the mapping around it.
-    fn node(&mut self, block: bool, indentless: bool) -> Scanned<Node<'a>> {
+    pub(super) fn node(&mut self, block: bool, indentless: bool) -> Scanned<Node<'a>> {
         if let TokenKind::Alias(_) = self.scanner.peek()?.kind {
             return self.alias();
         }
@@ -247,8 +250,11 @@ impl<'a> Parser<'a> {
             suffix
         } else {
             let declared = self.handles.iter().find(|(known, _)| *known == handle);
-            let Some((_, prefix)) = declared else {
-                return Err(undefined_handle(node_start, token.start));
+            let prefix = match (declared, handle.as_str()) {
+                (Some((_, prefix)), _) => prefix,
+                (None, "!") => "!",
+                (None, "!!") => LONG_TAG_PREFIX,
+                (None, _) => return Err(undefined_handle(node_start, token.start)),
             };
             format!("{prefix}{suffix}")
         };

@@ -387,3 +387,65 @@ proptest! {
         prop_assert_eq!(back, tree, "{}", text);
     }
 }
+
+/// The quick way and the whole one agree, and what is unusual is not gone through quickly.
+#[test]
+fn wanted_entries() {
+    let check = |text: &str, is_quick: bool| {
+        let wanted = |key: &str| key == "kind" || key == "metadata";
+        let got = to_json_entries(text, wanted).map(|value| match value {
+            serde_json::Value::Object(mut entries) => {
+                entries.retain(|key, _| wanted(key));
+                serde_json::Value::Object(entries)
+            }
+            other => other,
+        });
+        let want = to_json(text).map(|value| match value {
+            serde_json::Value::Object(mut entries) => {
+                entries.retain(|key, _| wanted(key));
+                serde_json::Value::Object(entries)
+            }
+            other => other,
+        });
+        assert_eq!(got, want, "{text}");
+        assert_eq!(quick::entries(text, wanted).is_ok(), is_quick, "{text}");
+    };
+    for text in [
+        "kind: A\nmetadata:\n  name: x\n  labels: {a: 1, b: [c, d,], e: 'f'}\nspec:\n- a\n- - b\n  - c:\n    d: |\n      x\n",
+        "kind:\nspec: {a: {b: []}}\nkind: B\n",
+        "a:\nb: ~\n# c\nkind: !!str 1\n",
+        "kind: A\n? b\n? c\n: d\n",
+        "kind: A\n---\nkind: B\n",
+        "kind: A\n--- [\n",
+        "a:\n  - b: 1\n    c: 2.5\n  -\n  - \"x\\ty\"\nmetadata: 3\n",
+    ] {
+        check(text, true);
+    }
+    for text in [
+        "",
+        "# nothing",
+        "{kind: A}",
+        "- kind",
+        "--- \nkind: A\n",
+        "kind: &a A\nb: *a\n",
+        "kind: A\nb: !!int 1\n",
+        "kind: A\nb: !!int x\n",
+        "kind: A\nb: .inf\n",
+        "kind: A\nb: -1.5\n",
+        "kind: A\n1: b\n",
+        "kind: A\n~: b\n",
+        "kind: A\n<<: {b: c}\n",
+        "kind: A\nb: [c: d]\n",
+        "kind: A\nb: {c}\n",
+        "kind: A\nb: {c: }\n",
+        "kind: A\nb: [c,,d]\n",
+        "kind: A\nb: [c\n",
+        "kind: A\n b: c\n",
+        "kind: A\nb: c: d\n",
+        "kind: A\nb: 'c\n",
+        "kind: A\n[b]: c\n",
+        "kind: A\nb: c\n\td: e\n",
+    ] {
+        check(text, false);
+    }
+}
