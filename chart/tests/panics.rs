@@ -41,7 +41,7 @@ use fixed::Fixed;
 use random::{Random, number};
 
 /// Inputs of a kind where nobody says how many.
-const ROUNDS: u64 = 2_000;
+const ROUNDS: u64 = 1_000;
 /// The stack that templates may use.
 const BUDGET: usize = 16 << 20;
 /// How long an input may take.

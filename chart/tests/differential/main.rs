@@ -30,7 +30,7 @@ use oracle::Oracle;
 use random::{Random, number, variable};
 
 /// Questions of a kind where nobody says how many.
-const ROUNDS: u64 = 1_500;
+const ROUNDS: u64 = 500;
 /// Questions that are under way at a time.
 const BATCH: u64 = 500;
 /// Differences that are shown.
