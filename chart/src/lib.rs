@@ -42,7 +42,7 @@ mod yaml;
 
 pub use archive::{ArchiveError, unpack};
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
-pub use coalesce::CoalesceError;
+pub use coalesce::{CoalesceError, joined_defaults};
 pub use functions::Lookup;
 pub use hook::{Hook, HookEvent};
 pub use ignore::IgnoreError;

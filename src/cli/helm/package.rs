@@ -28,7 +28,7 @@ pub(crate) struct PackageCommand {
     /// Version of the application in place of the one in Chart.yaml
     #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
     app_version: String,
-    /// Choose versions of dependencies anew and fill charts/ first
+    /// Get the charts that the chart depends on first
     #[arg(long, short = 'u')]
     dependency_update: bool,
     /// Not done by kiel: packages are not signed
@@ -64,8 +64,8 @@ impl PackageCommand {
                 .map_err(|_| HelmError(format!("SOURCE_DATE_EPOCH: `{text}` is no number of seconds")))?,
         };
         for chart in &self.charts {
+            go_files::stat(chart)?;
             if self.dependency_update {
-                go_files::stat(chart)?;
                 dependency::update(Path::new(chart), true, globals, context).await?;
             }
             let path = self.package(chart, time)?;
@@ -75,7 +75,6 @@ impl PackageCommand {
     }
 
     fn package(&self, path: &str, time: u64) -> Result<String, HelmError> {
-        go_files::stat(path)?;
         let folder = Folder::new(Path::new(path));
         let mut chart = kiel_chart::load(&folder, "", &Profile::Helm).map_err(LoadError::from)?;
         if !self.version.is_empty() {
