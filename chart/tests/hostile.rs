@@ -197,32 +197,6 @@ fn values_that_hold_themselves_are_cut() -> Result<()> {
 }
 
 #[test]
-fn values_that_hold_themselves_twice_end() -> Result<()> {
-    let started = std::time::Instant::now();
-    let twice = r#"{{ $d := dict }}{{ $_ := set $d "a" $d }}{{ $_ := set $d "b" $d }}"#;
-    let doubled = "{{ $d := list 1 }}{{ range until 40 }}{{ $d = list $d $d }}{{ end }}";
-    for start in [twice, doubled] {
-        for end in [
-            "{{ print $d | trunc 5 }}",
-            "{{ toYaml $d | trunc 5 }}",
-            "{{ toJson $d | trunc 5 }}",
-            "{{ toToml $d | trunc 5 }}",
-            "{{ toYamlPretty $d | trunc 5 }}",
-            "{{ $e := deepCopy $d }}{{ deepEqual $d $e }}",
-            "{{ define \"r\" }}{{ template \"r\" (list (toYaml .)) }}{{ end }}{{ template \"r\" 1 }}",
-            "{{ $e := merge (dict) (dict \"x\" $d) }}{{ $e = merge $e (deepCopy (dict \"x\" $d)) }}",
-        ] {
-            let got = render(&format!("{start}# {end}"), "", "")?;
-            let text = got.unwrap_or_else(|error| error);
-            assert!(text.len() < 1 << 20, "{end}: {} bytes", text.len());
-        }
-    }
-    // Debug builds are slower by an order.
-    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
-    Ok(())
-}
-
-#[test]
 fn aliases_that_multiply_are_refused() -> Result<()> {
     let mut bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
     for (last, next) in ('a'..='i').zip('b'..='j') {

@@ -40,7 +40,7 @@ pub use types::{
 pub const MAX_NESTING: usize = 1_000;
 
 /// How many values a walk may visit: what holds itself twice has 2^1000 places within [`MAX_NESTING`].
-const MAX_VISITS: u32 = 2_000_000;
+const MAX_VISITS: u32 = 500_000;
 
 /// Counts the values that a walk visits.
 #[derive(Debug)]
