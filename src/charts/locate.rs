@@ -176,7 +176,7 @@ impl Charts {
         name: &str,
         version: &str,
     ) -> Result<(RepositoryEntry, IndexEntry), ChartsError> {
-        let place = &access.url;
+        let place = &*urls::without_login(&access.url);
         let names = Some(vec![name.to_owned()]);
         let index = async { read_index(self.fetch_index(access).await?, place, names).await };
         let index = index.await.map_err(|error| {
@@ -262,13 +262,14 @@ impl Charts {
         let mut failed = Vec::new();
         for (entry, update) in entries.iter().zip(updates) {
             let RepositoryEntry { name, url, .. } = entry;
+            let url = urls::without_login(url);
             let text = match (update, is_unmanaged(entry)) {
                 (Ok(_), true) => format!("...Successfully got an update from the {url:?} chart repository\n"),
                 (Ok(_), false) => {
                     format!("...Successfully got an update from the {name:?} chart repository\n")
                 }
                 (Err(error), hidden) => {
-                    failed.push(url.clone());
+                    failed.push(url.to_string());
                     let shown = if hidden {
                         format!("{url:?} chart repository")
                     } else {

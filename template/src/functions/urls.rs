@@ -280,10 +280,10 @@ fn parse_host(host: &str, strict: bool) -> Result<Vec<u8>, String> {
         let mut out = unescape(&inner[..zone], Part::Host)?;
         let address = String::from_utf8_lossy(&out).into_owned();
         out.extend(unescape(&inner[zone..], Part::Path)?);
-        if is_ipv4(&address) {
+        if address.parse::<core::net::Ipv4Addr>().is_ok() {
             return Err("invalid IP-literal".to_owned());
         }
-        if !is_ipv6(&address) || zone + 3 == inner.len() {
+        if address.parse::<core::net::Ipv6Addr>().is_err() || zone + 3 == inner.len() {
             let quoted = quote_str(&out);
             return Err(format!("invalid host: ParseAddr({quoted}): unable to parse IP"));
         }
@@ -294,47 +294,6 @@ fn parse_host(host: &str, strict: bool) -> Result<Vec<u8>, String> {
         return Err(invalid_port(&host[colon..]));
     }
     unescape(host, Part::Host)
-}
-
-/// Four numbers up to 255.
-fn is_ipv4(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('.').collect();
-    let fits = |part: &&str| {
-        let digits = part.bytes().all(|byte| byte.is_ascii_digit());
-        digits && !(part.len() > 1 && part.starts_with('0')) && part.parse::<u8>().is_ok()
-    };
-    parts.len() == 4 && parts.iter().all(fits)
-}
-
-/// Eight groups of up to four digits, or fewer with one `::`; the last two may be written as an IPv4 address.
-fn is_ipv6(text: &str) -> bool {
-    let (before, after) = match text.split_once("::") {
-        Some((before, after)) => (before, Some(after)),
-        None => (text, None),
-    };
-    let count = |side: &str| -> Option<usize> {
-        if side.is_empty() {
-            return Some(0);
-        }
-        let parts: Vec<&str> = side.split(':').collect();
-        let mut groups = 0;
-        for (at, part) in parts.iter().enumerate() {
-            let hexadecimal = part.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if (1..=4).contains(&part.len()) && hexadecimal {
-                groups += 1;
-            } else if at + 1 == parts.len() && is_ipv4(part) {
-                groups += 2;
-            } else {
-                return None;
-            }
-        }
-        Some(groups)
-    };
-    match (count(before), after.map(count)) {
-        (Some(groups), None) => groups == 8,
-        (Some(first), Some(Some(second))) => first + second < 8,
-        _ => false,
-    }
 }
 
 fn hostname(host: &[u8]) -> &[u8] {
