@@ -5,6 +5,7 @@
 #[path = "support/authority.rs"]
 mod authority;
 #[path = "support/engine.rs"]
+#[allow(dead_code, reason = "shared with tests of builds")]
 mod engine;
 #[path = "engine/rootless.rs"]
 mod rootless;

@@ -6,6 +6,7 @@
 use kiel_template::Value;
 use kiel_template::value::Map;
 
+use crate::model::Chart;
 use crate::tree::{NodeId, Tree};
 
 /// The key of the values that all charts of a release see.
@@ -198,6 +199,23 @@ impl<'t, 'c> Coalescer<'t, 'c> {
             }
         }
     }
+}
+
+/// The user's values over the defaults of a chart without subcharts: what `helm get values --all` computes.
+pub fn joined_defaults(
+    name: &str,
+    defaults: &serde_json::Value,
+    user: &serde_json::Value,
+) -> serde_json::Value {
+    let chart = Chart::of_values(name, defaults);
+    let tree = Tree::new(&chart);
+    let user = match Value::from_json(user) {
+        Value::Map(user) => user,
+        _ => Map::new(),
+    };
+    let joined = Coalescer::new(&tree).values(tree.root(), &user, Nulls::Remove);
+    // Only subcharts could be at odds with the values.
+    joined.map_or(serde_json::Value::Null, |joined| Value::Map(joined).to_json())
 }
 
 /// `a.b`, or `b` where there is no `a`.

@@ -15,10 +15,15 @@ use crate::yaml::YamlError;
 
 mod slice;
 
+use slice::Layout;
+
 /// Largest index that is read, in bytes.
 pub const MAX_INDEX_SIZE: usize = 64 << 20;
 /// Largest index that is read whole where it is no plain list, in bytes.
 const MAX_WHOLE_SIZE: usize = 32 << 20;
+
+/// From this size on an index is read in parts, where it can be.
+const LARGE: usize = 1 << 20;
 
 /// Why a file is no index. The texts are Helm's where it has some.
 #[derive(Debug, thiserror::Error)]
@@ -96,13 +101,18 @@ pub struct IndexEntry {
 }
 
 impl Index {
-    /// Reads a whole index; `source` names it in [`Index::skipped`].
+    /// Reads a whole index; `source` names it in [`Index::skipped`]. A large one that lists its charts plainly is read
+    /// chart by chart, in a fraction of the memory; then [`Index::generated`] and [`Index::annotations`] are empty.
     ///
     /// # Errors
     /// See [`IndexError`].
     pub fn parse(data: &[u8], source: &str) -> Result<Self, IndexError> {
-        let file = read(data)?;
-        Self::from_json(&file, source)
+        if data.len() > LARGE
+            && let Some(index) = Self::parse_each(data, source)
+        {
+            return Ok(index);
+        }
+        Self::parse_whole(data, source)
     }
 
     /// Reads the versions of these charts only. An index that lists its charts plainly, as Helm and all repositories
@@ -111,14 +121,48 @@ impl Index {
     /// # Errors
     /// See [`IndexError`].
     pub fn parse_charts(data: &[u8], source: &str, names: &[&str]) -> Result<Self, IndexError> {
-        if let Some(part) = slice::charts(data, names)
-            && let Ok(index) = Self::parse(part.as_bytes(), source)
+        if let Some(part) = Layout::of(data).and_then(|layout| layout.cut(names))
+            && let Ok(index) = Self::parse_whole(part.as_bytes(), source)
         {
             return Ok(index);
         }
         let mut index = Self::parse(data, source)?;
         index.entries.retain(|name, _| names.contains(&name.as_str()));
         Ok(index)
+    }
+
+    /// The names of the charts, and a sentence on each entry that is left out. Of a large index the entries are not
+    /// read.
+    ///
+    /// # Errors
+    /// See [`IndexError`].
+    pub fn chart_names(data: &[u8], source: &str) -> Result<(Vec<String>, Vec<String>), IndexError> {
+        if data.len() > LARGE
+            && data.len() <= MAX_INDEX_SIZE
+            && let Some(layout) = Layout::of(data)
+        {
+            let mut names: Vec<String> = layout.names().map(str::to_owned).collect();
+            names.sort();
+            return Ok((names, Vec::new()));
+        }
+        let index = Self::parse(data, source)?;
+        Ok((index.entries.into_keys().collect(), index.skipped))
+    }
+
+    fn parse_each(data: &[u8], source: &str) -> Option<Self> {
+        let layout = Layout::of(data).filter(|_| data.len() <= MAX_INDEX_SIZE)?;
+        let mut index = Self::default();
+        for name in layout.names() {
+            let part = Self::parse_whole(layout.cut(&[name])?.as_bytes(), source).ok()?;
+            index.entries.extend(part.entries);
+            index.skipped.extend(part.skipped);
+        }
+        Some(index)
+    }
+
+    fn parse_whole(data: &[u8], source: &str) -> Result<Self, IndexError> {
+        let file = read(data)?;
+        Self::from_json(&file, source)
     }
 
     fn from_json(file: &Value, source: &str) -> Result<Self, IndexError> {

@@ -10,6 +10,7 @@ mod chart_object;
 mod coalesce;
 mod context;
 mod decode;
+mod explain;
 mod files_object;
 mod function_names;
 mod functions;
@@ -42,7 +43,8 @@ mod yaml;
 
 pub use archive::{ArchiveError, unpack};
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
-pub use coalesce::CoalesceError;
+pub use coalesce::{CoalesceError, joined_defaults};
+pub use explain::{explain, find_value};
 pub use functions::Lookup;
 pub use hook::{Hook, HookEvent};
 pub use ignore::IgnoreError;

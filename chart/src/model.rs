@@ -42,6 +42,24 @@ pub struct Chart {
 }
 
 impl Chart {
+    /// A chart that has a name and default values only.
+    pub(crate) fn of_values(name: &str, values: &Value) -> Self {
+        Self {
+            metadata: Metadata {
+                name: name.to_owned(),
+                ..Metadata::default()
+            },
+            lock: None,
+            templates: Vec::new(),
+            values: values.clone(),
+            values_text: None,
+            schema: None,
+            files: Vec::new(),
+            dependencies: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// The chart's name.
     pub fn name(&self) -> &str {
         &self.metadata.name

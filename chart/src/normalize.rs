@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn keys_are_sorted_and_tables_completed() {
         check(
-            "# head\nkind: ConfigMap # k\napiVersion: 'v1'\nmetadata:\n    name: \"c\"\ndata:\n    n: 1\n    b: >\n      folded\n      text\n",
+            "# head\nkind: ConfigMap # k\napiVersion: 'v1'\nmetadata:\n    name: \"c\"\ndata:\n    b: >\n      folded\n      text\n    n: 1\n",
             "---\n# Source: demo/templates/a.yaml\napiVersion: v1\ndata:\n  b: |\n    folded text\n  \"false\": 1\nkind: ConfigMap\nmetadata:\n  annotations: {}\n  labels: {}\n  name: c\n",
         );
     }

@@ -182,7 +182,7 @@ impl Parser<'_> {
         };
         let outcome = self.key(&inner, nesting + 1);
         if outcome.is_ok() && inner.is_empty() {
-            return error(format!("key map {} has no value", quoted(&key)));
+            return error(format!("key map {} has no value", quoted(key)));
         }
         if !inner.is_empty() {
             set(data, key, Value::Map(inner));

@@ -126,12 +126,12 @@ impl Charts {
         let loaded = loaded.map_err(|error| ChartsError::text(format!("cannot load `{name}`: {error}")))?;
         let chart = loaded.map_err(|source| ChartsError::Dependency {
             name: name.clone(),
-            place: repository.clone(),
+            place: urls::without_login(repository).into_owned(),
             source: Box::new(source),
         })?;
         if chart.name() != name {
             return Err(ChartsError::OtherChart {
-                place: repository.clone(),
+                place: urls::without_login(repository).into_owned(),
                 wanted: name.clone(),
                 found: chart.name().to_owned(),
             });
@@ -160,14 +160,17 @@ impl Charts {
             None if self.options.skip_refresh => {
                 return Err(ChartsError::text(format!(
                     "no cached index of `{}` has it, and the repository is not to be asked",
-                    entry.url
+                    urls::without_login(&entry.url)
                 )));
             }
             None => read_index(self.fetch_index(entry).await?, &entry.url, names()).await?,
         };
-        let found = index
-            .find_exact(name, version)
-            .ok_or_else(|| ChartsError::text(format!("repository `{}` does not have it", entry.url)))?;
+        let found = index.find_exact(name, version).ok_or_else(|| {
+            ChartsError::text(format!(
+                "repository `{}` does not have it",
+                urls::without_login(&entry.url)
+            ))
+        })?;
         let reference = found.urls.first().map(String::as_str).unwrap_or_default();
         let url = urls::resolve(&entry.url, reference).map_err(ChartsError::Text)?;
         let wanted = entry_digest(&found.digest);

@@ -176,7 +176,7 @@ impl Charts {
         name: &str,
         version: &str,
     ) -> Result<(RepositoryEntry, IndexEntry), ChartsError> {
-        let place = &access.url;
+        let place = &*urls::without_login(&access.url);
         let names = Some(vec![name.to_owned()]);
         let index = async { read_index(self.fetch_index(access).await?, place, names).await };
         let index = index.await.map_err(|error| {
@@ -237,15 +237,18 @@ impl Charts {
     /// It can't be had, is no index, or can't be written.
     pub async fn update_repository(&self, entry: &RepositoryEntry) -> Result<Vec<String>, ChartsError> {
         let data = self.fetch_index(entry).await?;
-        let index = read_index(data.clone(), &entry.url, None).await?;
-        let names: String = index.entries.keys().map(|name| format!("{name}\n")).collect();
+        let (source, unread) = (entry.url.clone(), data.clone());
+        let read = tokio::task::spawn_blocking(move || Index::chart_names(&unread, &source)).await;
+        let read = read.map_err(|error| ChartsError::text(format!("cannot read an index: {error}")))?;
+        let (names, skipped) = read?;
+        let names: String = names.iter().map(|name| format!("{name}\n")).collect();
         for (path, content) in [
             (self.files().chart_names(&entry.name), names.as_bytes()),
             (self.files().index(&entry.name), &data[..]),
         ] {
             replace(&path, content, false).map_err(|error| ChartsError::file("write", &path, error))?;
         }
-        Ok(index.skipped)
+        Ok(skipped)
     }
 
     /// Fetches the indexes of several repositories at once, tells how each went, and which failed.
@@ -259,13 +262,14 @@ impl Charts {
         let mut failed = Vec::new();
         for (entry, update) in entries.iter().zip(updates) {
             let RepositoryEntry { name, url, .. } = entry;
+            let url = urls::without_login(url);
             let text = match (update, is_unmanaged(entry)) {
                 (Ok(_), true) => format!("...Successfully got an update from the {url:?} chart repository\n"),
                 (Ok(_), false) => {
                     format!("...Successfully got an update from the {name:?} chart repository\n")
                 }
                 (Err(error), hidden) => {
-                    failed.push(url.clone());
+                    failed.push(url.to_string());
                     let shown = if hidden {
                         format!("{url:?} chart repository")
                     } else {

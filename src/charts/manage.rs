@@ -345,16 +345,12 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
                     saved.push(archive);
                 }
                 Ok(Way::Again) => {
-                    (self.say)(&format!(
-                        "Already downloaded {} from repo {}\n",
-                        one.name, one.repository
-                    ));
+                    let place = urls::without_login(&one.repository);
+                    (self.say)(&format!("Already downloaded {} from repo {place}\n", one.name));
                 }
                 Ok(_) => {
-                    (self.say)(&format!(
-                        "Downloading {} from repo {}\n",
-                        one.name, one.repository
-                    ));
+                    let place = urls::without_login(&one.repository);
+                    (self.say)(&format!("Downloading {} from repo {place}\n", one.name));
                     if let Some(result) = downloaded {
                         saved.extend(result.map_err(|error| self.told(error))?);
                     }

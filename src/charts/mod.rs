@@ -33,7 +33,7 @@ pub use self::manage::Manager;
 pub use self::oci::{ChartReference, Pulled};
 pub use self::repositories::{HelmFiles, Repositories, RepositoriesLock, RepositoryEntry};
 pub use self::source::{Charts, ChartsOptions, read_index};
-pub(crate) use self::urls::{is_oci, join as join_url};
+pub(crate) use self::urls::{is_oci, join as join_url, without_login};
 
 /// Why a chart on the disk can't be loaded.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,22 @@
 //! URLs of repositories and charts, compared and joined as Helm does.
 
+use std::borrow::Cow;
+
 use crate::registry::Url;
 
 /// Whether a reference is of a registry.
 pub(crate) fn is_oci(text: &str) -> bool {
     text.starts_with("oci://")
+}
+
+/// A URL for messages: without the login that it may hold, else as it is written.
+pub(crate) fn without_login(text: &str) -> Cow<'_, str> {
+    match Url::parse(text) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Cow::Owned(crate::registry::shown_url(&url))
+        }
+        _ => Cow::Borrowed(text),
+    }
 }
 
 /// Go: `urlutil.Equal`, by which a slash at the end makes no difference.
@@ -127,6 +139,8 @@ mod tests {
         ] {
             assert_eq!(resolve(base, reference).unwrap().as_str(), want);
         }
+        assert_eq!(without_login("https://u:s3cret@a/x"), "https://a/x");
+        assert_eq!(without_login("https://a"), "https://a");
         let name = |text: &str| file_name(&Url::parse(text).unwrap());
         assert_eq!(
             name("https://a/x/c-1.0.0%2Bb.tgz?q").as_deref(),

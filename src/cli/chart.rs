@@ -18,6 +18,7 @@ use super::error::CommandError;
 use super::project::Project;
 use super::service_values::{ImageName, ServiceValues, service_values};
 use crate::deploy::{Rendered, Source};
+use crate::ui;
 
 /// What a render needs beside the project.
 pub(crate) struct ChartInput<'a> {
@@ -93,8 +94,14 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
         environment: Arc::new(Clock),
         extra_functions: Some(parts.functions),
         stack_size: 0,
-    })?;
-    Ok(manifests)
+    });
+    manifests.map_err(|error| {
+        let more = kiel_chart::explain(&error, input.chart, input.values);
+        if more.is_empty() || !ui::is_terminal() {
+            return error.into();
+        }
+        CommandError::new(format!("{error}\n{}", more.trim_end()))
+    })
 }
 
 /// `werf_image`, as in charts of werf 1.x: `{{ werf_image "app" }}` and `{{ tuple "app" . | werf_image }}` are the name

@@ -13,7 +13,7 @@ mod store;
 pub use api::ApiError;
 pub use names::{NameError, Namespace, ReleaseName, ReleaseTarget};
 pub use record::{HookRecord, HookRun, Info, Release, Status, decode, encode};
-pub use store::{Revision, create, delete, history, latest, names_in, read, update};
+pub use store::{Revision, create, delete, history, latest, list, list_named, names_in, read, update};
 
 /// Why a release record could not be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,8 @@ use super::{Namespace, ReleaseError, ReleaseTarget};
 
 /// The API server's limit for a Secret's data.
 const SECRET_LIMIT: usize = 1 << 20;
+/// Records per page of a LIST.
+const PAGE: usize = 100;
 /// Only an object's metadata: a record's body can take a megabyte.
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
@@ -93,6 +95,51 @@ async fn list_metadata(client: &Client, namespace: &Namespace, selector: &str) -
     api::send(client, request).await
 }
 
+/// All records in a namespace, or in all of them, with their bodies; what is no record of Helm's is left out, as Helm
+/// does.
+pub async fn list(client: &Client, namespace: Option<&str>) -> Result<Vec<Release>, ReleaseError> {
+    list_records(client, namespace, "owner=helm").await
+}
+
+/// The records of one release.
+pub async fn list_named(client: &Client, namespace: &str, name: &str) -> Result<Vec<Release>, ReleaseError> {
+    list_records(client, Some(namespace), &format!("owner=helm,name={name}")).await
+}
+
+async fn list_records(
+    client: &Client,
+    namespace: Option<&str>,
+    selector: &str,
+) -> Result<Vec<Release>, ReleaseError> {
+    let folder = match namespace {
+        Some(namespace) => format!("/api/v1/namespaces/{}/secrets", encode_part(namespace)),
+        None => "/api/v1/secrets".to_owned(),
+    };
+    let first = format!("{folder}?limit={PAGE}&labelSelector={}", encode_part(selector));
+    let mut found = Vec::new();
+    let mut path = first.clone();
+    loop {
+        let page = api::send(client, api::request(Method::GET, &path))
+            .await
+            .map_err(|source| ReleaseError::Api {
+                action: match namespace {
+                    Some(namespace) => format!("list the release records in namespace `{namespace}`"),
+                    None => "list the release records of all namespaces".to_owned(),
+                },
+                source,
+            })?;
+        let items = page["items"].as_array().into_iter().flatten();
+        found.extend(items.filter_map(|item| decode_secret(item["metadata"]["name"].as_str()?, item).ok()));
+        match page["metadata"]["continue"]
+            .as_str()
+            .filter(|next| !next.is_empty())
+        {
+            Some(next) => path = format!("{first}&continue={}", encode_part(next)),
+            None => return Ok(found),
+        }
+    }
+}
+
 /// The newest revision with its body.
 pub async fn latest(client: &Client, target: &ReleaseTarget) -> Result<Option<Release>, ReleaseError> {
     match history(client, target).await?.last() {
@@ -110,8 +157,12 @@ pub async fn read(client: &Client, target: &ReleaseTarget, revision: u64) -> Res
             action: format!("read release record `{name}`"),
             source,
         })?;
+    decode_secret(&name, &secret)
+}
+
+fn decode_secret(name: &str, secret: &Value) -> Result<Release, ReleaseError> {
     let corrupt = |why: &str| ReleaseError::Corrupt {
-        record: name.clone(),
+        record: name.to_owned(),
         why: why.to_owned(),
     };
     let outer = secret["data"]["release"]
@@ -121,7 +172,7 @@ pub async fn read(client: &Client, target: &ReleaseTarget, revision: u64) -> Res
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .ok_or_else(|| corrupt("its data is not base64"))?;
-    decode(&name, &inner)
+    decode(name, &inner)
 }
 
 /// Writes a new revision; `Exists` where another run was faster.

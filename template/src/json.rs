@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::number;
-use crate::value::{MAX_NESTING, Value};
+use crate::value::{MAX_NESTING, Value, Visits};
 
 pub(crate) use parse::read;
 pub use parse::{from_prefix, from_str};
@@ -18,6 +18,19 @@ pub use parse::{from_prefix, from_str};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct JsonError(pub(crate) String);
+
+const TOO_LONG: &str = "the JSON is longer than the limit of 33554432 bytes";
+
+impl JsonError {
+    fn too_long() -> Self {
+        Self(TOO_LONG.to_owned())
+    }
+
+    /// Whether there were too many values, or the text was longer than any chart's.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.0 == TOO_LONG
+    }
+}
 
 /// Go: `json.Marshal`.
 ///
@@ -72,6 +85,7 @@ fn write(value: &Value, format: Format) -> Result<String, JsonError> {
         out: String::new(),
         format,
         depth: 0,
+        visits: Visits::new(),
     };
     writer.value(value)?;
     Ok(writer.out)
@@ -81,6 +95,7 @@ struct Writer {
     out: String,
     format: Format,
     depth: usize,
+    visits: Visits,
 }
 
 impl Writer {
@@ -201,6 +216,9 @@ impl Writer {
 
     fn enter(&mut self, bracket: char, type_name: &str) -> Result<(), JsonError> {
         self.depth += 1;
+        if self.out.len() > crate::exec::MAX_TEXT || !self.visits.allow() {
+            return Err(JsonError::too_long());
+        }
         if self.depth > MAX_NESTING {
             return Err(JsonError(format!(
                 "json: unsupported value: encountered a cycle via {type_name}"

@@ -1,12 +1,15 @@
 //! Recursion and hostile texts end in errors, on whatever stack the caller has.
 
+use std::rc::Rc;
+
 use kiel_template::{
     Options, TemplateSet, Value,
+    functions::{self, Environment},
     value::{Functions, Type},
 };
 use proptest::prelude::*;
 
-fn functions() -> Functions {
+fn include_and_tpl() -> Functions {
     let mut set = Functions::new();
     set.add("include", &[Type::String, Type::Any], |call, args| {
         let name = args[0].as_bytes().unwrap_or_default().into();
@@ -23,7 +26,7 @@ fn functions() -> Functions {
 fn render(text: &[u8]) -> Result<Vec<u8>, String> {
     let mut set = TemplateSet::new(Options {
         name: "gotpl".into(),
-        functions: functions(),
+        functions: include_and_tpl(),
         ..Options::default()
     });
     set.parse("t", text).map_err(|error| error.to_string())?;
@@ -65,6 +68,42 @@ fn nested_expressions_and_blocks_end() {
         &format!("{{{{if 1}}}}{}", "{{else if 1}}".repeat(depth)),
         "max expression depth exceeded",
     );
+}
+
+struct Nothing;
+
+impl Environment for Nothing {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+#[test]
+fn values_that_hold_themselves_twice_end() {
+    let environment: Rc<dyn Environment> = Rc::new(Nothing);
+    let start = r#"{{ $d := dict }}{{ $_ := set $d "a" $d }}{{ $_ := set $d "b" $d }}"#;
+    for end in [
+        "{{ print $d | trunc 5 }}",
+        "{{ toYaml $d | trunc 5 }}",
+        "{{ toJson $d | trunc 5 }}",
+        "{{ $e := deepCopy $d }}{{ deepEqual $d $e }}",
+        "{{ $e := merge (dict) (dict \"x\" (deepCopy $d)) (dict \"x\" $d) }}",
+    ] {
+        let mut set = TemplateSet::new(Options {
+            functions: functions::all(&environment),
+            ..Options::default()
+        });
+        set.parse("t", format!("{start}{end}")).expect("it is a template");
+        // The error or a text that was cut: both are an end.
+        let got = set
+            .execute("t", &Value::Nil)
+            .unwrap_or_else(|error| error.to_string());
+        assert!(got.len() < 1 << 20, "{end}: {} bytes", got.len());
+    }
 }
 
 /// Texts that once were, or are likely to be, trouble.

@@ -245,5 +245,11 @@ async fn an_index_names_no_file_of_this_machine() -> Result<()> {
     let url = format!("http://{}", server.address);
     refused(&world, &["pull", "one", "--repo", &url], "leads to no file").await?;
     refused(&world, &["repo", "add", "../x", &url], "contains '/'").await?;
+    // A login in a URL is no part of a message.
+    let login = format!("http://u:s3cret@{}/none", server.address);
+    for args in [["repo", "add", "x", &login], ["pull", "one", "--repo", &login]] {
+        let error = world.kiel_helm(&args).await?.failed()?;
+        ensure!(error.contains("404") && !error.contains("s3cret"), "{error}");
+    }
     Ok(())
 }

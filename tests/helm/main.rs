@@ -6,6 +6,7 @@ mod harness;
 mod commands;
 mod lint;
 mod package;
+mod releases;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -76,6 +76,38 @@ fn archives_hold_what_helms_hold() {
 }
 
 #[test]
+fn dependencies_are_got_first() {
+    let files = [
+        (
+            "c/Chart.yaml",
+            "apiVersion: v2\nname: c\nversion: 1.0.0\ndependencies: [{name: d, version: '*', repository: 'file://../d'}]\n",
+        ),
+        ("d/Chart.yaml", "apiVersion: v2\nname: d\nversion: 0.1.0\n"),
+        ("d/templates/a.yaml", "kind: A\nmetadata: {name: a}\n"),
+    ];
+    let (ours, theirs) = (Folder::new(&files), Folder::new(&files));
+    let args = ["package", "-u", "c"];
+    let (got, want) = (kiel(&args, ours.path()), helm(&args, theirs.path()));
+    let here = |run: &crate::harness::Run, folder: &Folder| {
+        run.stdout.replace(&folder.path().display().to_string(), "")
+    };
+    assert_eq!(
+        (got.code, here(&got, &ours)),
+        (want.code, here(&want, &theirs)),
+        "{}",
+        got.stderr
+    );
+    let without_lock = |folder: &Folder| {
+        let entries = entries(folder, "c-1.0.0.tgz").into_iter();
+        // The lock has a time.
+        entries
+            .filter(|(path, ..)| !path.ends_with("Chart.lock"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(without_lock(&ours), without_lock(&theirs));
+}
+
+#[test]
 fn an_archive_is_a_function_of_its_chart() {
     let folder = chart();
     let read = |vars: &[(&str, &str)]| {

@@ -2,8 +2,7 @@
 //! an ordinary user.
 
 use std::collections::BTreeMap;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -46,18 +45,9 @@ impl Place {
             return Ok(None);
         };
         let mut place = Self::of_root()?;
-        let bin = place.home.path().join("bin");
-        fs_err::create_dir(&bin)?;
-        fs_err::copy(env!("CARGO_BIN_EXE_kiel"), bin.join("kiel"))?;
-        for tool in ["buildkitd", "runc"] {
-            fs_err::copy(Path::new(&variable("KIEL_TEST_BIN")).join(tool), bin.join(tool))?;
-        }
-        let owner = format!("{0}:{0}", account.name);
-        let status = Command::new("chown")
-            .args(["-R", &owner])
-            .args([place.home.path(), place.project.path()])
-            .status()?;
-        ensure!(status.success(), "chown: {status}");
+        User::programs(place.home.path())?;
+        account.own_all(place.home.path())?;
+        account.own_all(place.project.path())?;
         place.account = Some(account);
         Ok(Some(place))
     }
@@ -83,22 +73,13 @@ impl Place {
         ];
         let mut command = self.project.command(&arguments);
         if let Some(account) = &self.account {
-            let user = nix::unistd::User::from_name(&account.name)?.context("it was made")?;
             let bin = self.path("bin");
             command = Command::new(bin.join("kiel"));
-            let system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-            command
-                .args(arguments)
-                .current_dir(self.project.path())
-                .env_clear()
-                .env("HOME", self.home.path())
-                .env("PATH", format!("{}:{system}", bin.display()))
-                .env(
-                    "KIEL_CONTAINER_REGISTRY_MIRROR_TEST",
-                    variable("KIEL_TEST_MIRROR"),
-                )
-                .uid(user.uid.as_raw())
-                .gid(user.gid.as_raw());
+            account.run_as(&mut command, self.home.path(), &bin);
+            command.args(arguments).current_dir(self.project.path()).env(
+                "KIEL_CONTAINER_REGISTRY_MIRROR_TEST",
+                variable("KIEL_TEST_MIRROR"),
+            );
         }
         command
             .env("KIEL_HOME", self.path(state))

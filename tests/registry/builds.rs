@@ -14,6 +14,7 @@ use kiel::registry::{
 use libtest_mimic::Trial;
 
 use super::authority::Authority;
+use super::engine::{self, User};
 use super::fake::{Action, Fake, Place, http};
 use super::support::{Login, Server};
 use super::tokens::{self, Signer};
@@ -22,6 +23,10 @@ use super::{config_of, faulty, registry_program};
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         faulty("a_build_uses_a_registry_with_a_password", password),
+        faulty(
+            "a_build_of_an_ordinary_user_uses_a_registry_with_a_password_over_tls",
+            password_of_user,
+        ),
         faulty("a_build_uses_a_registry_with_tokens_over_tls", tokens_by_flag),
         faulty("a_build_trusts_what_docker_trusts", password_by_folder),
         faulty("a_tag_that_appears_in_mid_build_is_honoured", tag_race),
@@ -37,6 +42,8 @@ struct Build {
     folder: tempfile::TempDir,
     /// The registry as the build sees it.
     address: String,
+    /// Who builds, where that is not root.
+    account: Option<User>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's environment is its input")]
@@ -54,6 +61,7 @@ impl Build {
         let build = Self {
             folder: tempfile::tempdir()?,
             address: address.to_owned(),
+            account: None,
         };
         let dockerfile = format!("FROM {base}\nRUN echo built > /result\n");
         fs_err::create_dir(build.project())?;
@@ -89,19 +97,26 @@ impl Build {
     }
 
     async fn run(&self, docker_config: &Path, more: &[&str]) -> Result<Output> {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_kiel"));
+        let mut command = match &self.account {
+            Some(account) => {
+                let bin = self.home().join("bin");
+                let mut command = Command::new(bin.join("kiel"));
+                account.run_as(&mut command, self.home(), &bin);
+                command
+            }
+            None => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_kiel"));
+                let path = format!("{}:{}", variable("KIEL_TEST_BIN")?, variable("PATH")?);
+                command.env_clear().env("PATH", path).env("HOME", self.home());
+                command
+            }
+        };
         command
             .args(["build", "--repo", &self.repository()])
             .args(more)
             .current_dir(self.project())
-            .env_clear()
-            .env(
-                "PATH",
-                format!("{}:{}", variable("KIEL_TEST_BIN")?, variable("PATH")?),
-            )
-            .env("HOME", self.home())
             .env("DOCKER_CONFIG", docker_config);
-        Ok(command.output().await?)
+        Ok(tokio::process::Command::from(command).output().await?)
     }
 
     /// The tag of the image.
@@ -162,6 +177,27 @@ async fn password() -> Result<()> {
         "{said}"
     );
     ensure!(!said.contains("p-wrong"), "{said}");
+    build.succeeds(&registry, right.path(), &[]).await
+}
+
+async fn password_of_user() -> Result<()> {
+    let Some(account) = engine::ordinary_user()? else {
+        return Ok(());
+    };
+    let authority = Authority::new()?;
+    let server = Server::start_with(&registry_program()?, &Login::Password, Some(&authority))?;
+    let right = server.docker_config("p-kiel")?;
+    let options = RegistryOptions {
+        ca_files: vec![authority.ca()],
+        ..RegistryOptions::default()
+    };
+    let registry = client(right.path(), options)?;
+    let mut build = Build::new(&server.address, &registry).await?;
+    authority.trust_in(&build.home().join(".config/docker/certs.d"), &build.address)?;
+    User::programs(build.home())?;
+    account.own_all(build.home())?;
+    account.own_all(right.path())?;
+    build.account = Some(account);
     build.succeeds(&registry, right.path(), &[]).await
 }
 

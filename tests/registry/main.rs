@@ -7,6 +7,9 @@ mod access;
 #[path = "../support/authority.rs"]
 mod authority;
 mod builds;
+#[path = "../support/engine.rs"]
+#[allow(dead_code, reason = "shared with the tests of the engine")]
+mod engine;
 #[path = "../support/fake.rs"]
 mod fake;
 mod faults;

@@ -396,6 +396,36 @@ impl User {
         Ok(std::os::unix::fs::chown(folder, Some(self.id), Some(self.id))?)
     }
 
+    /// Gives a folder with all that is in it to the account.
+    pub(crate) fn own_all(&self, folder: &Path) -> Result<()> {
+        let owner = format!("{0}:{0}", self.name);
+        let status = Command::new("chown").args(["-R", &owner]).arg(folder).status()?;
+        ensure!(status.success(), "chown: {status}");
+        Ok(())
+    }
+
+    /// Puts the programs of a build where the account may run them, in a new folder below `home`.
+    pub(crate) fn programs(home: &Path) -> Result<PathBuf> {
+        let bin = home.join("bin");
+        fs_err::create_dir(&bin)?;
+        fs_err::copy(env!("CARGO_BIN_EXE_kiel"), bin.join("kiel"))?;
+        for tool in ["buildkitd", "runc"] {
+            fs_err::copy(Path::new(&variable("KIEL_TEST_BIN")?).join(tool), bin.join(tool))?;
+        }
+        Ok(bin)
+    }
+
+    /// Makes a command one of the account, with programs of its own before the system's.
+    pub(crate) fn run_as(&self, command: &mut Command, home: &Path, bin: &Path) {
+        let system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        command
+            .env_clear()
+            .env("HOME", home)
+            .env("PATH", format!("{}:{system}", bin.display()))
+            .uid(self.id)
+            .gid(self.id);
+    }
+
     /// Runs something while the account has no subordinate ids.
     pub(crate) fn without_subordinate_ids(&self, body: impl FnOnce() -> Result<()>) -> Result<()> {
         for (file, option) in [("/etc/subuid", "--del-subuids"), ("/etc/subgid", "--del-subgids")] {

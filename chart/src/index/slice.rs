@@ -1,39 +1,65 @@
-//! The part of a large index that is about a few charts, cut out by its lines.
+//! Where the charts of a large index stand, found by its lines: each can be read on its own.
 //!
 //! Only for an index as programs write it: block style, `entries:` in the first column, the names of charts at one
-//! depth below it. Whatever looks otherwise is not cut; who cuts reads the result, and the whole where that fails.
+//! depth below it. Whatever looks otherwise has no such layout, and is read whole.
 
-use std::fmt::Write as _;
+use std::ops::Range;
 
-/// An index of these charts alone; nothing if the text is not laid out plainly. A chart that is not there is none of
-/// the result either.
-pub(super) fn charts(data: &[u8], names: &[&str]) -> Option<String> {
-    let text = std::str::from_utf8(data).ok()?;
-    let mut lines = Lines { text, at: 0 };
-    let mut cut = String::from("apiVersion: v1\nentries:\n");
-    let mut found_entries = false;
-    for line in lines.by_ref() {
-        match line {
-            "entries: {}" => return Some("apiVersion: v1\nentries: {}\n".to_owned()),
-            "entries:" => {
-                found_entries = true;
-                break;
+/// The charts of an index that is laid out plainly, and the lines of each.
+pub(super) struct Layout<'t> {
+    text: &'t str,
+    charts: Vec<(&'t str, Range<usize>)>,
+}
+
+impl<'t> Layout<'t> {
+    /// Nothing if the text is laid out otherwise.
+    pub(super) fn of(data: &'t [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(data).ok()?;
+        let mut lines = Lines { text, at: 0 };
+        let mut has_version = false;
+        let entries = lines.by_ref().find_map(|(line, _)| match line {
+            "entries:" => Some(true),
+            "entries: {}" => Some(false),
+            line if is_plain_top(line) => {
+                has_version |= line.starts_with("apiVersion:");
+                None
             }
-            line if is_plain_top(line) => {}
-            _ => return None,
+            _ => Some(false),
+        });
+        if entries != Some(true) || !has_version {
+            return None;
         }
+        let charts = charts(lines)?;
+        Some(Self { text, charts })
     }
-    if !found_entries {
-        return None;
+
+    /// The names of all charts.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'t str> {
+        self.charts.iter().map(|(name, _)| *name)
     }
+
+    /// An index of these charts alone, as text; nothing where parts of it may stand elsewhere.
+    pub(super) fn cut(&self, names: &[&str]) -> Option<String> {
+        let mut cut = String::from("apiVersion: v1\nentries:\n");
+        let wanted = self.charts.iter().filter(|(name, _)| names.contains(name));
+        for (_, lines) in wanted {
+            cut.push_str(&self.text[lines.clone()]);
+        }
+        (!has_anchors(&cut)).then_some(cut)
+    }
+}
+
+/// The names and lines of the charts that follow.
+fn charts<'t>(lines: Lines<'t>) -> Option<Vec<(&'t str, Range<usize>)>> {
+    let mut charts: Vec<(&str, Range<usize>)> = Vec::new();
     let mut depth = None;
-    let mut taking = false;
-    let mut taken = false;
-    for line in lines {
+    for (line, place) in lines {
         let indent = line.len() - line.trim_start_matches(' ').len();
         let rest = &line[indent..];
         if rest.is_empty() {
-            take_line(&mut cut, taking, line);
+            if let Some((_, lines)) = charts.last_mut() {
+                lines.end = place.end;
+            }
             continue;
         }
         if indent == 0 && !rest.starts_with('-') {
@@ -52,23 +78,12 @@ pub(super) fn charts(data: &[u8], names: &[&str]) -> Option<String> {
             if !is_plain {
                 return None;
             }
-            taking = names.contains(&name);
-            taken |= taking;
+            charts.push((name, place));
+        } else {
+            charts.last_mut()?.1.end = place.end;
         }
-        take_line(&mut cut, taking, line);
     }
-    if !taken {
-        cut.truncate("apiVersion: v1\n".len());
-        let _written = writeln!(cut, "entries: {{}}");
-    }
-    (!has_anchors(&cut)).then_some(cut)
-}
-
-fn take_line(cut: &mut String, taking: bool, line: &str) {
-    if taking {
-        cut.push_str(line);
-        cut.push('\n');
-    }
+    Some(charts)
 }
 
 /// `name: value` of a single line, a line below one, or none at all: what stands before the entries.
@@ -101,19 +116,20 @@ fn has_anchors(text: &str) -> bool {
     })
 }
 
-/// The lines of a text, without what ends them.
+/// The lines of a text without what ends them, and where each stands with it.
 struct Lines<'t> {
     text: &'t str,
     at: usize,
 }
 
 impl<'t> Iterator for Lines<'t> {
-    type Item = &'t str;
+    type Item = (&'t str, Range<usize>);
 
-    fn next(&mut self) -> Option<&'t str> {
+    fn next(&mut self) -> Option<Self::Item> {
         let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let line = rest.split_once('\n').map_or(rest, |(line, _)| line);
-        self.at += line.len() + 1;
-        Some(line.trim_end_matches('\r'))
+        let length = rest.find('\n').map_or(rest.len(), |end| end + 1);
+        let place = self.at..self.at + length;
+        self.at += length;
+        Some((rest[..length].trim_end_matches(['\n', '\r']), place))
     }
 }

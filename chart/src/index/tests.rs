@@ -80,7 +80,9 @@ fn versions_are_found_as_helm_finds_them() {
 fn a_part_says_the_same_as_the_whole() {
     let whole = Index::parse(INDEX.as_bytes(), "here").unwrap();
     for names in [&["app"][..], &["other"], &["other", "app"], &["none"]] {
-        let part = slice::charts(INDEX.as_bytes(), names).expect("it is laid out plainly");
+        let layout = Layout::of(INDEX.as_bytes()).expect("it is laid out plainly");
+        assert!(layout.names().eq(["app", "other"]));
+        let part = layout.cut(names).expect("all of it stands in its place");
         assert_eq!(part.contains("not a version"), names.contains(&"app"));
         let part = Index::parse_charts(INDEX.as_bytes(), "here", names).unwrap();
         for name in ["app", "other"] {
@@ -88,6 +90,25 @@ fn a_part_says_the_same_as_the_whole() {
             assert_eq!(part.entries.get(name), want);
         }
     }
+}
+
+#[test]
+fn a_large_index_is_read_in_parts() {
+    let entries: String = (0..900)
+        .map(|at| format!("  c{at}:\n  - {{apiVersion: v2, name: c{at}, version: 1.0.0, urls: [x]}}\n  - {{name: c{at}, version: x, urls: [x], description: {}}}\n", "y".repeat(1200)))
+        .collect();
+    let text = format!("apiVersion: v1\nentries:\n{entries}generated: x\n");
+    assert!(text.len() > LARGE);
+    let index = Index::parse(text.as_bytes(), "here").unwrap();
+    assert_eq!((index.entries.len(), index.skipped.len()), (900, 900));
+    assert_eq!(index, {
+        let mut whole = Index::parse_whole(text.as_bytes(), "here").unwrap();
+        whole.generated.clear();
+        whole.skipped.clone_from(&index.skipped);
+        whole
+    });
+    let (names, _) = Index::chart_names(text.as_bytes(), "here").unwrap();
+    assert_eq!(names.len(), 900);
 }
 
 #[test]
@@ -100,7 +121,8 @@ fn other_layouts_are_read_whole() {
         "apiVersion: v1\nentries:\n  \"app\":\n  - {name: app, version: 1.0.0}\n",
         "apiVersion: v1\nx: |\n entries:\n  app:\nentries:\n  app:\n  - {name: app, version: 1.0.0}\n",
     ] {
-        assert_eq!(slice::charts(text.as_bytes(), &["app"]), None, "{text}");
+        let part = Layout::of(text.as_bytes()).and_then(|layout| layout.cut(&["app"]));
+        assert_eq!(part, None, "{text}");
         let index = Index::parse_charts(text.as_bytes(), "here", &["app"]).unwrap();
         assert_eq!(versions(&index, "app"), ["1.0.0"], "{text}");
     }

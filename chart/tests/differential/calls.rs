@@ -69,9 +69,9 @@ impl Calls {
         let mut template = String::new();
         for at in 0..=random.below(3) {
             let call = loop {
-                let (result, name, params) = random.pick(&self.functions);
+                let (_, name, params) = random.pick(&self.functions);
                 if only.is_none_or(|kinds| params.iter().any(|param| kinds.contains(param))) {
-                    break self.call(random, result, name, params, 2);
+                    break self.call(random, name, params, 2);
                 }
             };
             let shown = match random.below(9) {
@@ -97,7 +97,7 @@ impl Calls {
         })
     }
 
-    fn call(&self, random: &mut Random, result: &str, name: &str, params: &[&str], depth: usize) -> String {
+    fn call(&self, random: &mut Random, name: &str, params: &[&str], depth: usize) -> String {
         let mut args = Vec::new();
         for param in params {
             match param.strip_suffix('*') {
@@ -123,12 +123,9 @@ impl Calls {
         };
         // Their order is Go's to choose.
         if name == "keys" {
-            format!("({call}) | sortAlpha")
-        } else if result == "time" {
-            call
-        } else {
-            call
+            return format!("({call}) | sortAlpha");
         }
+        call
     }
 
     /// An expression that mostly is of a kind.
@@ -150,12 +147,11 @@ impl Calls {
                         || (kind == "any" && *result != "time")
                         || (kind == "str" && *result == "any" && depth > 1)
                         || (kind == "list" && matches!(*result, "strs" | "ints"))
-                        || (kind == "small" && *result == "int" && false)
                 })
                 .collect();
             if !matching.is_empty() {
-                let (result, name, params) = random.pick(&matching);
-                return format!("({})", self.call(random, result, name, params, depth - 1));
+                let (_, name, params) = random.pick(&matching);
+                return format!("({})", self.call(random, name, params, depth - 1));
             }
         }
         literals::literal(random, kind)

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use kiel_chart::{
-    Capabilities, HookOutput, KubeVersion, Manifests, Profile, Release, RenderInput, ValuesFile, ValuesInput,
-    load, render_on_own_stack,
+    Capabilities, Chart, HookOutput, KubeVersion, Manifests, Profile, Release, RenderError, RenderInput,
+    ValuesFile, ValuesInput, load, render_on_own_stack,
 };
 use kiel_template::files::{FileError, FileTree};
 
@@ -140,8 +140,13 @@ impl Arguments {
     /// The manifests of the chart in `dir`, or the error.
     pub(crate) fn render(&self, root: &Path, dir: &str) -> Result<Manifests, String> {
         let chart = load(&Folder(root.to_owned()), dir, &Profile::Helm).map_err(|error| error.to_string())?;
+        self.try_render(&chart).map_err(|error| error.to_string())
+    }
+
+    /// The manifests of a chart that is loaded.
+    pub(crate) fn try_render(&self, chart: &Chart) -> Result<Manifests, RenderError> {
         render_on_own_stack(RenderInput {
-            chart: &chart,
+            chart,
             values: &self.values,
             secret_values: &[],
             service_values: &serde_json::Value::Null,
@@ -153,6 +158,5 @@ impl Arguments {
             extra_functions: None,
             stack_size: 0,
         })
-        .map_err(|error| error.to_string())
     }
 }

@@ -65,6 +65,16 @@ impl DependencyCommands {
 
 impl BuildCommand {
     async fn run(self, is_update: bool, globals: &HelmGlobals, context: &Context) -> HelmResult {
+        self.run_telling(is_update, &say, globals, context).await
+    }
+
+    async fn run_telling(
+        self,
+        is_update: bool,
+        say: &(dyn Fn(&str) + Sync),
+        globals: &HelmGlobals,
+        context: &Context,
+    ) -> HelmResult {
         let folder = PathBuf::from(go_files::clean(&self.chart));
         let loaded = charts::load(&folder);
         let dependencies = loaded
@@ -82,7 +92,7 @@ impl BuildCommand {
             folder,
             skip_refresh: self.skip_refresh,
             now: jiff::Timestamp::now().to_string(),
-            say: &say,
+            say,
             note: &note,
         };
         if is_update {
@@ -94,15 +104,26 @@ impl BuildCommand {
     }
 }
 
-/// Chooses and gets the dependencies of a chart in a folder, as `template --dependency-update` does.
-pub(super) async fn update(folder: &Path, globals: &HelmGlobals, context: &Context) -> HelmResult {
+/// Chooses and gets the dependencies of a chart in a folder, as `template --dependency-update` does; `package` does it
+/// without a word.
+pub(super) async fn update(
+    folder: &Path,
+    is_quiet: bool,
+    globals: &HelmGlobals,
+    context: &Context,
+) -> HelmResult {
     let command = BuildCommand {
         chart: folder.display().to_string(),
         skip_refresh: false,
         access: AccessArgs::default(),
         risks: UnsafeArgs::default(),
     };
-    Box::pin(command.run(true, globals, context)).await
+    let tell = |text: &str| {
+        if !is_quiet {
+            say(text);
+        }
+    };
+    Box::pin(command.run_telling(true, &tell, globals, context)).await
 }
 
 impl ListCommand {

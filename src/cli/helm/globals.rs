@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use clap::Args;
 use kube::config::Kubeconfig;
 
+use super::HelmError;
+use crate::cli::Context;
 use crate::cli::env::Environment;
+use crate::deploy::{Cluster, KubeOptions};
 
 /// Helm's global flags.
 #[derive(Debug, Clone, Default, Args)]
@@ -78,6 +81,47 @@ impl HelmGlobals {
             .unwrap_or_else(|| "default".to_owned())
     }
 
+    /// Connects to the cluster, which releases' records are read from.
+    pub(super) async fn connect(&self, context: &Context) -> Result<Cluster, HelmError> {
+        let env = &context.env;
+        if self.kube_as_user.is_some() || !self.kube_as_group.is_empty() {
+            let text = "--kube-as-user and --kube-as-group: kiel does not impersonate";
+            return Err(HelmError(text.to_owned()));
+        }
+        match env.get("HELM_DRIVER") {
+            None | Some("secret" | "secrets") => {}
+            Some(driver) => {
+                let text =
+                    format!("HELM_DRIVER={driver}: kiel reads releases that are stored in Secrets only");
+                return Err(HelmError(text));
+            }
+        }
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let options = KubeOptions {
+            kubeconfigs: self.kubeconfig_files(env),
+            context: given(&self.kube_context),
+            server: given(&self.kube_apiserver),
+            token: given(&self.kube_token),
+            ca_file: given(&self.kube_ca_file).map(PathBuf::from),
+            tls_server_name: given(&self.kube_tls_server_name),
+            skip_tls_verify: self.kube_insecure_skip_tls_verify,
+            ..KubeOptions::default()
+        };
+        Ok(Cluster::connect(&options).await?)
+    }
+
+    fn kubeconfig_files(&self, env: &Environment) -> Vec<PathBuf> {
+        match (&self.kubeconfig, env.get("KUBECONFIG")) {
+            (Some(file), _) => vec![file.into()],
+            (None, Some(files)) => std::env::split_paths(files).collect(),
+            (None, None) => env
+                .home()
+                .map(|home| home.join(".kube/config"))
+                .into_iter()
+                .collect(),
+        }
+    }
+
     fn context_namespace(&self, env: &Environment) -> Option<String> {
         let config = self.kubeconfig(env)?;
         let named = self.kube_context.clone().filter(|name| !name.is_empty());
@@ -88,17 +132,8 @@ impl HelmGlobals {
 
     /// The kubeconfig, if there is one that can be read: commands that need no cluster need none.
     fn kubeconfig(&self, env: &Environment) -> Option<Kubeconfig> {
-        let files: Vec<PathBuf> = match (&self.kubeconfig, env.get("KUBECONFIG")) {
-            (Some(file), _) => vec![file.into()],
-            (None, Some(files)) => files
-                .split(':')
-                .filter(|file| !file.is_empty())
-                .map(PathBuf::from)
-                .collect(),
-            (None, None) => vec![env.home()?.join(".kube/config")],
-        };
         let mut joined: Option<Kubeconfig> = None;
-        for file in files.iter().filter(|file| file.is_file()) {
+        for file in self.kubeconfig_files(env).iter().filter(|file| file.is_file()) {
             let next = Kubeconfig::read_from(file).ok()?;
             joined = Some(match joined {
                 Some(before) => before.merge(next).ok()?,

@@ -14,6 +14,7 @@ mod package;
 mod pull;
 mod push;
 mod registry;
+mod releases;
 mod remote;
 mod repo;
 mod search;
@@ -54,7 +55,14 @@ enum HelmCommands {
     #[command(subcommand, visible_aliases = ["dep", "dependencies"])]
     Dependency(dependency::DependencyCommands),
     Env(version::EnvCommand),
+    /// Show what a release's record holds
+    #[command(subcommand)]
+    Get(releases::GetCommands),
+    #[command(visible_alias = "hist")]
+    History(releases::HistoryCommand),
     Lint(lint::LintCommand),
+    #[command(visible_alias = "ls")]
+    List(Box<releases::ListCommand>),
     Package(package::PackageCommand),
     #[command(visible_alias = "fetch")]
     Pull(Box<pull::PullCommand>),
@@ -71,6 +79,7 @@ enum HelmCommands {
     /// Show what a chart says about itself
     #[command(subcommand, visible_alias = "inspect")]
     Show(show::ShowCommands),
+    Status(releases::StatusCommand),
     Template(Box<template::TemplateCommand>),
     Verify(verify::VerifyCommand),
     Version(version::VersionCommand),
@@ -101,7 +110,11 @@ impl HelmCommand {
         let result = match self.command {
             HelmCommands::Create(command) => command.run(),
             HelmCommands::Env(command) => command.run(globals, &context.env),
-            HelmCommands::Package(command) => command.run(&context.env),
+            HelmCommands::Get(command) => command.run(globals, context).await,
+            HelmCommands::History(command) => command.run(globals, context).await,
+            HelmCommands::List(command) => command.run(globals, context).await,
+            HelmCommands::Status(command) => command.run(globals, context).await,
+            HelmCommands::Package(command) => command.run(globals, context).await,
             HelmCommands::Verify(command) => command.run(),
             HelmCommands::Version(command) => command.run(),
             HelmCommands::Lint(command) => command.run(globals, &context.env),

@@ -8,9 +8,9 @@ use clap::Args;
 use kiel_chart::{Chart, DEFAULT_TIME, Profile};
 use kiel_template::functions::semver::Version;
 
-use super::{HelmError, HelmResult, go_files};
+use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files};
 use crate::charts::{Folder, LoadError};
-use crate::cli::env::Environment;
+use crate::cli::Context;
 use crate::ui;
 
 /// Package charts' folders into archives
@@ -28,6 +28,9 @@ pub(crate) struct PackageCommand {
     /// Version of the application in place of the one in Chart.yaml
     #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
     app_version: String,
+    /// Get the charts that the chart depends on first
+    #[arg(long, short = 'u')]
+    dependency_update: bool,
     /// Not done by kiel: packages are not signed
     #[arg(long)]
     sign: bool,
@@ -43,7 +46,7 @@ pub(crate) struct PackageCommand {
 }
 
 impl PackageCommand {
-    pub(super) fn run(self, env: &Environment) -> HelmResult {
+    pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
         if self.charts.is_empty() {
             return Err(HelmError(
                 "need at least one argument, the path to the chart".to_owned(),
@@ -54,13 +57,17 @@ impl PackageCommand {
                 "--sign: kiel does not sign packages; use helm package --sign, or sign the archive in a registry".to_owned(),
             ));
         }
-        let time = match env.get("SOURCE_DATE_EPOCH") {
+        let time = match context.env.get("SOURCE_DATE_EPOCH") {
             None => DEFAULT_TIME,
             Some(text) => text
                 .parse()
                 .map_err(|_| HelmError(format!("SOURCE_DATE_EPOCH: `{text}` is no number of seconds")))?,
         };
         for chart in &self.charts {
+            go_files::stat(chart)?;
+            if self.dependency_update {
+                dependency::update(Path::new(chart), true, globals, context).await?;
+            }
             let path = self.package(chart, time)?;
             ui::data(&format!("Successfully packaged chart and saved it to: {path}\n"))?;
         }
@@ -68,7 +75,6 @@ impl PackageCommand {
     }
 
     fn package(&self, path: &str, time: u64) -> Result<String, HelmError> {
-        go_files::stat(path)?;
         let folder = Folder::new(Path::new(path));
         let mut chart = kiel_chart::load(&folder, "", &Profile::Helm).map_err(LoadError::from)?;
         if !self.version.is_empty() {

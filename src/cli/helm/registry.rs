@@ -5,12 +5,10 @@ use std::io::{IsTerminal as _, Read as _};
 use clap::{Args, Subcommand};
 
 use super::globals::HelmGlobals;
-use super::remote::{TrustArgs, files};
+use super::remote::{TrustArgs, files, registry_options};
 use super::{HelmError, HelmResult};
-use crate::cli::{Context, images};
-use crate::registry::{
-    Credentials, DOCKER_HUB, Insecure, Registry, RegistryOptions, forget_login, keep_login,
-};
+use crate::cli::Context;
+use crate::registry::{Credentials, DOCKER_HUB, Registry, RegistryOptions, forget_login, keep_login};
 use crate::ui;
 
 /// What is done about a login.
@@ -92,14 +90,8 @@ impl LoginCommand {
         };
         let name = name_of(host);
         let mut options = RegistryOptions {
-            certificate_folders: images::certificate_folders(context),
-            insecure: if self.plain_http {
-                Insecure::All
-            } else {
-                Insecure::Never
-            },
             skip_tls_verify: self.insecure,
-            ..RegistryOptions::default()
+            ..registry_options(self.plain_http, context)
         };
         if !self.trust.ca_file.is_empty() {
             options.ca_files.push(self.trust.ca_file.clone().into());

@@ -106,13 +106,7 @@ pub(super) fn charts(
     let mut registry = RegistryOptions {
         docker_config: docker.or_else(|| Some(env.home()?.join(".docker"))),
         credential_files: vec![files.registry_config.clone()],
-        certificate_folders: images::certificate_folders(context),
-        insecure: if plain_http {
-            Insecure::All
-        } else {
-            Insecure::Never
-        },
-        ..RegistryOptions::default()
+        ..registry_options(plain_http, context)
     };
     if !entry.username.is_empty() && !entry.password.is_empty() {
         for name in registries {
@@ -130,6 +124,22 @@ pub(super) fn charts(
         cache: Some(dependencies::cache(env)),
         skip_refresh: false,
     })
+}
+
+/// How registries are reached: as by kiel's own commands, whose variables count here too.
+pub(super) fn registry_options(plain_http: bool, context: &Context) -> RegistryOptions {
+    let files = context.env.family("registry-ca").into_iter().map(PathBuf::from);
+    RegistryOptions {
+        certificate_folders: images::certificate_folders(context),
+        ca_files: files.collect(),
+        token_hosts: context.env.family("registry-token-host"),
+        insecure: if plain_http {
+            Insecure::All
+        } else {
+            Insecure::Never
+        },
+        ..RegistryOptions::default()
+    }
 }
 
 /// The registry that a reference names, if it is one.

@@ -11,7 +11,9 @@ use super::registry::{ask, read_input};
 use super::remote::{TrustArgs, charts, files, note, say};
 use super::table::table;
 use super::{HelmError, HelmResult};
-use crate::charts::{self, ChartsError, Repositories, RepositoriesLock, RepositoryEntry, join_url};
+use crate::charts::{
+    self, ChartsError, Repositories, RepositoriesLock, RepositoryEntry, join_url, without_login,
+};
 use crate::cli::Context;
 use crate::registry::Digest;
 use crate::ui;
@@ -190,6 +192,7 @@ impl AddCommand {
         }
         let charts = charts(globals, &RepositoryEntry::default(), false, &[], context);
         let skipped = charts.update_repository(&entry).await.map_err(|error| {
+            let url = without_login(url);
             HelmError(format!(
                 "looks like {url:?} is not a valid chart repository or cannot be reached: {error}"
             ))

@@ -95,7 +95,7 @@ impl TemplateCommand {
             .all(|one| chart.dependencies.iter().any(|there| there.name() == one.name));
         match located {
             Located::Path(path) if self.dependency_update && !is_complete => {
-                dependency::update(path, globals, context).await?;
+                dependency::update(path, false, globals, context).await?;
                 open(located)
             }
             _ => Ok(chart),
@@ -144,7 +144,13 @@ impl TemplateCommand {
             } else {
                 "\n\nUse --debug flag to render out invalid YAML"
             };
-            HelmError(format!("{error}{advice}"))
+            let more = if ui::is_terminal() {
+                kiel_chart::explain(&error, chart, values)
+            } else {
+                String::new()
+            };
+            let space = if more.is_empty() { "" } else { "\n\n" };
+            HelmError(format!("{error}{advice}{space}{}", more.trim_end()))
         })
     }
 

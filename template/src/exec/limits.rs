@@ -18,7 +18,7 @@ const MAX_ITEMS: usize = 2_000_000;
 pub(super) const MAX_TPL: usize = 200;
 
 /// How many bytes of a text count as one step.
-const BYTES_A_STEP: usize = 256;
+const BYTES_A_STEP: usize = 64;
 
 /// What is left.
 #[derive(Debug)]

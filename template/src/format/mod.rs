@@ -12,7 +12,7 @@ use std::io::Write as _;
 
 use crate::{
     unicode::{count_runes, decode_rune},
-    value::{Kind, List, MAX_NESTING, Map, Object, Type, Value},
+    value::{Kind, List, MAX_NESTING, Map, Object, Type, Value, Visits},
 };
 
 pub use float::format_float;
@@ -69,7 +69,7 @@ pub fn print(out: &mut Vec<u8>, value: &Value) {
 pub(crate) fn print_indirect(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Object(object) if let Some(text) = object.text_in_place() => {
-            out.extend_from_slice(text.as_bytes())
+            out.extend_from_slice(text.as_bytes());
         }
         Value::Object(object) if object.kind() == Kind::Ptr && object.text().is_none() => {
             Printer::new(out).fields(&**object, 'v', 0);
@@ -126,6 +126,7 @@ struct Printer<'a> {
     flags: Flags,
     /// A mistake is being reported: methods are not asked for the text.
     erroring: bool,
+    visits: Visits,
 }
 
 impl<'a> Printer<'a> {
@@ -134,6 +135,7 @@ impl<'a> Printer<'a> {
             out,
             flags: Flags::default(),
             erroring: false,
+            visits: Visits::new(),
         }
     }
 
@@ -189,6 +191,10 @@ impl<'a> Printer<'a> {
     fn print_value(&mut self, value: &Value, verb: char, depth: usize) {
         if depth >= MAX_NESTING {
             self.write("...");
+            return;
+        }
+        // A text that is too long is refused by whoever asked for it.
+        if self.out.len() > crate::exec::MAX_TEXT || !self.visits.allow() {
             return;
         }
         match value {

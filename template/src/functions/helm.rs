@@ -20,20 +20,9 @@ pub const MESSAGE_END: &str = "HELM_ERR_END";
 
 pub(super) fn register(functions: &mut Functions, environment: &Rc<dyn Environment>) {
     register_json(functions);
-    functions.add("toYaml", &[ANY], |_, args| {
-        // Go: a value that has no YAML becomes an empty text.
-        let mut text = yaml::to_string(&args[0]).unwrap_or_default();
-        if text.ends_with('\n') {
-            text.pop();
-        }
-        string(text)
-    });
+    functions.add("toYaml", &[ANY], |_, args| yaml_text(yaml::to_string(&args[0])));
     functions.add("toYamlPretty", &[ANY], |_, args| {
-        let mut text = yaml::to_string_pretty(&args[0]).unwrap_or_default();
-        if text.ends_with('\n') {
-            text.pop();
-        }
-        string(text)
+        yaml_text(yaml::to_string_pretty(&args[0]))
     });
     functions.add("fromYaml", &[STRING], |_, args| match read_yaml(text(args, 0)) {
         Ok(value @ Value::Map(_)) => Ok(value),
@@ -73,14 +62,27 @@ pub(super) fn register(functions: &mut Functions, environment: &Rc<dyn Environme
     });
 }
 
+/// Go: a value that has no YAML becomes an empty text.
+fn yaml_text(written: Result<String, yaml::EmitError>) -> Outcome {
+    let mut text = match written {
+        Err(error @ yaml::EmitError::TooLong) => return fail(error.to_string()),
+        written => written.unwrap_or_default(),
+    };
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    string(text)
+}
+
 fn register_json(functions: &mut Functions) {
     type Write = fn(&Value) -> Result<String, JsonError>;
     for (name, strict_name, write) in [
         ("toJson", "mustToJson", json::to_string as Write),
         ("toPrettyJson", "mustToPrettyJson", json::to_string_pretty),
     ] {
-        functions.add(name, &[ANY], move |_, args| {
-            string(write(&args[0]).unwrap_or_default())
+        functions.add(name, &[ANY], move |_, args| match write(&args[0]) {
+            Err(error) if error.is_too_long() => fail(error.to_string()),
+            written => string(written.unwrap_or_default()),
         });
         functions.add(strict_name, &[ANY], move |_, args| strict(write(&args[0])));
     }

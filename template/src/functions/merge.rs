@@ -1,6 +1,6 @@
 //! Deep merging of maps as `mergo` does it.
 
-use crate::value::{MAX_NESTING, Map, Value};
+use crate::value::{MAX_NESTING, Map, Value, Visits};
 
 use super::cast::is_empty;
 
@@ -9,11 +9,11 @@ use super::cast::is_empty;
 /// Without `overwrite`, only what is missing or empty in the target (nil, `""`, 0, false, no elements) is
 /// taken. With it, the source wins even where it is empty or nil; only an empty map never replaces a map.
 pub(super) fn merge(target: &Map, source: &Map, overwrite: bool) {
-    merge_nested(target, source, overwrite, 0);
+    merge_nested(target, source, overwrite, 0, &Visits::new());
 }
 
-fn merge_nested(target: &Map, source: &Map, overwrite: bool, depth: usize) {
-    if target.same(source) || depth >= MAX_NESTING {
+fn merge_nested(target: &Map, source: &Map, overwrite: bool, depth: usize, visits: &Visits) {
+    if target.same(source) || depth >= MAX_NESTING || !visits.allow() {
         return;
     }
     for (key, from) in source.to_vec() {
@@ -25,7 +25,7 @@ fn merge_nested(target: &Map, source: &Map, overwrite: bool, depth: usize) {
             continue;
         }
         if let (Some(Value::Map(into)), Value::Map(from)) = (&into, &from) {
-            merge_nested(into, from, overwrite, depth + 1);
+            merge_nested(into, from, overwrite, depth + 1, visits);
         }
         let keeps = match (&into, &from) {
             (None, _) => false,

@@ -280,10 +280,10 @@ fn parse_host(host: &str, strict: bool) -> Result<Vec<u8>, String> {
         let mut out = unescape(&inner[..zone], Part::Host)?;
         let address = String::from_utf8_lossy(&out).into_owned();
         out.extend(unescape(&inner[zone..], Part::Path)?);
-        if address.parse::<std::net::Ipv4Addr>().is_ok() {
+        if address.parse::<core::net::Ipv4Addr>().is_ok() {
             return Err("invalid IP-literal".to_owned());
         }
-        if address.parse::<std::net::Ipv6Addr>().is_err() || zone + 3 == inner.len() {
+        if address.parse::<core::net::Ipv6Addr>().is_err() || zone + 3 == inner.len() {
             let quoted = quote_str(&out);
             return Err(format!("invalid host: ParseAddr({quoted}): unable to parse IP"));
         }

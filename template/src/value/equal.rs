@@ -1,19 +1,22 @@
 //! Deep equality.
 
-use super::{MAX_NESTING, Value};
+use super::{MAX_NESTING, Value, Visits};
 
 impl Value {
     /// Go: `reflect.DeepEqual`. Types must be the same (`1` and `1.0` differ, `[]string` and `[]interface {}`
     /// differ), a nil map or slice differs from an empty one, NaN differs from itself.
     pub fn deep_equal(&self, other: &Self) -> bool {
-        equal(self, other, 0)
+        equal(self, other, 0, &Visits::new())
     }
 }
 
-fn equal(a: &Value, b: &Value, depth: usize) -> bool {
+fn equal(a: &Value, b: &Value, depth: usize, visits: &Visits) -> bool {
     // A cycle that held equal this far down is equal, as Go's visited set decides.
     if depth >= MAX_NESTING {
         return true;
+    }
+    if !visits.allow() {
+        return false;
     }
     match (a, b) {
         (Value::Nil, Value::Nil) => true,
@@ -32,7 +35,7 @@ fn equal(a: &Value, b: &Value, depth: usize) -> bool {
                 || a.to_vec()
                     .iter()
                     .zip(&b.to_vec())
-                    .all(|(a, b)| equal(a, b, depth + 1))
+                    .all(|(a, b)| equal(a, b, depth + 1, visits))
         }
         (Value::Map(a), Value::Map(b)) => {
             if a.map_type().name != b.map_type().name || a.is_nil() != b.is_nil() || a.len() != b.len() {
@@ -42,7 +45,7 @@ fn equal(a: &Value, b: &Value, depth: usize) -> bool {
                 || a.to_vec()
                     .iter()
                     .zip(&b.to_vec())
-                    .all(|((ka, va), (kb, vb))| ka == kb && equal(va, vb, depth + 1))
+                    .all(|((ka, va), (kb, vb))| ka == kb && equal(va, vb, depth + 1, visits))
         }
         (Value::Object(a), Value::Object(b)) => a.equals(&**b),
         _ => false,

@@ -2,7 +2,7 @@
 
 use crate::format::format_float;
 
-use super::{Entries, MAX_NESTING, Map, Str, Value};
+use super::{Entries, MAX_NESTING, Map, Str, Value, Visits};
 
 impl Value {
     /// As Go decodes JSON into `interface {}`: every number is a `float64`.
@@ -27,13 +27,13 @@ impl Value {
     /// them, bytes are base64, bytes that are not UTF-8 become U+FFFD, nil maps and slices are null. NaN,
     /// infinities, functions and what nests deeper than [`MAX_NESTING`] become null (Go refuses them).
     pub fn to_json(&self) -> serde_json::Value {
-        to_json(self, 0)
+        to_json(self, 0, &Visits::new())
     }
 }
 
-fn to_json(value: &Value, depth: usize) -> serde_json::Value {
+fn to_json(value: &Value, depth: usize, visits: &Visits) -> serde_json::Value {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
-    if depth >= MAX_NESTING {
+    if depth >= MAX_NESTING || !visits.allow() {
         return serde_json::Value::Null;
     }
     match value {
@@ -45,16 +45,19 @@ fn to_json(value: &Value, depth: usize) -> serde_json::Value {
         Value::Str(text) => text.to_lossy().into(),
         Value::Bytes(bytes) => STANDARD.encode(bytes).into(),
         Value::List(list) => match list.borrow() {
-            Some(items) => {
-                serde_json::Value::Array(items.iter().map(|item| to_json(item, depth + 1)).collect())
-            }
+            Some(items) => serde_json::Value::Array(
+                items
+                    .iter()
+                    .map(|item| to_json(item, depth + 1, visits))
+                    .collect(),
+            ),
             None => serde_json::Value::Null,
         },
         Value::Map(map) => match map.borrow() {
             Some(entries) => serde_json::Value::Object(
                 entries
                     .iter()
-                    .map(|(key, value)| (key.to_lossy().into_owned(), to_json(value, depth + 1)))
+                    .map(|(key, value)| (key.to_lossy().into_owned(), to_json(value, depth + 1, visits)))
                     .collect(),
             ),
             None => serde_json::Value::Null,

@@ -39,6 +39,32 @@ pub use types::{
 /// overflow its stack on them.
 pub const MAX_NESTING: usize = 1_000;
 
+/// How many values a walk may visit: what holds itself twice has 2^1000 places within [`MAX_NESTING`].
+const MAX_VISITS: u32 = 500_000;
+
+/// Counts the values that a walk visits.
+#[derive(Debug)]
+pub(crate) struct Visits(std::cell::Cell<u32>);
+
+impl Default for Visits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Visits {
+    pub(crate) fn new() -> Self {
+        Self(std::cell::Cell::new(MAX_VISITS))
+    }
+
+    /// Whether one more value may be visited.
+    pub(crate) fn allow(&self) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        left > 0
+    }
+}
+
 /// A Go value with its dynamic type.
 #[derive(Clone, Default)]
 pub enum Value {
@@ -249,16 +275,16 @@ impl Value {
     /// change. Cycles are cut at [`MAX_NESTING`].
     #[must_use]
     pub fn deep_copy(&self) -> Self {
-        self.copy_nested(0)
+        self.copy_nested(0, &Visits::new())
     }
 
-    fn copy_nested(&self, depth: usize) -> Self {
-        if depth >= MAX_NESTING {
+    fn copy_nested(&self, depth: usize, visits: &Visits) -> Self {
+        if depth >= MAX_NESTING || !visits.allow() {
             return Self::Nil;
         }
         match self {
-            Self::List(list) => Self::List(list.map_items(|item| item.copy_nested(depth + 1))),
-            Self::Map(map) => Self::Map(map.map_values(|value| value.copy_nested(depth + 1))),
+            Self::List(list) => Self::List(list.map_items(|item| item.copy_nested(depth + 1, visits))),
+            Self::Map(map) => Self::Map(map.map_values(|value| value.copy_nested(depth + 1, visits))),
             other => other.clone(),
         }
     }

@@ -5,7 +5,7 @@
 //! reproduced. Layout: indent 2, sequences in mappings not indented, lines folded after column 80.
 
 use crate::number;
-use crate::value::{MAX_NESTING, Value};
+use crate::value::{MAX_NESTING, Object, Value, Visits};
 
 use super::emit_scalar::{Analysis, Style, fold_next_lines};
 use super::key_order;
@@ -13,6 +13,9 @@ use super::key_order;
 /// Why a value has no YAML. Helm's `toYaml` gives an empty text then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EmitError {
+    /// There are too many values, or the text is longer than any chart's.
+    #[error("the YAML is longer than the limit of {} bytes", crate::exec::MAX_TEXT)]
+    TooLong,
     /// JSON has no such number or type.
     #[error("json: unsupported value: {0}")]
     Unsupported(String),
@@ -84,19 +87,7 @@ impl Emit for Value {
             Value::Uint(value, _) => emitter.literal(&value.to_string()),
             Value::Float(value) => emitter.float(*value)?,
             Value::Str(text) => emitter.text(&text.to_lossy(), place)?,
-            Value::Object(object) if emitter.pretty && object.type_name() == "time.Time" => {
-                emitter.literal(self.to_json().as_str().unwrap_or_default());
-            }
-            // Go: yaml.v3 knows fields by their names in lower case.
-            Value::Object(object)
-                if emitter.pretty && object.text().is_none() && object.integer().is_none() =>
-            {
-                let fields = object.fields();
-                let entries = fields
-                    .iter()
-                    .map(|(name, value)| (name.to_lowercase().into(), value));
-                emitter.entries(entries.collect())?;
-            }
+            Value::Object(object) if emitter.pretty => emit_object(&**object, emitter, place)?,
             Value::Bytes(_) | Value::Object(_) => self.to_json().emit(emitter, place)?,
             Value::Complex(..) | Value::Func(_) => {
                 return Err(EmitError::Unsupported(self.type_name().to_owned()));
@@ -120,6 +111,23 @@ impl Emit for Value {
         }
         Ok(())
     }
+}
+
+/// As yaml.v3 writes structures: fields by their names in lower case, times as they are.
+#[inline(never)]
+fn emit_object(object: &dyn Object, emitter: &mut Emitter, place: Place) -> Result<(), EmitError> {
+    if object.type_name() == "time.Time" {
+        emitter.literal(object.to_json().as_str().unwrap_or_default());
+        return Ok(());
+    }
+    if object.text().is_some() || object.integer().is_some() {
+        return object.to_json().emit(emitter, place);
+    }
+    let fields = object.fields();
+    let entries = fields
+        .iter()
+        .map(|(name, value)| (name.to_lowercase().into(), value));
+    emitter.entries(entries.collect())
 }
 
 impl Emit for serde_json::Value {
@@ -158,6 +166,7 @@ pub(super) struct Emitter {
     started: bool,
     /// Whether to write as go-yaml v3 does.
     pub(super) pretty: bool,
+    visits: Visits,
 }
 
 impl Emitter {
@@ -298,6 +307,9 @@ impl Emitter {
         self.depth += 1;
         if self.depth > MAX_NESTING {
             return Err(EmitError::Refused("exceeded max depth"));
+        }
+        if self.out.len() > crate::exec::MAX_TEXT || !self.visits.allow() {
+            return Err(EmitError::TooLong);
         }
         let outer = self.indent;
         self.indent = Some(match outer {

@@ -97,7 +97,7 @@ impl Writer {
     }
 
     fn table_body(&mut self, entries: &Entries, path: &mut Vec<String>) -> Result<(), &'static str> {
-        if path.len() > MAX_DEPTH {
+        if path.len() > MAX_DEPTH || self.out.len() > crate::exec::MAX_TEXT {
             return Err(TOO_DEEP);
         }
         let indent = "  ".repeat(path.len().saturating_sub(usize::from(!path.is_empty())));
@@ -146,7 +146,7 @@ impl Writer {
 
     /// A value on one line.
     fn plain(&mut self, value: &Value, depth: usize) -> Result<(), &'static str> {
-        if depth > MAX_DEPTH {
+        if depth > MAX_DEPTH || self.out.len() > crate::exec::MAX_TEXT {
             return Err(TOO_DEEP);
         }
         if let Some(entries) = entries(value) {
