@@ -95,7 +95,7 @@ fn lists() {
     check(
         &Form::Set,
         "a[0]b=1",
-        r#"unexpected data at end of array index: "b""#,
+        "unexpected data at end of array index: ['b']",
     );
     check(&Form::Set, "a[0]", r#"{"a":[]}"#);
 }
