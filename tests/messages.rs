@@ -2,7 +2,6 @@
 //! made of what they say.
 
 #[path = "support/authority.rs"]
-#[allow(dead_code, reason = "shared with the tests of registries")]
 mod authority;
 #[path = "messages/deploys.rs"]
 mod deploys;
