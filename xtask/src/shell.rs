@@ -73,3 +73,8 @@ fn shown(command: &Command) -> String {
         None => text,
     }
 }
+
+/// This program, also where a build has put another one in its place.
+pub(crate) fn this_program() -> PathBuf {
+    format!("/proc/{}/exe", std::process::id()).into()
+}

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 /// Runs a command to its end and measures it; its output is shown only if it fails.
 pub(super) fn sample(command: &Command) -> Result<Sample> {
     let file = tempfile::NamedTempFile::new()?;
-    let mut wrapped = Command::new(std::env::current_exe()?);
+    let mut wrapped = Command::new(crate::shell::this_program());
     wrapped
         .arg("measure")
         .arg("--to")

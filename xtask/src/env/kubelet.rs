@@ -37,7 +37,7 @@ pub(crate) fn ensure_up(settings: &Settings) -> Result<()> {
         socket.exists()
     })?;
     let ready = ready(settings);
-    let mut program = shell::command(std::env::current_exe()?, ["fake-kubelet", "--node", NODE]);
+    let mut program = shell::command(shell::this_program(), ["fake-kubelet", "--node", NODE]);
     program.arg("--socket").arg(&socket).arg("--ready").arg(&ready);
     let record = record(settings, "fake-kubelet");
     let process = Process::start(&program, &log("fake-kubelet.log"), &record)?;
