@@ -16,10 +16,26 @@ use crate::{say, shell};
 
 /// How long a request to the local registry may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the port of a killed registry may stay taken.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// The running registry.
 pub(crate) fn client(settings: &Settings) -> Local {
     Local::new(settings.registry_port, TIMEOUT)
+}
+
+/// Whether the port can be had: the sockets of a killed process outlive its entry in the process table for a moment.
+fn becomes_free(port: u16) -> bool {
+    let started = Instant::now();
+    loop {
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return true;
+        }
+        if started.elapsed() > LINGER {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Starts the registry unless it runs already.
@@ -35,7 +51,7 @@ pub(crate) fn start(settings: &Settings, program: &Path) -> Result<()> {
         );
         return Ok(());
     }
-    if std::net::TcpListener::bind(("127.0.0.1", port)).is_err() {
+    if !becomes_free(port) {
         bail!(
             "cannot start the registry: port {port} is in use by a process that is not the environment's; \
              choose another with KIEL_ENV_REGISTRY_PORT"
