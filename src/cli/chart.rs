@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::env::Environment;
 use super::error::CommandError;
 use super::project::Project;
+use super::secrets::Secrets;
 use super::service_values::{ImageName, ServiceValues, service_values};
 use crate::deploy::{Rendered, Source};
 use crate::ui;
@@ -25,6 +26,7 @@ pub(crate) struct ChartInput<'a> {
     /// The chart with its dependencies.
     pub(crate) chart: &'a Chart,
     pub(crate) values: &'a ValuesInput,
+    pub(crate) secrets: &'a Secrets,
     pub(crate) release: Release,
     pub(crate) repo: Option<&'a str>,
     pub(crate) images: Vec<ImageName>,
@@ -57,6 +59,7 @@ pub(crate) fn chart_parts(
     namespace: &str,
     repo: Option<&str>,
     images: Vec<ImageName>,
+    secrets: &Secrets,
 ) -> ChartParts {
     let meta = &project.config.meta;
     let service_values = service_values(&ServiceValues {
@@ -70,22 +73,25 @@ pub(crate) fn chart_parts(
         images,
     });
     let image_names = service_values["werf"]["image"].clone();
+    let secrets = secrets.clone();
     ChartParts {
         profile: chart_profile(project),
         service_values,
         functions: Arc::new(move |functions| {
             add_werf_image(functions, image_names.clone());
+            secrets.add_function(functions);
         }),
     }
 }
 
 /// Renders the project's chart; blocks.
 pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
-    let parts = chart_parts(project, &input.release.namespace, input.repo, input.images);
+    let namespace = &input.release.namespace;
+    let parts = chart_parts(project, namespace, input.repo, input.images, input.secrets);
     let manifests = kiel_chart::render_on_own_stack(RenderInput {
         chart: input.chart,
         values: input.values,
-        secret_values: &[],
+        secret_values: &input.secrets.values,
         service_values: &parts.service_values,
         release: input.release,
         capabilities: input.capabilities,
@@ -154,7 +160,7 @@ pub(crate) fn read_values(
     Ok(input)
 }
 
-fn read_committed(project: &Project, path: &str, flag: &str) -> Result<Vec<u8>, CommandError> {
+pub(crate) fn read_committed(project: &Project, path: &str, flag: &str) -> Result<Vec<u8>, CommandError> {
     let inside = path.trim_start_matches("./");
     match project.files.read(inside)? {
         Some(content) => Ok(content.to_vec()),

@@ -27,6 +27,7 @@ const FAMILIES: &[(&str, &[&str])] = &[
             "DOCKER_CONFIG_",
         ],
     ),
+    ("secret-values", &[]),
     ("set-string", &[]),
     ("set-file", &[]),
     ("set-json", &[]),

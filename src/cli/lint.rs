@@ -15,6 +15,7 @@ use super::error::{CommandError, CommandResult};
 use super::helm::{HelmError, HelmValuesArgs, LintFlags, lint_paths, print_results};
 use super::images::{names_by_key, plan_images};
 use super::project::Project;
+use super::secrets::SecretArgs;
 use super::{Context, deploy};
 
 /// Examine charts for possible issues
@@ -38,6 +39,8 @@ pub(crate) struct LintCommand {
     release: ReleaseArgs,
     #[command(flatten)]
     values: ValuesArgs,
+    #[command(flatten)]
+    secrets: SecretArgs,
     #[command(flatten)]
     dependencies: DependencyArgs,
 }
@@ -89,6 +92,7 @@ impl LintCommand {
     ) -> Result<Result<(), HelmError>, CommandError> {
         let target = deploy::target(project, &self.release)?;
         let values = read_values(&self.values, project, &context.env)?;
+        let secrets = self.secrets.read(&self.project.dir, project, context)?;
         let loaded = dependencies::load_chart(project, &self.registry, &self.dependencies, context).await?;
         let images = names_by_key(&plan_images(project, &[])?);
         let namespace = target.namespace.to_string();
@@ -96,7 +100,13 @@ impl LintCommand {
             profile,
             service_values,
             functions,
-        } = chart_parts(project, &namespace, self.registry.repo.as_deref(), images.clone());
+        } = chart_parts(
+            project,
+            &namespace,
+            self.registry.repo.as_deref(),
+            images.clone(),
+            &secrets,
+        );
         let dir = &project.config.meta.deploy.helm_chart_dir;
         let chart = LintChart {
             files: &project.files,
@@ -107,7 +117,7 @@ impl LintCommand {
         };
         let options = LintOptions {
             values: &values,
-            secret_values: &[],
+            secret_values: &secrets.values,
             service_values: &service_values,
             namespace: &namespace,
             kube_version: self.flags.kube_version()?,
@@ -123,6 +133,7 @@ impl LintCommand {
             let input = ChartInput {
                 chart: &loaded,
                 values: &values,
+                secrets: &secrets,
                 release: Release {
                     name: target.name.to_string(),
                     namespace,

@@ -19,6 +19,8 @@ mod plan;
 mod project;
 mod reference;
 mod render;
+mod secret;
+mod secrets;
 mod service_values;
 mod uncommitted;
 
@@ -60,6 +62,9 @@ enum Commands {
     #[command(subcommand)]
     Config(config::ConfigCommands),
     Helm(Box<helm::HelmCommand>),
+    /// Keys, encrypted values and files; also as `kiel helm secret`
+    #[command(subcommand)]
+    Secret(secret::SecretCommands),
     /// Print the version
     Version,
     /// Print the command reference as Markdown
@@ -80,7 +85,7 @@ pub(crate) struct Context {
 #[must_use]
 pub fn run(args: Vec<OsString>) -> ExitCode {
     let env = Environment::of_process();
-    let args = helm::under_own_name(args);
+    let args = helm::to_own_commands(helm::under_own_name(args));
     let command = env.connect(command());
     let cli = match command
         .clone()
@@ -141,6 +146,7 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
         Commands::Dismiss(command) => command.run(&context).await,
         Commands::Config(command) => command.run(&context),
         Commands::Helm(command) => command.run(&context).await,
+        Commands::Secret(command) => command.run(&context).await,
         Commands::Version => print(&format!("kiel {}\n", env!("CARGO_PKG_VERSION"))),
         Commands::Docs => print(&reference()),
     };

@@ -10,6 +10,7 @@ use super::dependencies::{self, DependencyArgs};
 use super::error::{CommandError, CommandResult, EXIT_CHANGES_PLANNED};
 use super::images::{self, DONE};
 use super::project::Project;
+use super::secrets::SecretArgs;
 use super::{Context, chart, deploy};
 use crate::{build, ui};
 
@@ -27,6 +28,8 @@ pub(crate) struct PlanCommand {
     release: ReleaseArgs,
     #[command(flatten)]
     values: ValuesArgs,
+    #[command(flatten)]
+    secrets: SecretArgs,
     #[command(flatten)]
     dependencies: DependencyArgs,
     #[command(flatten)]
@@ -62,6 +65,7 @@ impl PlanCommand {
         let project = Project::open(&self.project, context)?;
         let target = deploy::target(&project, &self.release)?;
         let values = chart::read_values(&self.values, &project, &context.env)?;
+        let secrets = self.secrets.read(&self.project.dir, &project, context)?;
         let planned = images::plan_images(&project, &[])?;
         project.warn_uncommitted(context)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
@@ -84,6 +88,7 @@ impl PlanCommand {
             chart: &loaded,
             project: &project,
             values: &values,
+            secrets: &secrets,
             repo,
             names,
         };

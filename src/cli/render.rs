@@ -13,6 +13,7 @@ use super::error::{CommandError, CommandResult};
 use super::helm::write_files;
 use super::images::{names_by_key, plan_images};
 use super::project::Project;
+use super::secrets::SecretArgs;
 use super::{Context, chart, deploy, print};
 
 /// Print the chart's manifests
@@ -29,6 +30,8 @@ pub(crate) struct RenderCommand {
     release: ReleaseArgs,
     #[command(flatten)]
     values: ValuesArgs,
+    #[command(flatten)]
+    secrets: SecretArgs,
     #[command(flatten)]
     dependencies: DependencyArgs,
     /// Write to this file in place of standard output
@@ -61,6 +64,7 @@ impl RenderCommand {
         project.warn_uncommitted(context)?;
         let target = deploy::target(&project, &self.release)?;
         let values = read_values(&self.values, &project, &context.env)?;
+        let secrets = self.secrets.read(&self.project.dir, &project, context)?;
         let images = plan_images(&project, &[])?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         let manifests = render_chart(
@@ -68,6 +72,7 @@ impl RenderCommand {
             ChartInput {
                 chart: &loaded,
                 values: &values,
+                secrets: &secrets,
                 release: Release {
                     name: target.name.to_string(),
                     namespace: target.namespace.to_string(),

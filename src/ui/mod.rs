@@ -54,6 +54,14 @@ pub fn data(text: &str) -> std::io::Result<()> {
     }
 }
 
+/// A question on standard error, to be answered on the same line.
+pub fn prompt(text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut err = anstream::stderr().lock();
+    write!(err, "{text}")?;
+    err.flush()
+}
+
 /// The final error as JSON, for `Form::Json`.
 pub fn print_json_error(message: &str, hint: Option<&str>, logs: &[String]) {
     print(&json::error(message, hint, logs, &show::time_now()));

@@ -72,6 +72,18 @@ pub(in crate::cli) fn under_own_name(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
+/// Commands that werf has below `helm` and kiel has of its own.
+const OWN_COMMANDS: &[&str] = &["secret"];
+
+/// The command line, without `helm` where what follows is no command of Helm's.
+pub(in crate::cli) fn to_own_commands(mut args: Vec<OsString>) -> Vec<OsString> {
+    let is_own = |word: &OsString| OWN_COMMANDS.iter().any(|own| word == own);
+    if args.get(1).is_some_and(|first| first == "helm") && args.get(2).is_some_and(is_own) {
+        args.remove(1);
+    }
+    args
+}
+
 /// Says what is wrong with the command line, if it is one of Helm's commands and Helm has words for it.
 pub(in crate::cli) fn usage(
     args: &[OsString],
