@@ -44,7 +44,7 @@ mod yaml;
 pub use archive::{ArchiveError, unpack};
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use coalesce::{CoalesceError, joined_defaults};
-pub use explain::{explain, find_value};
+pub use explain::{explain, find_value, find_values};
 pub use functions::Lookup;
 pub use hook::{Hook, HookEvent};
 pub use ignore::IgnoreError;

@@ -34,6 +34,7 @@ pub(crate) async fn connect(args: &KubeArgs, context: &Context) -> Result<Cluste
     let options = KubeOptions {
         kubeconfigs,
         context: args.kube_context.clone(),
+        on_secret: context.secret_sink(),
         ..KubeOptions::default()
     };
     Ok(Cluster::connect(&options).await?)

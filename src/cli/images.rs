@@ -131,6 +131,7 @@ pub(crate) fn registry_options(
             .map(|path| std::path::absolute(&path).unwrap_or_else(|_| path.into()))
             .collect(),
         certificate_folders: certificate_folders(context),
+        on_secret: context.secret_sink(),
         ..RegistryOptions::default()
     })
 }

@@ -94,14 +94,14 @@ impl PlanCommand {
         };
         let plan = deploy::plan(&cluster, &target, chart, &self.deploy, context).await?;
         if self.output == "json" {
-            ui::data(&format!("{}\n", serde_json::to_string_pretty(&plan)?))?;
+            ui::report_json(&plan)?;
         } else {
             let built: String = missing
                 .iter()
                 .map(|name| format!("Build image {name}\n"))
                 .collect();
             let separator = if built.is_empty() { "" } else { "\n" };
-            ui::data(&context.mask.apply(&format!("{built}{separator}{plan}")))?;
+            ui::report(&format!("{built}{separator}{plan}"))?;
         }
         let changes = plan.has_changes() || !missing.is_empty();
         Ok(if self.exit_code && changes {

@@ -56,6 +56,10 @@ pub(crate) struct RenderCommand {
     /// API version that the chart sees beside the usual ones; may be repeated
     #[arg(long, value_name = "GROUP/VERSION")]
     extra_apiversions: Vec<String>,
+    /// Print where a value comes from, such as image.tag, in place of manifests: the place that counts, then those that
+    /// it overrides
+    #[arg(long, value_name = "KEY")]
+    show_origin: Option<String>,
 }
 
 impl RenderCommand {
@@ -67,6 +71,9 @@ impl RenderCommand {
         let secrets = self.secrets.read(&self.project.dir, &project, context)?;
         let images = plan_images(&project, &[])?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
+        if let Some(key) = &self.show_origin {
+            return print(&chart::origins(&project, &loaded, &values, &secrets, key)?);
+        }
         let manifests = render_chart(
             &project,
             ChartInput {

@@ -123,11 +123,10 @@ impl Key {
     }
 
     fn decrypt_cbc(&self, text: &str) -> Result<Vec<u8>, SecretError> {
-        let data = match hex::decode(text) {
-            Ok(data) => data,
-            Err(hex::FromHexError::OddLength) => return Err(SecretError::Incomplete),
-            Err(_) => return Err(SecretError::NotEncrypted),
-        };
+        if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(SecretError::NotEncrypted);
+        }
+        let data = hex::decode(text).map_err(|_| SecretError::Incomplete)?;
         // werf: the length in front is not looked at.
         let blocks = data.get(WERF_HEAD.len()..).ok_or(SecretError::Incomplete)?;
         if blocks.len() < 2 * BLOCK || blocks.len() % BLOCK != 0 {

@@ -170,10 +170,10 @@ fn plain_texts_are_read_back_as_they_were() {
         "x\n\n\n",
     ] {
         for shape in [
-            "a: X\nz: 1\n",
+            "a: X\nz: ~\n",
             "a: X # c\n",
-            "a: [X, 1]\n",
-            "- X\n- 1\n",
+            "a: [X, null]\n",
+            "- X\n- ~\n",
             "X\n",
             "a:\n  - b: X\n",
         ] {
@@ -192,10 +192,10 @@ fn plain_texts_are_read_back_as_they_were() {
 
 #[test]
 fn what_was_not_edited_keeps_its_ciphertext() {
-    let before = encrypted("a: one\nb: two\nl: [x, y, z]\nd: old\n");
+    let before = encrypted("a: one\nb: two\nl: [p, q, r]\nd: old\n");
     let (_, leaves) = readable(&before);
     let text = |path: &str| &leaves.iter().find(|leaf| leaf.path == path).expect("a leaf").text;
-    let edited = "# new\na: one\nc: two\nl: [w, x, y, z]\nd: new\n";
+    let edited = "# new\na: one\nc: two\nl: [o, p, q, r]\nd: new\n";
     let after = merge_edited(edited, &leaves, "f", &key(), Cipher::Werf).expect("encrypts");
     assert!(
         after.starts_with(&format!("# new\na: {}\nc: {}\n", text("a"), text("b"))),
