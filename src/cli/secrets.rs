@@ -201,6 +201,12 @@ pub(crate) fn hide_secret(plain: &[u8], mask: &Mask) {
     if let Ok(text) = std::str::from_utf8(plain) {
         mask.hide(text);
         mask.hide(text.trim());
+        // As messages quote it, and diffs.
+        let json = serde_json::Value::from(text);
+        let yaml = kiel_template::yaml::json_to_wide_string(&json).unwrap_or_default();
+        for quoted in [format!("{text:?}"), json.to_string(), yaml] {
+            mask.hide(quoted.trim_end().trim_matches(['"', '\'']));
+        }
     }
 }
 
