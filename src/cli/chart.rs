@@ -138,17 +138,20 @@ fn add_werf_image(functions: &mut Functions, names: Value) {
     });
 }
 
+/// The values of a flag that may be repeated: those of its variables, then those of the command line.
+pub(crate) fn with_family(env: &Environment, flag: &str, given: &[String]) -> Vec<String> {
+    let mut values = env.family(flag);
+    values.extend_from_slice(given);
+    values
+}
+
 /// The user's values: variables first, then flags. Files come from the commit.
 pub(crate) fn read_values(
     args: &ValuesArgs,
     project: &Project,
     env: &Environment,
 ) -> Result<ValuesInput, CommandError> {
-    let with_family = |flag: &str, given: &[String]| {
-        let mut values = env.family(flag);
-        values.extend_from_slice(given);
-        values
-    };
+    let with_family = |flag: &str, given: &[String]| with_family(env, flag, given);
     let mut input = ValuesInput {
         set: with_family("set", &args.set),
         set_string: with_family("set-string", &args.set_string),

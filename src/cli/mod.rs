@@ -24,6 +24,7 @@ mod secret;
 mod secrets;
 mod service_values;
 mod uncommitted;
+mod variables;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -113,6 +114,10 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         "off" => anstream::ColorChoice::Never.write_global(),
         _ => {}
     }
+    let hints = match &cli.command {
+        Commands::Helm(_) | Commands::Version | Commands::Docs => Vec::new(),
+        _ => variables::misspelt(&env, &command),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -124,13 +129,13 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
             );
         }
     };
-    let code = runtime.block_on(run_command(cli, env));
+    let code = runtime.block_on(run_command(cli, env, &hints));
     // Threads that wait for a terminal or a disk must not keep the process.
     runtime.shutdown_background();
     code
 }
 
-async fn run_command(cli: Cli, env: Environment) -> ExitCode {
+async fn run_command(cli: Cli, env: Environment, hints: &[String]) -> ExitCode {
     let options = cli.log.options(&env);
     let form = options.form;
     let mask = Mask::default();
@@ -146,6 +151,7 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
         Arc::clone(&signal),
         events.clone().downgrade(),
     ));
+    hints.iter().for_each(|hint| events.warn(hint.clone()));
     let context = Context {
         env,
         events,

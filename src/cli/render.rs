@@ -7,7 +7,7 @@ use clap::Args;
 use kiel_chart::{HookOutput, Manifests, Release};
 
 use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
-use super::chart::{ChartInput, read_values, render_chart};
+use super::chart::{ChartInput, read_values, render_chart, with_family};
 use super::dependencies::{self, DependencyArgs};
 use super::error::{CommandError, CommandResult};
 use super::helm::write_files;
@@ -90,7 +90,7 @@ impl RenderCommand {
                 images: names_by_key(&images),
                 capabilities: chart::static_capabilities(
                     self.kube_version.as_deref(),
-                    &self.extra_apiversions,
+                    &with_family(&context.env, "extra-apiversions", &self.extra_apiversions),
                 )?,
                 lookup: None,
             },
