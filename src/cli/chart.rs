@@ -81,7 +81,10 @@ pub(crate) fn chart_parts(
     images: Vec<ImageName>,
     secrets: &Secrets,
 ) -> ChartParts {
-    let service_values = service_values_of(project, namespace, repo, images);
+    let mut service_values = service_values_of(project, namespace, repo, images);
+    if let Some(config) = &secrets.docker_config {
+        service_values["dockerconfigjson"] = config.as_str().into();
+    }
     let image_names = service_values["werf"]["image"].clone();
     let secrets = secrets.clone();
     ChartParts {
@@ -136,6 +139,15 @@ fn add_werf_image(functions: &mut Functions, names: Value) {
             None => Err(format!("werf.yaml has no final image {name:?}").into()),
         }
     });
+}
+
+/// The chart as `--disable-default-values` wants it.
+pub(crate) fn with_defaults(mut chart: Chart, args: &ValuesArgs) -> Chart {
+    if args.disable_default_values {
+        chart.values = Value::Null;
+        chart.values_text = None;
+    }
+    chart
 }
 
 /// The values of a flag that may be repeated: those of its variables, then those of the command line.

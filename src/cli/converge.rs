@@ -55,10 +55,13 @@ impl ConvergeCommand {
         let project = Project::open(&self.project, context)?;
         let target = deploy::target(&project, &self.release)?;
         let values = chart::read_values(&self.values, &project, &context.env)?;
-        let secrets = self.secrets.read(&self.project.dir, &project, context)?;
+        let secrets = self
+            .secrets
+            .read(&self.project.dir, &project, &self.registry, context)?;
         let planned = images::plan_images(&project, &self.images)?;
         project.warn_uncommitted(context)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
+        let loaded = chart::with_defaults(loaded, &self.values);
         // A cluster that cannot be reached is known before anything is built.
         let cluster = deploy::connect(&self.kube, context).await?;
         let names = if planned.is_empty() {

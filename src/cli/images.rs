@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use kiel_llb::Platform;
 
 use super::Context;
-use super::args::{BuildArgs, RegistryArgs};
+use super::args::{BuildArgs, RegistryArgs, StubArgs};
 use super::error::CommandError;
 use super::project::Project;
 use super::service_values::ImageName;
@@ -49,6 +49,21 @@ fn host_platform() -> Platform {
         os: host.os,
         architecture: host.architecture,
         variant: host.variant,
+    }
+}
+
+impl StubArgs {
+    /// The repository that names are made with.
+    pub(crate) fn repo<'a>(&self, registry: &'a RegistryArgs) -> Option<&'a str> {
+        registry.repo.as_deref().filter(|_| !self.stub_tags)
+    }
+
+    /// The names of final images by their keys, or none.
+    pub(crate) fn image_names(&self, project: &Project) -> Result<Vec<ImageName>, CommandError> {
+        if self.without_images {
+            return Ok(Vec::new());
+        }
+        Ok(names_by_key(&plan_images(project, &[])?))
     }
 }
 

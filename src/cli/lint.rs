@@ -7,16 +7,15 @@ use clap::Args;
 use kiel_chart::Release;
 use kiel_chart::lint::{self, LintChart, LintOptions};
 
-use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
+use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, StubArgs, ValuesArgs};
 use super::chart::{ChartInput, ChartParts, chart_parts, read_values, render_chart, static_capabilities};
 use super::clock::Clock;
 use super::dependencies::{self, DependencyArgs};
 use super::error::{CommandError, CommandResult};
 use super::helm::{HelmError, HelmValuesArgs, LintFlags, lint_paths, print_results};
-use super::images::{names_by_key, plan_images};
 use super::project::Project;
 use super::secrets::SecretArgs;
-use super::{Context, deploy};
+use super::{Context, chart, deploy};
 
 /// Examine charts for possible issues
 ///
@@ -43,6 +42,8 @@ pub(crate) struct LintCommand {
     secrets: SecretArgs,
     #[command(flatten)]
     dependencies: DependencyArgs,
+    #[command(flatten)]
+    stubs: StubArgs,
 }
 
 impl LintCommand {
@@ -92,9 +93,12 @@ impl LintCommand {
     ) -> Result<Result<(), HelmError>, CommandError> {
         let target = deploy::target(project, &self.release)?;
         let values = read_values(&self.values, project, &context.env)?;
-        let secrets = self.secrets.read(&self.project.dir, project, context)?;
+        let secrets = self
+            .secrets
+            .read(&self.project.dir, project, &self.registry, context)?;
         let loaded = dependencies::load_chart(project, &self.registry, &self.dependencies, context).await?;
-        let images = names_by_key(&plan_images(project, &[])?);
+        let loaded = chart::with_defaults(loaded, &self.values);
+        let images = self.stubs.image_names(project)?;
         let namespace = target.namespace.to_string();
         let ChartParts {
             profile,
@@ -103,12 +107,12 @@ impl LintCommand {
         } = chart_parts(
             project,
             &namespace,
-            self.registry.repo.as_deref(),
+            self.stubs.repo(&self.registry),
             images.clone(),
             &secrets,
         );
         let dir = &project.config.meta.deploy.helm_chart_dir;
-        let chart = LintChart {
+        let lint_chart = LintChart {
             files: &project.files,
             dir,
             shown_dir: dir.clone(),
@@ -125,7 +129,7 @@ impl LintCommand {
             environment: Arc::new(Clock),
             extra_functions: Some(functions),
         };
-        let reports = lint::lint_on_own_stack(&[chart], &options)?;
+        let reports = lint::lint_on_own_stack(&[lint_chart], &options)?;
         let results = reports.into_iter().map(|report| (dir.clone(), Ok(report)));
         let judged = print_results(results.collect(), &self.flags);
         if judged.is_ok() {
@@ -140,7 +144,7 @@ impl LintCommand {
                     revision: 1,
                     is_upgrade: false,
                 },
-                repo: self.registry.repo.as_deref(),
+                repo: self.stubs.repo(&self.registry),
                 images,
                 capabilities: static_capabilities(self.flags.kube_version.as_deref(), &[])?,
                 lookup: None,

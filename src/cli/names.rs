@@ -4,10 +4,10 @@
 
 use clap::Args;
 
-use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs};
+use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, StubArgs};
 use super::chart::service_values_of;
 use super::error::{CommandError, CommandResult};
-use super::images::{names_by_key, plan_images};
+use super::images::plan_images;
 use super::project::Project;
 use super::{Context, print};
 use crate::build;
@@ -90,12 +90,8 @@ pub(crate) struct GetValuesCommand {
     registry: RegistryArgs,
     #[command(flatten)]
     release: ReleaseArgs,
-    /// Names are stubs, whatever --repo says
-    #[arg(long)]
-    stub_tags: bool,
-    /// Leave images out
-    #[arg(long)]
-    without_images: bool,
+    #[command(flatten)]
+    stubs: StubArgs,
     /// Taken without effect, as by werf: charts see final images only
     #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", action = clap::ArgAction::Set)]
     final_images_only: bool,
@@ -109,12 +105,8 @@ impl GetValuesCommand {
         let project = Project::open(&self.project, context)?;
         let (_, namespace) = project.release_names(&self.release)?;
         let namespace = Namespace::parse(&namespace)?;
-        let repo = self.registry.repo.as_deref().filter(|_| !self.stub_tags);
-        let names = if self.without_images {
-            Vec::new()
-        } else {
-            self.image_names(&project, repo.is_some(), context).await?
-        };
+        let repo = self.stubs.repo(&self.registry);
+        let names = self.image_names(&project, repo.is_some(), context).await?;
         let values = service_values_of(&project, namespace.as_str(), repo, names);
         print(&kiel_template::yaml::json_to_string(&values)?)
     }
@@ -125,10 +117,10 @@ impl GetValuesCommand {
         has_repo: bool,
         context: &Context,
     ) -> Result<Vec<super::service_values::ImageName>, CommandError> {
-        let planned = plan_images(project, &[])?;
-        if !has_repo || planned.is_empty() {
-            return Ok(names_by_key(&planned));
+        if !has_repo || self.stubs.without_images || project.config.images.is_empty() {
+            return self.stubs.image_names(project);
         }
+        let planned = plan_images(project, &[])?;
         let repository = super::images::repository(&self.registry)?;
         let registry = super::images::registry(&self.registry, context)?;
         let plan = build::plan(planned, &registry, &repository, &project.commit.id).await?;

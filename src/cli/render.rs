@@ -6,12 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use kiel_chart::{HookOutput, Manifests, Release};
 
-use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
+use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, StubArgs, ValuesArgs};
 use super::chart::{ChartInput, read_values, render_chart, with_family};
 use super::dependencies::{self, DependencyArgs};
 use super::error::{CommandError, CommandResult};
 use super::helm::write_files;
-use super::images::{names_by_key, plan_images};
 use super::project::Project;
 use super::secrets::SecretArgs;
 use super::{Context, chart, deploy, print};
@@ -34,6 +33,8 @@ pub(crate) struct RenderCommand {
     secrets: SecretArgs,
     #[command(flatten)]
     dependencies: DependencyArgs,
+    #[command(flatten)]
+    stubs: StubArgs,
     /// Write to this file in place of standard output
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -68,9 +69,12 @@ impl RenderCommand {
         project.warn_uncommitted(context)?;
         let target = deploy::target(&project, &self.release)?;
         let values = read_values(&self.values, &project, &context.env)?;
-        let secrets = self.secrets.read(&self.project.dir, &project, context)?;
-        let images = plan_images(&project, &[])?;
+        let secrets = self
+            .secrets
+            .read(&self.project.dir, &project, &self.registry, context)?;
+        let images = self.stubs.image_names(&project)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
+        let loaded = chart::with_defaults(loaded, &self.values);
         if let Some(key) = &self.show_origin {
             return print(&chart::origins(&project, &loaded, &values, &secrets, key)?);
         }
@@ -86,8 +90,8 @@ impl RenderCommand {
                     revision: 1,
                     is_upgrade: false,
                 },
-                repo: self.registry.repo.as_deref(),
-                images: names_by_key(&images),
+                repo: self.stubs.repo(&self.registry),
+                images,
                 capabilities: chart::static_capabilities(
                     self.kube_version.as_deref(),
                     &with_family(&context.env, "extra-apiversions", &self.extra_apiversions),

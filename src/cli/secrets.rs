@@ -14,6 +14,7 @@ use kiel_template::files::FileTree as _;
 use kiel_template::value::{Functions, Str, Type};
 
 use super::Context;
+use super::args::RegistryArgs;
 use super::chart::read_committed;
 use super::error::CommandError;
 use super::project::Project;
@@ -46,6 +47,9 @@ pub(crate) struct SecretArgs {
     /// Leave out the chart's secret-values.yaml
     #[arg(long)]
     disable_default_secret_values: bool,
+    /// Give the chart Docker's config.json in base64 as .Values.dockerconfigjson, for a Secret to pull images by
+    #[arg(long)]
+    set_docker_config_json_value: bool,
     /// Leave secret values and files encrypted
     #[arg(long)]
     ignore_secret_key: bool,
@@ -58,6 +62,8 @@ pub(crate) struct SecretArgs {
 pub(crate) struct Secrets {
     /// Decrypted files of values, in rising order.
     pub(crate) values: Vec<ValuesFile>,
+    /// `.Values.dockerconfigjson`
+    pub(crate) docker_config: Option<String>,
     /// Decrypted files by their path below `secret/`.
     files: Arc<BTreeMap<String, Vec<u8>>>,
 }
@@ -89,13 +95,27 @@ impl SecretKeyArgs {
 }
 
 impl SecretArgs {
-    /// Reads and decrypts what the commit has. Without secrets no key is asked for.
+    /// Reads and decrypts what the commit has, and Docker's logins where they are wanted. Without secrets no key is
+    /// asked for.
     pub(crate) fn read(
         &self,
         dir: &Path,
         project: &Project,
+        registry: &RegistryArgs,
         context: &Context,
     ) -> Result<Secrets, CommandError> {
+        let mut secrets = self.read_commit(dir, project, context)?;
+        if self.set_docker_config_json_value {
+            let folder = registry.docker_config.clone();
+            let folder = folder.or_else(|| Some(context.env.home()?.join(".docker")));
+            let content = fs_err::read(folder.unwrap_or_default().join("config.json"))?;
+            hide_secret(&content, &context.mask);
+            secrets.docker_config = Some(STANDARD.encode(content));
+        }
+        Ok(secrets)
+    }
+
+    fn read_commit(&self, dir: &Path, project: &Project, context: &Context) -> Result<Secrets, CommandError> {
         let chart_dir = project.config.meta.deploy.helm_chart_dir.trim_matches('/');
         let mut encrypted = Vec::new();
         let default = format!("{chart_dir}/secret-values.yaml");
