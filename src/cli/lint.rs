@@ -48,7 +48,6 @@ impl LintCommand {
             self.lint_disk()
         } else {
             let project = Project::open(&self.project, context)?;
-            project.warn_uncommitted(context)?;
             self.lint_project(&project, context).await?
         };
         match outcome {
@@ -90,7 +89,9 @@ impl LintCommand {
         let target = deploy::target(project, &self.release)?;
         let values = read_values(&self.values, project, &context.env)?;
         let loaded = dependencies::load_chart(project, &self.registry, &self.dependencies, context).await?;
-        let images = names_by_key(&plan_images(project, &[])?);
+        let planned = plan_images(project, &[])?;
+        project.warn_images(&planned, context)?;
+        let images = names_by_key(&planned);
         let namespace = target.namespace.to_string();
         let ChartParts {
             profile,

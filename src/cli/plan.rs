@@ -63,7 +63,7 @@ impl PlanCommand {
         let target = deploy::target(&project, &self.release)?;
         let values = chart::read_values(&self.values, &project, &context.env)?;
         let planned = images::plan_images(&project, &[])?;
-        project.warn_uncommitted(context)?;
+        project.check_images(&planned)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         let cluster = deploy::connect(&self.kube, context).await?;
         let mut missing = Vec::new();
