@@ -132,30 +132,29 @@ fn read_folder(files: &dyn FileTree, dir: &str, profile: &Profile) -> Result<Vec
         Profile::Werf { .. } => IgnoreRules::default(),
     };
     let rules = rules.with_defaults();
-    let mut names: Vec<String> = files
-        .list(dir)
-        .map_err(failed)?
-        .iter()
-        .filter_map(|path| path.strip_prefix(&prefix))
-        .filter(|name| !rules.ignores_file(name))
-        .map(str::to_owned)
-        .collect();
+    let paths = files.list(dir).map_err(failed)?;
+    let mut names = rules.kept(paths.iter().filter_map(|path| path.strip_prefix(&prefix)));
     // Go: a walk goes through each folder by name, which differs from the order of whole paths.
-    names.sort_by(|a, b| a.split('/').cmp(b.split('/')));
+    names.sort_by(|a, b| by_parts(a).cmp(by_parts(b)));
     let mut found = Vec::with_capacity(names.len());
     for name in names {
         let Some(data) = files.read(&format!("{prefix}{name}")).map_err(failed)? else {
             continue;
         };
         if data.len() > MAX_FILE_SIZE {
-            return Err(ChartError::TooLarge(name));
+            return Err(ChartError::TooLarge(name.to_owned()));
         }
         found.push(File {
-            name,
+            name: name.to_owned(),
             data: without_mark(data),
         });
     }
     Ok(found)
+}
+
+/// The bytes of a path, in which the end of a part comes before everything else.
+fn by_parts(path: &str) -> impl Iterator<Item = u8> {
+    path.bytes().map(|byte| if byte == b'/' { 0 } else { byte })
 }
 
 fn without_mark(data: Arc<[u8]>) -> Arc<[u8]> {
