@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use kiel_template::files::Content;
 use serde_json::Value;
 
 use crate::decode::{self, DecodeError, Place};
@@ -91,7 +91,7 @@ pub struct Manifests {
 #[derive(Debug, Clone)]
 pub(crate) struct CrdFile {
     pub(crate) source: String,
-    pub(crate) data: Arc<[u8]>,
+    pub(crate) data: Content,
 }
 
 impl CrdFile {
@@ -104,7 +104,7 @@ impl Manifests {
     /// The bytes that `helm template` prints.
     pub fn to_template_output(&self, include_crds: bool, hooks: HookOutput) -> String {
         let crds = self.crd_files.iter().filter(|_| include_crds);
-        let crds = crds.map(|file| file.source.len() + file.data.len());
+        let crds = crds.map(|file| file.source.len() + file.data.size());
         let documents = self.documents.iter().chain(self.hooks_for(hooks));
         let documents = documents.map(|document| document.source.len() + document.text.len());
         // Room for all of it: to grow a text of megabytes is to copy it again and again.

@@ -22,7 +22,8 @@ mod string;
 mod types;
 
 use std::rc::Rc;
-use std::sync::Arc;
+
+use crate::files::Content;
 
 pub use entries::{Entries, Iter as EntriesIter};
 pub use function::{Body, Call, CallError, Function, Functions, Renderer, Signature};
@@ -84,7 +85,7 @@ pub enum Value {
     /// `string`: any bytes.
     Str(Str),
     /// `[]uint8`.
-    Bytes(Arc<[u8]>),
+    Bytes(Content),
     /// A slice of anything but bytes.
     List(List),
     /// A map with string keys.
@@ -139,7 +140,7 @@ impl Value {
 
     /// A `[]uint8`.
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self::Bytes(Arc::from(bytes))
+        Self::Bytes(Content::from(bytes))
     }
 
     /// A value of a type of its own.
