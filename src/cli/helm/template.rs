@@ -1,6 +1,7 @@
 //! `kiel helm template`: a chart's manifests, as Helm prints them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -70,6 +71,12 @@ pub(crate) struct TemplateCommand {
 }
 
 impl TemplateCommand {
+    /// Whether all that it needs is on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        let is_here = |chart: &String| Path::new(chart.trim()).exists();
+        !self.dependency_update && self.names.last().is_some_and(is_here) && !self.values.is_fetched()
+    }
+
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
         let (name, chart) = self.install.name_and_chart(&self.names)?;
         let located = self.path.locate(&chart, globals, context).await?;
