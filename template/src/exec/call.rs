@@ -45,6 +45,9 @@ impl<'t> State<'_, '_, 't> {
         if let Some(last) = last {
             values.push(self.convert(last, param(args.len()))?);
         }
+        if let Err(message) = self.machine.limits.before(name, &values) {
+            return Err(self.call_failed(at, name, message.into()));
+        }
         match function.call(&mut Call::new(self.machine), &values) {
             Ok(value) => match self.machine.limits.made(&value) {
                 Ok(()) => Ok(Slot::result(value)),

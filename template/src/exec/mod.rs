@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(crate) use call::zero;
-pub(crate) use limits::MAX_TEXT;
+pub(crate) use limits::{MAX_TEXT, MAX_WRITTEN};
 pub(crate) use machine::Machine;
 pub use machine::without_no_value;
 pub(crate) use slot::Slot;
@@ -324,6 +324,9 @@ impl<'t> State<'_, '_, 't> {
         };
         if self.depth >= MAX_DEPTH || self.machine.stack.nearly_exhausted() {
             return Err(self.error(&format!("exceeded maximum template depth ({MAX_DEPTH})")));
+        }
+        if !self.machine.limits.step(limits::STEPS_OF_A_TEMPLATE) {
+            return Err(self.error(&limits::too_many()));
         }
         let dot = match &invocation.pipe {
             Some(pipe) => self.pipeline(dot, pipe)?,

@@ -14,6 +14,7 @@
 mod entries;
 mod equal;
 mod function;
+mod held;
 mod json;
 mod list;
 mod map;
@@ -27,6 +28,7 @@ use crate::files::Content;
 
 pub use entries::{Entries, Iter as EntriesIter};
 pub use function::{Body, Call, CallError, Function, Functions, Renderer, Signature};
+pub(crate) use held::held;
 pub use list::List;
 pub use map::Map;
 pub use object::{ErrorValue, Object};
