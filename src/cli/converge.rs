@@ -59,7 +59,7 @@ impl ConvergeCommand {
             .secrets
             .read(&self.project.dir, &project, &self.registry, context)?;
         let planned = images::plan_images(&project, &self.images)?;
-        project.warn_uncommitted(context)?;
+        project.check_images(&planned)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         let loaded = chart::with_defaults(loaded, &self.values);
         // A cluster that cannot be reached is known before anything is built.

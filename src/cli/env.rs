@@ -36,6 +36,7 @@ pub(crate) const FAMILIES: &[(&str, &[&str])] = &[
     ("extra-apiversions", &[]),
     ("registry-ca", &[]),
     ("registry-token-host", &[]),
+    ("dev-ignore", &[]),
 ];
 
 /// What the process was started with.

@@ -52,7 +52,6 @@ impl LintCommand {
             self.lint_disk()
         } else {
             let project = Project::open(&self.project, context)?;
-            project.warn_uncommitted(context)?;
             self.lint_project(&project, context).await?
         };
         match outcome {
@@ -98,7 +97,7 @@ impl LintCommand {
             .read(&self.project.dir, project, &self.registry, context)?;
         let loaded = dependencies::load_chart(project, &self.registry, &self.dependencies, context).await?;
         let loaded = chart::with_defaults(loaded, &self.values);
-        let images = self.stubs.image_names(project)?;
+        let images = self.stubs.image_names(project, context)?;
         let namespace = target.namespace.to_string();
         let ChartParts {
             profile,

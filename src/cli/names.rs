@@ -118,7 +118,7 @@ impl GetValuesCommand {
         context: &Context,
     ) -> Result<Vec<super::service_values::ImageName>, CommandError> {
         if !has_repo || self.stubs.without_images || project.config.images.is_empty() {
-            return self.stubs.image_names(project);
+            return self.stubs.image_names(project, context);
         }
         let planned = plan_images(project, &[])?;
         let repository = super::images::repository(&self.registry)?;

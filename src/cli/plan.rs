@@ -69,7 +69,7 @@ impl PlanCommand {
             .secrets
             .read(&self.project.dir, &project, &self.registry, context)?;
         let planned = images::plan_images(&project, &[])?;
-        project.warn_uncommitted(context)?;
+        project.check_images(&planned)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         let loaded = chart::with_defaults(loaded, &self.values);
         let cluster = deploy::connect(&self.kube, context).await?;

@@ -66,13 +66,12 @@ pub(crate) struct RenderCommand {
 impl RenderCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let project = Project::open(&self.project, context)?;
-        project.warn_uncommitted(context)?;
         let target = deploy::target(&project, &self.release)?;
         let values = read_values(&self.values, &project, &context.env)?;
         let secrets = self
             .secrets
             .read(&self.project.dir, &project, &self.registry, context)?;
-        let images = self.stubs.image_names(&project)?;
+        let images = self.stubs.image_names(&project, context)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         let loaded = chart::with_defaults(loaded, &self.values);
         if let Some(key) = &self.show_origin {

@@ -15,7 +15,7 @@ use kiel_template::value::{Functions, Str, Type};
 
 use super::Context;
 use super::args::RegistryArgs;
-use super::chart::read_committed;
+use super::chart::read_project_file;
 use super::error::CommandError;
 use super::project::Project;
 use crate::secrets::{Key, KeySources, Leaf, SecretError, decrypt_values, find_key};
@@ -127,7 +127,7 @@ impl SecretArgs {
         let mut given = context.env.family("secret-values");
         given.extend_from_slice(&self.secret_values);
         for path in given {
-            let content = read_committed(project, &path, "--secret-values")?;
+            let content = read_project_file(project, &path)?;
             encrypted.push((path, content));
         }
         let below = format!("{chart_dir}/secret");

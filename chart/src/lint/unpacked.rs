@@ -48,7 +48,10 @@ impl UnpackedChart {
             }
             _ => {}
         }
-        let files = files.into_iter().map(|file| (file.name, file.data)).collect();
+        let files = files
+            .into_iter()
+            .map(|file| (file.name, file.data.to_shared()))
+            .collect();
         Ok(Self { name, files })
     }
 }
