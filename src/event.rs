@@ -11,7 +11,9 @@ use tokio::sync::{Notify, mpsc};
 
 /// Is told every secret that a module comes by, before it is used, so that nothing shows it.
 #[derive(Clone, Default)]
-pub struct SecretSink(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct SecretSink(Option<Arc<Hide>>);
+
+type Hide = dyn Fn(&str) + Send + Sync;
 
 impl SecretSink {
     /// Tells `hide`.

@@ -94,6 +94,7 @@ pub(crate) fn chart_parts(
         functions: Arc::new(move |functions| {
             add_werf_image(functions, image_names.clone());
             secrets.add_function(functions);
+            add_debug_functions(functions);
         }),
     }
 }
@@ -122,6 +123,19 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
         }
         CommandError::new(format!("{error}\n{}", more.trim_end()))
     })
+}
+
+/// werf's functions for people who look for a mistake: they print nothing here, and give what those give that they are
+/// named after.
+fn add_debug_functions(functions: &mut Functions) {
+    for name in ["printf_debug", "dump_debug"] {
+        functions.add_variadic(name, &[Type::Any], Type::Any, |_, _| Ok("".into()));
+    }
+    for (name, of) in [("include_debug", "include"), ("tpl_debug", "tpl")] {
+        if let Some(function) = functions.get(of).cloned() {
+            functions.insert(name, function);
+        }
+    }
 }
 
 /// `werf_image`, as in charts of werf 1.x: `{{ werf_image "app" }}` and `{{ tuple "app" . | werf_image }}` are the name

@@ -102,22 +102,22 @@ fn is_read(stem: &str, flags: &BTreeSet<String>) -> bool {
 
 fn nearest(stem: &str, flags: &BTreeSet<String>) -> Option<String> {
     let far = |known: &str| strsim::damerau_levenshtein(stem, known);
-    let close = |known: &str| far(known) <= if known.len() < 6 { 1 } else { 2 };
-    let whole = flags
-        .iter()
-        .filter(|known| close(known))
-        .min_by_key(|known| far(known));
-    if let Some(known) = whole {
+    if let Some(known) = flags.iter().find(|known| far(known) == 1) {
         return Some(known.clone());
     }
     // `VALUE_1` is meant for the family `VALUES`.
-    let (family, suffix) = stem.rsplit_once('_')?;
-    let known = FAMILIES
-        .iter()
-        .map(|(flag, _)| stem_of(flag))
-        .filter(|known| strsim::damerau_levenshtein(family, known) == 1)
-        .min()?;
-    Some(format!("{known}_{suffix}"))
+    if let Some((family, suffix)) = stem.rsplit_once('_') {
+        let known = FAMILIES
+            .iter()
+            .map(|(flag, _)| stem_of(flag))
+            .find(|known| strsim::damerau_levenshtein(family, known) == 1);
+        if let Some(known) = known {
+            return Some(format!("{known}_{suffix}"));
+        }
+    }
+    // In a short name two letters are too many to guess.
+    let close = flags.iter().find(|known| known.len() >= 6 && far(known) == 2);
+    close.cloned()
 }
 
 #[cfg(test)]

@@ -559,3 +559,28 @@ fn pem_certificates(text: &str) -> Result<Vec<Vec<u8>>, String> {
     }
     Ok(certificates)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn credentials_are_told() {
+        let kubeconfig = "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+             contexts: [{name: c, context: {cluster: c, user: u}}]\n\
+             clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n\
+             users: [{name: u, user: {token: canary-token, password: canary-password, username: u}}]\n";
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let ears = Arc::clone(&told);
+        let options = KubeOptions {
+            kubeconfig_text: Some(kubeconfig.to_owned()),
+            ..KubeOptions::default()
+        };
+        let config = load_config(&options).await.unwrap();
+        let sink = SecretSink::new(move |secret| ears.lock().unwrap().push(secret.to_owned()));
+        hide_credentials(&config, &sink);
+        assert_eq!(*told.lock().unwrap(), ["canary-token", "canary-password"]);
+    }
+}

@@ -356,6 +356,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn credentials_are_told_before_they_are_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = r#"{"auths":{"r.example.com":{"auth":"dTpwYXNzd29yZA=="}}}"#;
+        fs_err::write(folder.path().join("config.json"), config).unwrap();
+        let told: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+        let ears = Arc::clone(&told);
+        let store = CredentialStore::new(&RegistryOptions {
+            docker_config: Some(folder.path().to_owned()),
+            on_secret: SecretSink::new(move |secret| ears.lock().unwrap().push(secret.to_owned())),
+            ..RegistryOptions::default()
+        });
+        store.get("r.example.com").await.unwrap();
+        assert_eq!(*told.lock().unwrap(), ["password", "dTpwYXNzd29yZA=="]);
+    }
+
+    #[tokio::test]
     async fn each_registry_gets_its_own_entry_and_nothing_else() {
         let config = r#"{"auths":{
             "https://index.docker.io/v1/":{"auth":"aHViOnB3"},

@@ -47,7 +47,7 @@ fn go_time(text: &str) -> Option<String> {
     }
     let time = jiff::Timestamp::strptime(
         "%Y-%m-%dT%H:%M:%S%.f%:z",
-        &text.replace('t', "T").replace('Z', "+00:00"),
+        text.replace('t', "T").replace('Z', "+00:00"),
     );
     let offset = text
         .rfind(['+', '-'])

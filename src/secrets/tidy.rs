@@ -225,9 +225,10 @@ impl<'t> Writer<'_, 't> {
                 self.begin_block(inline, line_end);
                 self.sequence(items, indent + 2, inline)
             }
-            NodeKind::Scalar { text, style }
-                if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) =>
-            {
+            NodeKind::Scalar {
+                text,
+                style: ScalarStyle::Literal | ScalarStyle::Folded,
+            } => {
                 self.out.push(' ');
                 self.out
                     .push_str(&written(text.as_bytes(), Place::Block(indent + 2)));

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::harness::{Project, Run};
+use super::harness::{Project, Run, variable};
 use super::{KEY, OTHER_KEY};
 
 const WERF_YAML: (&str, &str) = ("werf.yaml", "project: demo\nconfigVersion: 1\n");
@@ -19,7 +19,7 @@ fn command(project: &Project, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiel"));
     command.args(args).current_dir(project.path()).env_clear();
     command
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PATH", variable("PATH"))
         .env("HOME", project.path())
         .env("WERF_SECRET_KEY", KEY);
     command
@@ -184,8 +184,7 @@ fn nothing_is_left_of_what_was_edited() {
             &[("EDITOR", editor), ("XDG_RUNTIME_DIR", folder)],
         )
     };
-    let look =
-        format!("echo hush > seen; stat -c '%a %n' \"$1\" \"${{1%/*}}\" >> seen; echo text > \"$1\"; true");
+    let look = "echo hush > seen; stat -c '%a %n' \"$1\" \"${1%/*}\" >> seen; echo text > \"$1\"; true";
     run(&format!("f() {{ {look}; }}; f")).expect_code(0);
     let seen = read(&project, "seen");
     let lines: Vec<&str> = seen.lines().skip(1).collect();

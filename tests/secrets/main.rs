@@ -1,4 +1,5 @@
-//! Secrets by the program itself: files through the commands, and no secret in anything that is shown.
+//! Secrets, values and names by the program itself: files through the commands, no secret in anything that is shown,
+//! which value wins.
 
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -6,6 +7,7 @@ mod harness;
 mod commands;
 mod masking;
 mod panics;
+mod values;
 
 /// A key, and another one.
 pub(crate) const KEY: &str = "000102030405060708090a0b0c0d0e0f";
