@@ -91,9 +91,11 @@ pub(super) fn written(plain: &[u8], place: Place) -> String {
     let style = yaml::to_string_pretty(&Value::string(text)).unwrap_or_default();
     let style = style.trim_end_matches('\n');
     if style.starts_with('|') {
+        // With `+` it would take the blank lines that follow it in the file.
+        let keeps = style.lines().next().is_some_and(|head| head.contains('+'));
         return match place {
-            Place::Block(indent) => literal(style, text, indent),
-            Place::Line | Place::Flow => quoted(plain),
+            Place::Block(indent) if !keeps => literal(style, text, indent),
+            _ => quoted(plain),
         };
     }
     let is_plain = !style.starts_with(['"', '\'']);

@@ -172,6 +172,7 @@ fn plain_texts_are_read_back_as_they_were() {
         for shape in [
             "a: X\nz: ~\n",
             "a: X # c\n",
+            "a: X\n\n\nb: ~\n",
             "a: [X, null]\n",
             "- X\n- ~\n",
             "X\n",
