@@ -86,7 +86,10 @@ async fn repository() -> Result<Fake> {
         ("one", "2.0.0-rc.1"),
         ("two", "0.1.0"),
     ];
-    serve(pages(&charts)?, Readers::All, None).await
+    let mut pages = pages(&charts)?;
+    pages.insert("/signed.tgz".to_owned(), archive("signed", "1.0.0")?);
+    pages.insert("/signed.tgz.prov".to_owned(), b"a signature".to_vec());
+    serve(pages, Readers::All, None).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -306,11 +309,18 @@ async fn charts_are_named_as_by_helm() -> Result<()> {
         &format!("fetch {url}/two-0.1.0.tgz --untar -d z"),
         "pull one",
         "pull x/one",
+        "pull r/one --prov",
+        "pull r/one --prov --untar --untardir p",
+        &format!("pull one --repo {url} --prov"),
+        &format!("pull {url}/signed.tgz --prov"),
     ] {
         pair.check(command).await?;
     }
     pair.check_files(".")?;
-    ensure!(pair.ours.files(".")?.contains(&"one-1.0.0.tgz".to_owned()));
+    let files = pair.ours.files(".")?;
+    for name in ["one-1.0.0.tgz", "signed.tgz.prov"] {
+        ensure!(files.contains(&name.to_owned()), "{files:?}");
+    }
     Ok(())
 }
 

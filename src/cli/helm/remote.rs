@@ -191,6 +191,11 @@ impl ChartPathArgs {
         )
     }
 
+    /// Whether `--repo` names the repository.
+    pub(super) fn has_repository(&self) -> bool {
+        !self.repo.is_empty()
+    }
+
     /// What is asked for.
     pub(super) fn query(&self, with_provenance: bool) -> ChartQuery {
         let version = match self.version.as_str() {
