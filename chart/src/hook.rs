@@ -5,6 +5,7 @@ use crate::manifests::Document;
 /// A point in the life of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names say it")]
+#[non_exhaustive]
 pub enum HookEvent {
     PreInstall,
     PostInstall,

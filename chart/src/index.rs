@@ -27,6 +27,7 @@ const LARGE: usize = 1 << 20;
 
 /// Why a file is no index. The texts are Helm's where it has some.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IndexError {
     /// There is nothing in it.
     #[error("empty index.yaml file")]
@@ -52,6 +53,7 @@ pub enum IndexError {
 
 /// Why an index has no chart for a name and a version; the texts are Helm's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NoEntry {
     /// There is no chart of this name.
     #[error("no chart name found")]

@@ -13,6 +13,7 @@ use crate::{oci, version};
 
 /// Why a lock file can't be used, or none can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LockError {
     /// The chart wants other dependencies than those that were locked; the text is Helm's.
     #[error(

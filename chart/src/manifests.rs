@@ -20,6 +20,7 @@ const HEAD: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// Why rendered text is no manifest.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ManifestError {
     /// The text is no YAML.
     #[error("YAML parse error on {path}: {source}")]

@@ -82,20 +82,12 @@ pub(crate) fn chart_parts(
 /// Renders the project's chart; blocks.
 pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
     let parts = chart_parts(project, &input.release.namespace, input.repo, input.images);
-    let manifests = kiel_chart::render_on_own_stack(RenderInput {
-        chart: input.chart,
-        values: input.values,
-        secret_values: &[],
-        service_values: &parts.service_values,
-        release: input.release,
-        capabilities: input.capabilities,
-        lookup: input.lookup,
-        check_schemas: true,
-        environment: Arc::new(Clock),
-        extra_functions: Some(parts.functions),
-        stack_size: 0,
-    });
-    manifests.map_err(|error| {
+    let mut render = RenderInput::new(input.chart, input.values, input.release, Arc::new(Clock));
+    render.service_values = &parts.service_values;
+    render.capabilities = input.capabilities;
+    render.lookup = input.lookup;
+    render.extra_functions = Some(parts.functions);
+    kiel_chart::render_on_own_stack(render).map_err(|error| {
         let more = kiel_chart::explain(&error, input.chart, input.values);
         if more.is_empty() || !ui::is_terminal() {
             return error.into();
