@@ -65,6 +65,11 @@ impl ChartReference {
         })
     }
 
+    /// As users write it, with the version's plus sign.
+    pub(super) fn location(&self) -> String {
+        format!("oci://{}", self.shown().replace('_', "+"))
+    }
+
     fn shown(&self) -> String {
         match (&self.tag, self.digest) {
             (Some(tag), _) => format!("{}:{tag}", self.repository),
@@ -230,7 +235,7 @@ impl Charts {
                 Provenance::Found(content)
             }
             Err(reason) => Provenance::Missing {
-                url: format!("oci://{}.prov", reference.shown().replace('_', "+")),
+                url: format!("{}.prov", reference.location()),
                 reason,
             },
         };

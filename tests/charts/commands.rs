@@ -7,20 +7,20 @@ use super::fake::Fake;
 use super::world::{Readers, Run, SENT, World, archive, pages, serve};
 
 /// Two users, one with kiel, one with the real Helm, who do the same.
-struct Pair {
-    ours: World,
-    theirs: World,
+pub(super) struct Pair {
+    pub(super) ours: World,
+    pub(super) theirs: World,
 }
 
 impl Pair {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         Ok(Self {
             ours: World::new()?,
             theirs: World::new()?,
         })
     }
 
-    fn write(&self, path: &str, text: impl AsRef<[u8]>) -> Result<()> {
+    pub(super) fn write(&self, path: &str, text: impl AsRef<[u8]>) -> Result<()> {
         self.ours.write(path, &text)?;
         self.theirs.write(path, &text)
     }
@@ -38,7 +38,7 @@ impl Pair {
     }
 
     /// Runs both; they say the same and end the same.
-    async fn check(&self, command: &str) -> Result<Run> {
+    pub(super) async fn check(&self, command: &str) -> Result<Run> {
         let args: Vec<&str> = command.split(' ').collect();
         let ours = self.ours.kiel_helm(&args).await?;
         let theirs = self.theirs.helm(&args).await?;

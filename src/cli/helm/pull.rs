@@ -25,7 +25,7 @@ pub(crate) struct PullCommand {
     /// Folder for the archive
     #[arg(long, short = 'd', default_value = ".", value_name = "DIR")]
     destination: PathBuf,
-    /// The provenance file too, unchecked
+    /// The provenance file too, unchecked unless --verify is given
     #[arg(long)]
     prov: bool,
     #[command(flatten)]
@@ -44,6 +44,7 @@ impl PullCommand {
         let charts = self.chart.charts(name, globals, context);
         let found = charts.get(name, &self.chart.query(self.prov)).await?;
         note(&found.notes);
+        let verified = self.chart.verification.check_download(&found, &context.env)?;
         if self.untar {
             self.unpack(name, &found.archive)?;
         } else {
@@ -59,6 +60,9 @@ impl PullCommand {
             say(&format!(
                 "WARNING: Verification not found for {shown}: {reason}\n"
             ));
+        }
+        if let Some(verified) = verified {
+            say(&verified.to_string());
         }
         Ok(())
     }
