@@ -56,6 +56,8 @@ pub struct Verification {
 struct Saved {
     file_name: String,
     archive: Bytes,
+    /// What is told about it.
+    warning: String,
 }
 
 /// How a dependency is got.
@@ -67,6 +69,16 @@ enum Way {
     Again,
     Web(RepositoryEntry, crate::registry::Url, Option<Digest>),
     Registry(ChartReference),
+}
+
+impl Saved {
+    fn new(file_name: String, archive: Bytes) -> Self {
+        Self {
+            file_name,
+            archive,
+            warning: String::new(),
+        }
+    }
 }
 
 impl Manager<'_> {
@@ -367,7 +379,9 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
                     let place = urls::without_login(&one.repository);
                     (self.say)(&format!("Downloading {} from repo {place}\n", one.name));
                     if let Some(result) = downloaded {
-                        saved.extend(result.map_err(|error| self.told(error))?);
+                        let found = result.map_err(|error| self.told(error))?;
+                        (self.say)(found.as_ref().map_or("", |found| &found.warning));
+                        saved.extend(found);
                     }
                 }
                 Err(error) => return Err(self.told(ChartsError::text(format!("could not find : {error}")))),
@@ -433,34 +447,31 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
                 let archive = self.charts.archive(entry, url, *digest).await.map_err(failed)?;
                 let file_name = urls::file_name(url)
                     .ok_or_else(|| ChartsError::text(format!("`{url}` leads to no file")))?;
-                let saved = Saved { file_name, archive };
+                let mut saved = Saved::new(file_name, archive);
                 if self.verification.is_some() {
                     let provenance = self.charts.provenance(entry, url).await;
                     let name = crate::registry::shown_url(url);
-                    self.verify(&saved, &provenance, &name).map_err(failed)?;
+                    saved.warning = self.verify(&saved, &provenance, &name).map_err(failed)?;
                 }
                 Ok(Some(saved))
             }
             Ok(Way::Registry(reference)) => {
                 let pulled = self.charts.pull(reference, self.verification.is_some()).await?;
                 (self.note)(&pulled.notes);
-                let saved = Saved {
-                    file_name: pulled.file_name,
-                    archive: pulled.archive,
-                };
+                let mut saved = Saved::new(pulled.file_name, pulled.archive);
                 let name = reference.location();
                 let failed = |error: ChartsError| error.wrapped(format!("could not download {name}"));
-                self.verify(&saved, &pulled.provenance, &name).map_err(failed)?;
+                saved.warning = self.verify(&saved, &pulled.provenance, &name).map_err(failed)?;
                 Ok(Some(saved))
             }
             _ => Ok(None),
         }
     }
 
-    /// Go: `DownloadTo`: what is downloaded has to be signed, or at least not signed wrongly.
-    fn verify(&self, saved: &Saved, provenance: &Provenance, name: &str) -> Result<(), ChartsError> {
+    /// Go: `DownloadTo`: what is downloaded has to be signed, or at least not signed wrongly. Gives a warning.
+    fn verify(&self, saved: &Saved, provenance: &Provenance, name: &str) -> Result<String, ChartsError> {
         let Some(verification) = self.verification else {
-            return Ok(());
+            return Ok(String::new());
         };
         let content = match provenance {
             Provenance::Found(content) => content,
@@ -468,8 +479,7 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
                 return Err(ChartsError::text(format!("failed to fetch provenance {url:?}")));
             }
             Provenance::Missing { reason, .. } => {
-                (self.say)(&format!("WARNING: Verification not found for {name}: {reason}\n"));
-                return Ok(());
+                return Ok(format!("WARNING: Verification not found for {name}: {reason}\n"));
             }
             Provenance::Unwanted => return Err(ChartsError::text(format!("no provenance of {name}"))),
         };
@@ -479,7 +489,7 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
             archive: &saved.archive,
         };
         keyring.verify(file, content, verification.now)?;
-        Ok(())
+        Ok(String::new())
     }
 
     fn check_vendored(&self, one: &Dependency, folder: &Path) -> Result<(), ChartsError> {
@@ -513,7 +523,7 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
         let archive = super::pack(&chart, &self.now)?;
         let version = chart.version().to_owned();
         let file_name = format!("{}-{version}.tgz", chart.name());
-        Ok((version, Saved { file_name, archive }))
+        Ok((version, Saved::new(file_name, archive)))
     }
 
     /// Writes the archives, and removes those that no dependency wants any more.

@@ -268,6 +268,7 @@ async fn downloads_are_verified_as_by_helm() -> Result<()> {
     let server = repository().await?;
     let url = format!("http://{}", server.address);
     pair.check(&format!("repo add r {url}")).await?;
+    pair.write("there/x", "")?;
     for command in [
         "pull r/one --verify --keyring pub.gpg",
         "pull r/one --verify --keyring pub.gpg --untar",
