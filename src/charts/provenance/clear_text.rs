@@ -178,7 +178,8 @@ mod tests {
     fn files_are_read_as_by_go() {
         let file = |head: &str, text: &str| format!("{START}{head}\n{text}{ARMOR}");
         check(&file("\nHash: SHA512\n", "a\nb\n"), Some(("a\nb", "a\r\nb")));
-        check(&file("\nHash: sha256, SHA512\n \n", ""), None);
+        check(&file("\nHash: sha256, SHA512\n ", "\n"), Some(("", "")));
+        check(&format!("{START}\n\n{ARMOR}"), None);
         check(
             &file("\nHash: SHA512\nHash: SHA384\n", "- -a \t\n"),
             Some(("-a", "-a")),

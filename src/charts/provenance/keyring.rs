@@ -9,7 +9,7 @@ use pgp::packet::{
     Packet, PacketParser, PublicKey, PublicSubkey, RevocationCode, SecretKey, Signature, SignatureType,
     UserId,
 };
-use pgp::types::{KeyDetails, KeyId, KeyVersion, Tag, Timestamp};
+use pgp::types::{Duration, KeyDetails, KeyId, KeyVersion, Tag, Timestamp};
 
 use super::SignatureError;
 
@@ -357,12 +357,12 @@ fn is_revoked(revocations: &[Signature], now: u32) -> bool {
 fn is_expired(signature: &Signature, now: u32) -> bool {
     let lifetime = signature
         .signature_expiration_time()
-        .map_or(0, |time| time.as_secs());
+        .map_or(0, Duration::as_secs);
     seconds(signature) > now || ends_before(seconds(signature), lifetime, now)
 }
 
 fn is_key_expired(created: Timestamp, binding: &Signature, now: u32) -> bool {
-    let lifetime = binding.key_expiration_time().map_or(0, |time| time.as_secs());
+    let lifetime = binding.key_expiration_time().map_or(0, Duration::as_secs);
     created.as_secs() > now || ends_before(created.as_secs(), lifetime, now)
 }
 
