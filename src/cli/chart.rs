@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use clap::Args;
 use kiel_chart::{
     AddFunctions, Capabilities, Chart, KubeVersion, Lookup, Manifests, Profile, Release, RenderError,
     RenderInput, ValuesFile, ValuesInput,
@@ -11,14 +12,30 @@ use kiel_template::files::FileTree;
 use kiel_template::value::{Functions, Type};
 use serde_json::Value;
 
-use super::args::ValuesArgs;
+use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
 use super::clock::Clock;
+use super::dependencies::DependencyArgs;
 use super::env::Environment;
 use super::error::CommandError;
 use super::project::Project;
 use super::service_values::{ImageName, ServiceValues, service_values};
 use crate::deploy::{Rendered, Source};
 use crate::ui;
+
+/// A project's chart, and what it is rendered with.
+#[derive(Debug, Args)]
+pub(crate) struct ChartArgs {
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(crate) release: ReleaseArgs,
+    #[command(flatten)]
+    pub(crate) values: ValuesArgs,
+    #[command(flatten)]
+    pub(crate) dependencies: DependencyArgs,
+}
 
 /// What a render needs beside the project.
 pub(crate) struct ChartInput<'a> {

@@ -92,11 +92,16 @@ async fn repository() -> Result<Fake> {
     serve(pages, Readers::All, None).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn repositories_are_kept_as_by_helm() -> Result<()> {
-    let pair = Pair::new()?;
+/// A pair beside a repository; its URL.
+async fn with_repository() -> Result<(Pair, Fake, String)> {
     let server = repository().await?;
     let url = format!("http://{}", server.address);
+    Ok((Pair::new()?, server, url))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repositories_are_kept_as_by_helm() -> Result<()> {
+    let (pair, _server, url) = with_repository().await?;
     for command in [
         "repo list",
         "repo list x",
@@ -161,9 +166,7 @@ async fn repositories_are_kept_as_by_helm() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dependencies_are_listed_updated_and_built_as_by_helm() -> Result<()> {
-    let pair = Pair::new()?;
-    let server = repository().await?;
-    let url = format!("http://{}", server.address);
+    let (pair, _server, url) = with_repository().await?;
     pair.write(
         "c/Chart.yaml",
         format!(
@@ -242,9 +245,7 @@ async fn dependencies_are_listed_updated_and_built_as_by_helm() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_charts_keep_their_files() -> Result<()> {
-    let pair = Pair::new()?;
-    let server = repository().await?;
-    let url = format!("http://{}", server.address);
+    let (pair, _server, url) = with_repository().await?;
     pair.write("c/Chart.yaml", "apiVersion: v1\nname: c\nversion: 1.0.0\n")?;
     pair.write(
         "c/requirements.yaml",
@@ -277,9 +278,7 @@ async fn old_charts_keep_their_files() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn charts_are_named_as_by_helm() -> Result<()> {
-    let pair = Pair::new()?;
-    let server = repository().await?;
-    let url = format!("http://{}", server.address);
+    let (pair, _server, url) = with_repository().await?;
     pair.check(&format!("repo add r {url}")).await?;
     pair.write("there/x", "")?;
     for command in [
@@ -349,9 +348,7 @@ async fn values_come_from_the_web_and_from_standard_input() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn template_gets_dependencies_where_it_is_told_to() -> Result<()> {
-    let pair = Pair::new()?;
-    let server = repository().await?;
-    let url = format!("http://{}", server.address);
+    let (pair, _server, url) = with_repository().await?;
     pair.write(
         "c/Chart.yaml",
         format!(
