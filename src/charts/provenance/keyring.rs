@@ -355,9 +355,7 @@ fn is_revoked(revocations: &[Signature], now: u32) -> bool {
 }
 
 fn is_expired(signature: &Signature, now: u32) -> bool {
-    let lifetime = signature
-        .signature_expiration_time()
-        .map_or(0, Duration::as_secs);
+    let lifetime = signature.signature_expiration_time().map_or(0, Duration::as_secs);
     seconds(signature) > now || ends_before(seconds(signature), lifetime, now)
 }
 
