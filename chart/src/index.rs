@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use kiel_template::functions::semver::{Constraints, Version};
+use kiel_template::functions::semver::{Constraints, SemverError, Version};
 use serde_json::{Map, Value, json};
 
 use crate::decode::{self, DecodeError, Place};
@@ -62,8 +62,8 @@ pub enum NoEntry {
     #[error("no chart version found")]
     Version,
     /// The version that is wanted is no constraint.
-    #[error("{0}")]
-    Constraint(String),
+    #[error(transparent)]
+    Constraint(SemverError),
     /// No version will do.
     #[error("no chart version found for {name}-{version}")]
     NotFound {

@@ -184,10 +184,10 @@ pub use oci::{MEDIA_ARCHIVE, MEDIA_CONFIG, MEDIA_OLD_ARCHIVE, MEDIA_PROVENANCE};
 pub use order::install_rank;
 pub use package::{DEFAULT_TIME, PackageError, chart_file, package, package_files};
 pub use render::{
-    AddFunctions, Release, RenderError, RenderInput, check_release_name, render, render_before_exit,
-    render_on_own_stack, render_texts,
+    AddFunctions, Release, ReleaseNameError, RenderError, RenderInput, check_release_name, render,
+    render_before_exit, render_on_own_stack, render_texts,
 };
-pub use show_only::show_only;
+pub use show_only::{ShowOnlyError, show_only};
 pub use strvals::StrvalsError;
 pub use values::{ValuesError, ValuesFile, ValuesInput};
 pub use version::parse_strict;

@@ -4,7 +4,7 @@
 //! What versions there are is told by the caller; nothing is fetched here.
 
 use kiel_template::Value;
-use kiel_template::functions::semver::{Constraints, Version};
+use kiel_template::functions::semver::{Constraints, SemverError, Version};
 use sha2::{Digest as _, Sha256};
 
 use crate::Chart;
@@ -31,7 +31,7 @@ pub enum LockError {
         /// The dependency.
         name: String,
         /// What is wrong.
-        reason: String,
+        reason: SemverError,
     },
 }
 

@@ -89,11 +89,18 @@ pub struct Release {
     pub is_upgrade: bool,
 }
 
+/// A release may not have this name; the text is Helm's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "release name {0:?}: invalid release name, must match regex ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53"
+)]
+pub struct ReleaseNameError(String);
+
 /// Whether a release may have this name.
 ///
 /// # Errors
-/// Helm's text.
-pub fn check_release_name(name: &str) -> Result<(), String> {
+/// It may not.
+pub fn check_release_name(name: &str) -> Result<(), ReleaseNameError> {
     let label = |part: &str| {
         let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         part.starts_with(edge) && part.ends_with(edge) && part.chars().all(|c| edge(c) || c == '-')
@@ -101,10 +108,7 @@ pub fn check_release_name(name: &str) -> Result<(), String> {
     if name.len() <= 53 && name.split('.').all(label) {
         return Ok(());
     }
-    Err(format!(
-        "release name {name:?}: invalid release name, must match regex \
-         ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53"
-    ))
+    Err(ReleaseNameError(name.to_owned()))
 }
 
 impl Release {

@@ -165,7 +165,7 @@ impl Charts {
             return Err(ChartsError::Text(text));
         }
         let wanted = if constraint.is_empty() { "*" } else { constraint };
-        let constraints = Constraints::parse(wanted).map_err(ChartsError::Text)?;
+        let constraints = Constraints::parse(wanted).map_err(|error| ChartsError::text(error.to_string()))?;
         let allowed = |text: &&String| Version::parse(text).is_ok_and(|version| constraints.allow(&version));
         versions.iter().find(allowed).cloned().ok_or_else(|| {
             ChartsError::text(format!(

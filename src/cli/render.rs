@@ -106,7 +106,7 @@ impl RenderCommand {
         if self.show_only.is_empty() {
             return Ok(text);
         }
-        kiel_chart::show_only(&text, &self.show_only).map_err(CommandError::new)
+        Ok(kiel_chart::show_only(&text, &self.show_only)?)
     }
 
     /// Templates' names and texts to add to their files.

@@ -67,7 +67,7 @@ impl PackageCommand {
         if !self.version.is_empty() {
             chart.metadata.version.clone_from(&self.version);
         }
-        Version::parse(&chart.metadata.version).map_err(HelmError)?;
+        Version::parse(&chart.metadata.version)?;
         if !self.app_version.is_empty() {
             chart.metadata.app_version.clone_from(&self.app_version);
         }

@@ -118,7 +118,7 @@ impl TemplateCommand {
             })?;
         }
         capabilities.api_versions.extend_from_slice(&self.api_versions);
-        check_release_name(name).map_err(HelmError)?;
+        check_release_name(name)?;
         let mut release = Release::new(name, &globals.namespace(&context.env));
         release.is_upgrade = self.is_upgrade;
         let mut input = RenderInput::new(chart, values, release, Arc::new(Clock));
@@ -159,7 +159,7 @@ impl TemplateCommand {
         }
         let mut text = manifests.to_template_output(include_crds, hooks);
         if !self.show_only.is_empty() {
-            text = kiel_chart::show_only(&text, &self.show_only).map_err(HelmError)?;
+            text = kiel_chart::show_only(&text, &self.show_only)?;
         }
         ui::data(&text)?;
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::SemverError;
 use super::version::{Version, compare_prereleases};
 
 const MAX_LENGTH: usize = 512;
@@ -76,15 +77,18 @@ impl Constraints {
     /// Reads constraints.
     ///
     /// # Errors
-    /// Masterminds' texts.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// They are none.
+    pub fn parse(text: &str) -> Result<Self, SemverError> {
         if text.len() > MAX_LENGTH {
-            return Err(format!("constraint string is too long (max {MAX_LENGTH} bytes)"));
+            return Err(SemverError::TooLong {
+                what: "constraint",
+                limit: MAX_LENGTH,
+            });
         }
         let text = rewrite_ranges(text);
         let alternatives: Vec<&str> = text.split("||").collect();
         if alternatives.len() > MAX_GROUPS {
-            return Err(format!("too many constraint groups (max {MAX_GROUPS})"));
+            return Err(SemverError::TooManyGroups(MAX_GROUPS));
         }
         alternatives
             .into_iter()
@@ -111,13 +115,8 @@ fn rewrite_ranges(text: &str) -> String {
 }
 
 impl Group {
-    fn parse(text: &str) -> Result<Self, String> {
-        let improper = |text: &str| {
-            format!(
-                "improper constraint: {}",
-                crate::format::quote_str(text.as_bytes())
-            )
-        };
+    fn parse(text: &str) -> Result<Self, SemverError> {
+        let improper = |text: &str| SemverError::Constraint(text.to_owned());
         if !GROUP.is_match(text) {
             return Err(improper(text));
         }
@@ -143,7 +142,7 @@ impl Group {
 
 impl Constraint {
     /// `None` if the text is no constraint.
-    fn parse(text: &str) -> Option<Result<Self, String>> {
+    fn parse(text: &str) -> Option<Result<Self, SemverError>> {
         let found = ONE.captures(text)?;
         let part = |at| found.get(at).map(|part| part.as_str()).unwrap_or_default();
         let is_open = |part: &str| matches!(part, "" | "x" | "X" | "*");
@@ -174,7 +173,7 @@ impl Constraint {
                 version,
                 given,
             }),
-            Err(_) => Err("constraint parser error".to_owned()),
+            Err(_) => Err(SemverError::ConstraintVersion),
         })
     }
 
