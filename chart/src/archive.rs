@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::io::Read;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
+
+use kiel_template::files::Content;
 
 use crate::model::File;
 
@@ -114,7 +115,7 @@ pub fn unpack(data: &[u8]) -> Result<Vec<File>, ArchiveError> {
         let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
         files.push(File {
             name,
-            data: Arc::from(content),
+            data: Content::from(content),
         });
     }
     if files.is_empty() {

@@ -486,7 +486,7 @@ fn add_crds(tree: &Tree<'_>, manifests: &mut Manifests) {
             .crd_files
             .extend(node.chart.crd_files().map(|file| CrdFile {
                 source: format!("{path}/{}", file.name),
-                data: Arc::clone(&file.data),
+                data: file.data.clone(),
             }));
         pending.extend(node.children.iter().rev());
     }

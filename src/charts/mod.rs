@@ -73,8 +73,18 @@ impl From<ChartError> for LoadError {
 
 /// Loads the chart in a folder or an archive.
 pub fn load(path: &Path) -> Result<Chart, LoadError> {
+    load_with(path, Folder::new)
+}
+
+/// As [`load`], where files that a render may not need are read when they are looked at. Ask [`Chart::unreadable`]
+/// before what comes out of it is used.
+pub fn load_late(path: &Path) -> Result<Chart, LoadError> {
+    load_with(path, Folder::read_late)
+}
+
+fn load_with(path: &Path, folder: fn(&Path) -> Folder) -> Result<Chart, LoadError> {
     if path.is_dir() {
-        return Ok(kiel_chart::load(&Folder::new(path), "", &Profile::Helm)?);
+        return Ok(kiel_chart::load(&folder(path), "", &Profile::Helm)?);
     }
     if !path.exists() {
         return Err(LoadError::Missing {

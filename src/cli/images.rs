@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 use kiel_llb::Platform;
 
@@ -17,7 +18,8 @@ use crate::build::{self, BuildDeps, BuildError, BuildPlan, BuildReport, Connect,
 use crate::buildkit::engine::{self, Engine, EngineOptions};
 use crate::buildkit::{Address, Client, PruneBudget};
 use crate::config;
-use crate::images::{self, PlannedImage};
+use crate::config::model::SecretSource;
+use crate::images::{self, ImageFiles, PlannedImage};
 use crate::registry::{self, DOCKER_HUB, Insecure, Registry, RegistryOptions, Repository, Url};
 
 /// What the engine's cache may take: a quarter of it is never pruned.
@@ -34,12 +36,55 @@ pub(crate) fn plan_images(project: &Project, patterns: &[String]) -> Result<Vec<
         return Ok(Vec::new());
     }
     let names: Vec<String> = selected.into_iter().map(|image| image.name.clone()).collect();
+    project.check_supported(&names)?;
+    project.check_dockerfiles(&names)?;
+    let files = ImageFiles {
+        sources: &project.tree.files_at(project.repository.prefix()),
+        of_images: &project.added_files()?,
+        inputs: &project.files,
+    };
     Ok(images::plan_images(
         &project.config,
         &names,
-        &project.files,
+        files,
         &host_platform(),
     )?)
+}
+
+/// The secrets of all images, by id.
+fn build_secrets(project: &Project, context: &Context) -> Result<BTreeMap<String, Bytes>, CommandError> {
+    let mut secrets: BTreeMap<String, (Bytes, &str)> = BTreeMap::new();
+    for image in &project.config.images {
+        for secret in &image.secrets {
+            let refuse = |text: String| {
+                CommandError::new(format!(
+                    "cannot read the secret `{}` of image `{}`: {text}",
+                    secret.id, image.name
+                ))
+            };
+            let value = match &secret.source {
+                SecretSource::Value(text) => text.clone().into_bytes(),
+                SecretSource::Env(name) => match context.env.get_raw(name) {
+                    Some(text) => text.to_owned().into_bytes(),
+                    None => return Err(refuse(format!("the variable {name} is not set"))),
+                },
+                SecretSource::File(path) => {
+                    let path = project.machine_path(path, &context.env);
+                    fs_err::read(path).map_err(|error| refuse(error.to_string()))?
+                }
+            };
+            context.mask.hide(&String::from_utf8_lossy(&value));
+            match secrets.get(&secret.id) {
+                Some((other, first)) if *other != value => {
+                    let text = format!("image `{first}` has another one of that id; give it another `id`");
+                    return Err(refuse(text));
+                }
+                Some(_) => {}
+                None => _ = secrets.insert(secret.id.clone(), (value.into(), &image.name)),
+            }
+        }
+    }
+    Ok(secrets.into_iter().map(|(id, (value, _))| (id, value)).collect())
 }
 
 /// What is built for: what this machine runs.
@@ -196,7 +241,7 @@ pub(crate) async fn build(
         tree: project.tree.clone(),
         config: Arc::new(project.config.clone()),
         platform: host_platform(),
-        secrets: BTreeMap::new(),
+        secrets: build_secrets(project, context)?,
         events: context.events.clone(),
     };
     let result = tokio::select! {

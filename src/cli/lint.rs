@@ -41,7 +41,6 @@ impl LintCommand {
             self.lint_disk()
         } else {
             let project = Project::open(&self.source.project, context)?;
-            project.warn_uncommitted(context)?;
             self.lint_project(&project, context).await?
         };
         match outcome {
@@ -85,7 +84,9 @@ impl LintCommand {
         let loaded =
             dependencies::load_chart(project, &self.source.registry, &self.source.dependencies, context)
                 .await?;
-        let images = names_by_key(&plan_images(project, &[])?);
+        let planned = plan_images(project, &[])?;
+        project.warn_images(&planned, context)?;
+        let images = names_by_key(&planned);
         let namespace = target.namespace.to_string();
         let ChartParts {
             profile,

@@ -56,7 +56,7 @@ impl PlanCommand {
         let target = deploy::target(&project, &self.source.release)?;
         let values = chart::read_values(&self.source.values, &project, &context.env)?;
         let planned = images::plan_images(&project, &[])?;
-        project.warn_uncommitted(context)?;
+        project.check_images(&planned)?;
         let loaded = dependencies::load_chart(
             &project,
             &self.source.registry,

@@ -49,10 +49,10 @@ pub(crate) struct RenderCommand {
 impl RenderCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let project = Project::open(&self.source.project, context)?;
-        project.warn_uncommitted(context)?;
         let target = deploy::target(&project, &self.source.release)?;
         let values = read_values(&self.source.values, &project, &context.env)?;
         let images = plan_images(&project, &[])?;
+        project.warn_images(&images, context)?;
         let loaded = dependencies::load_chart(
             &project,
             &self.source.registry,

@@ -1,12 +1,14 @@
 //! One image document: Dockerfile or Stapel.
 
 use kiel_stapel::spec::{
-    Command, DockerConfig, EnvDependency, EnvImport, From, GitMapping, Healthcheck, ImageSpec, Import,
-    NamePart, Position, Shell, StageDependencies, StapelSpec,
+    Command, DockerConfig, EnvDependency, EnvImport, From, GitMapping, Healthcheck, ImageSpec, Import, Mount,
+    MountKind, NamePart, Position, Shell, StageDependencies, StapelSpec,
 };
 use kiel_template::yaml::Node;
 
-use super::model::{ArgDependency, ArgImport, DockerfileImage, Image, ImageKind};
+use super::model::{
+    ArgDependency, ArgImport, DockerfileImage, ExternalKind, Image, ImageKind, Secret, SecretSource,
+};
 use super::reader::{Reader, maps, scalar, value};
 
 /// The images of a document, one for each of its names; `names` are the names of all images of the file.
@@ -19,7 +21,9 @@ pub(crate) fn read(
     let Some(image_names) = own_names(reader, node) else {
         return Vec::new();
     };
-    let is_final = reader.boolean(node, "final").unwrap_or(true);
+    let is_final = reader
+        .boolean(node, "final")
+        .unwrap_or(value(node, "artifact").is_none());
     let cache_version = reader.text(node, "cacheVersion").or(cache_version.flatten());
     let image_spec = value(node, "imageSpec").map(|spec| read_image_spec(reader, spec));
     let kind = if value(node, "dockerfile").is_some() {
@@ -32,6 +36,14 @@ pub(crate) fn read(
             .collect();
         ImageKind::Stapel(Box::new(read_stapel(reader, node, &others, names)))
     };
+    let secrets = read_secrets(reader, node);
+    let kind = match kind {
+        ImageKind::Stapel(mut spec) => {
+            spec.secrets = secrets.iter().map(|secret| secret.id.clone()).collect();
+            ImageKind::Stapel(spec)
+        }
+        ImageKind::Dockerfile(docker) => ImageKind::Dockerfile(docker),
+    };
     let line = node.line + reader.lines_before;
     let image = |name| Image {
         name,
@@ -39,22 +51,29 @@ pub(crate) fn read(
         cache_version: cache_version.clone(),
         kind: kind.clone(),
         image_spec: image_spec.clone(),
+        secrets: secrets.clone(),
+        unsupported: Vec::new(),
         line,
     };
     image_names.into_iter().map(image).collect()
 }
 
 fn own_names(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<String>> {
-    if value(node, "image").is_none() {
+    let key = if value(node, "artifact").is_some() {
+        "artifact"
+    } else {
+        "image"
+    };
+    if value(node, key).is_none() {
         let hint = Some("add `image: NAME`; images without a name went with werf v3".to_owned());
         reader.mistake(node, "an image has no name", hint);
         return None;
     }
-    let names = reader.texts(node, "image")?;
+    let names = reader.texts(node, key)?;
     for name in &names {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
         if name.is_empty() || !name.chars().all(good) || name.split('/').any(str::is_empty) {
-            let at = value(node, "image").unwrap_or(node);
+            let at = value(node, key).unwrap_or(node);
             let hint = Some("use Latin letters, digits, `_`, `.`, `-`, in parts separated by `/`".to_owned());
             reader.mistake(at, format!("`{name}` is no name for an image"), hint);
         }
@@ -92,6 +111,23 @@ fn read_dockerfile(reader: &mut Reader, node: &Node<'_>) -> DockerfileImage {
         }
         dependencies.push(ArgDependency { image, imports });
     }
+    let mut context_add_files = Vec::new();
+    for key in ["contextAddFiles", "contextAddFile"] {
+        for file in reader.texts(node, key).unwrap_or_default() {
+            let at = value(node, key).unwrap_or(node);
+            match relative_path(format!("{context}/{file}").trim_start_matches('/')) {
+                Some(path) if !file.starts_with('/') => {
+                    reader.external(at, ExternalKind::ContextAddFile(path.clone()));
+                    context_add_files.push(path);
+                }
+                _ => reader.mistake(
+                    at,
+                    format!("`{file}` of `{key}` must be relative to the context"),
+                    None,
+                ),
+            }
+        }
+    }
     let dockerfile = if context.is_empty() {
         dockerfile
     } else {
@@ -103,12 +139,16 @@ fn read_dockerfile(reader: &mut Reader, node: &Node<'_>) -> DockerfileImage {
         target: reader.text(node, "target"),
         args,
         dependencies,
+        context_add_files,
     }
 }
 
 /// `others` are the images that it may begin with: one that is called like its base means the base.
 fn read_stapel(reader: &mut Reader, node: &Node<'_>, others: &[String], names: &[String]) -> StapelSpec {
-    let base = match (reader.text(node, "fromImage"), reader.text(node, "from")) {
+    let from_image = reader
+        .text(node, "fromImage")
+        .or_else(|| reader.text(node, "fromArtifact"));
+    let base = match (from_image, reader.text(node, "from")) {
         (Some(image), None) => From::Image(image),
         (None, Some(from)) => source(from, others),
         (Some(_), Some(_)) => {
@@ -125,6 +165,11 @@ fn read_stapel(reader: &mut Reader, node: &Node<'_>, others: &[String], names: &
             From::Scratch
         }
     };
+    if let Some(at) = value(node, "fromLatest")
+        && reader.boolean(node, "fromLatest") == Some(true)
+    {
+        reader.external(at, ExternalKind::FromLatest);
+    }
     let git: Vec<GitMapping> = maps(node, "git")
         .into_iter()
         .map(|git| read_git(reader, git))
@@ -150,10 +195,87 @@ fn read_stapel(reader: &mut Reader, node: &Node<'_>, others: &[String], names: &
             .filter_map(|import| read_import(reader, import, names))
             .collect(),
         dependencies: read_dependencies(reader, node),
-        mounts: Vec::new(),
+        mounts: maps(node, "mount")
+            .into_iter()
+            .filter_map(|mount| read_mount(reader, mount))
+            .collect(),
         docker: value(node, "docker").map(|docker| read_docker(reader, docker)),
         secrets: Vec::new(),
     }
+}
+
+fn read_mount(reader: &mut Reader, node: &Node<'_>) -> Option<Mount> {
+    let to = absolute(reader, node, "to", "a mount");
+    let from = reader.text(node, "from");
+    if let Some(path) = reader.text(node, "fromPath") {
+        if from.is_some() {
+            let hint = Some("keep one of them".to_owned());
+            reader.mistake(node, "a mount has both `from` and `fromPath`", hint);
+        }
+        reader.external(node, ExternalKind::MountFromPath(path));
+        return None;
+    }
+    let kind = match from.as_deref() {
+        Some("tmp_dir") => MountKind::TmpDir,
+        Some("build_dir") => {
+            reader.external(node, ExternalKind::MountBuildDir);
+            MountKind::BuildDir
+        }
+        _ => {
+            let at = value(node, "from").unwrap_or(node);
+            let hint = Some("write `from: tmp_dir`, `from: build_dir` or `fromPath: PATH`".to_owned());
+            reader.mistake(at, "a mount does not say from where", hint);
+            return None;
+        }
+    };
+    to.map(|to| Mount { kind, to })
+}
+
+fn read_secrets(reader: &mut Reader, node: &Node<'_>) -> Vec<Secret> {
+    let mut secrets: Vec<Secret> = Vec::new();
+    for secret in maps(node, "secrets") {
+        let id = reader.text(secret, "id");
+        let given = ["env", "src", "value"].map(|key| reader.text(secret, key));
+        let (source, default) = match given {
+            [Some(name), None, None] => {
+                reader.external(secret, ExternalKind::SecretEnv(name.clone()));
+                (SecretSource::Env(name.clone()), Some(name))
+            }
+            [None, Some(path), None] => {
+                reader.external(secret, ExternalKind::SecretFile(path.clone()));
+                let name = path.rsplit('/').next().map(str::to_owned);
+                (SecretSource::File(path), name)
+            }
+            [None, None, Some(text)] => {
+                if let Some(id) = &id {
+                    reader.external(secret, ExternalKind::SecretValue(id.clone()));
+                }
+                (SecretSource::Value(text), None)
+            }
+            _ => {
+                let hint = Some("add one of `env: NAME`, `src: PATH`, `value: TEXT`".to_owned());
+                reader.mistake(secret, "a secret needs one source", hint);
+                continue;
+            }
+        };
+        let Some(id) = id.or(default) else {
+            reader.mistake(
+                secret,
+                "a secret with `value` has no `id`",
+                Some("add `id: NAME`".into()),
+            );
+            continue;
+        };
+        if secrets.iter().any(|other| other.id == id) {
+            reader.mistake(
+                secret,
+                format!("the secret `{id}` stands twice"),
+                Some("keep one of them".into()),
+            );
+        }
+        secrets.push(Secret { id, source });
+    }
+    secrets
 }
 
 /// What `from` means: an image of the file, an external one, or nothing.
@@ -168,6 +290,14 @@ fn source(text: String, names: &[String]) -> From {
 }
 
 fn read_git(reader: &mut Reader, node: &Node<'_>) -> GitMapping {
+    let url = value(node, "url");
+    if let Some(at) = value(node, "branch").or(url)
+        && url.is_some()
+        && value(node, "tag").is_none()
+        && value(node, "commit").is_none()
+    {
+        reader.external(at, ExternalKind::GitBranch);
+    }
     let stages = value(node, "stageDependencies").map(|stages| StageDependencies {
         install: reader.texts(stages, "install").unwrap_or_default(),
         before_setup: reader.texts(stages, "beforeSetup").unwrap_or_default(),

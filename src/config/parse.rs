@@ -23,7 +23,12 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
         };
         if value(&node, "configVersion").is_some() || value(&node, "project").is_some() {
             reader.check_keys(&node, META, "the meta document");
-            metas.push((meta(&mut reader, &node), node.line + reader.lines_before));
+            let mut read = meta(&mut reader, &node);
+            let unsupported = std::mem::take(&mut reader.unsupported);
+            if let Some((meta, _)) = &mut read {
+                meta.unsupported = unsupported;
+            }
+            metas.push((read, node.line + reader.lines_before));
         } else {
             let keys = if value(&node, "dockerfile").is_some() {
                 DOCKERFILE
@@ -31,25 +36,37 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
                 STAPEL
             };
             reader.check_keys(&node, keys, "an image");
-            nodes.push((node, document.lines_before));
+            nodes.push((
+                node,
+                document.lines_before,
+                std::mem::take(&mut reader.unsupported),
+            ));
         }
     }
     let meta = single_meta(&mut reader, metas);
     let names = image_names(&nodes);
     let mut images = Vec::new();
-    for (node, lines_before) in &nodes {
+    for (node, lines_before, unsupported) in &nodes {
         reader.lines_before = *lines_before;
-        images.extend(image::read(
+        let mut read = image::read(
             &mut reader,
             node,
             &names,
             meta.as_ref().map(|(_, version)| version.clone()),
-        ));
+        );
+        for image in &mut read {
+            image.unsupported.clone_from(unsupported);
+        }
+        images.extend(read);
     }
     check_names(&mut reader, &images);
     check_relations(&mut reader, &images);
     match meta {
-        Some((meta, _)) if reader.mistakes.is_empty() => Ok(Config { meta, images }),
+        Some((meta, _)) if reader.mistakes.is_empty() => Ok(Config {
+            meta,
+            images,
+            external: reader.external,
+        }),
         _ => {
             let mut list = reader.mistakes;
             list.sort_by_key(|mistake| (mistake.line, mistake.column));
@@ -104,7 +121,7 @@ fn read_document<'t>(reader: &mut Reader, document: Document<'t>) -> Option<Node
 }
 
 fn names_of(node: &Node<'_>) -> Vec<String> {
-    let Some(image) = value(node, "image") else {
+    let Some(image) = value(node, "artifact").or_else(|| value(node, "image")) else {
         return Vec::new();
     };
     match image.items() {
@@ -113,8 +130,8 @@ fn names_of(node: &Node<'_>) -> Vec<String> {
     }
 }
 
-fn image_names(nodes: &[(Node<'_>, usize)]) -> Vec<String> {
-    nodes.iter().flat_map(|(node, _)| names_of(node)).collect()
+fn image_names(nodes: &[(Node<'_>, usize, Vec<Diagnostic>)]) -> Vec<String> {
+    nodes.iter().flat_map(|(node, ..)| names_of(node)).collect()
 }
 
 /// The meta document and `build.cacheVersion`.
@@ -146,6 +163,7 @@ fn meta(reader: &mut Reader, node: &Node<'_>) -> Option<ReadMeta> {
         Meta {
             project: project?,
             deploy: deploy(reader, node),
+            unsupported: Vec::new(),
         },
         cache_version,
     ))

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use kiel::images::PlannedKind;
 
-use super::forest::{Forest, Node, Tree, changed, config, git, head, images, keys};
+use super::forest::{Forest, Node, Tree, changed, git, head, images, keys};
 
 /// A change and the keys that it changes.
 type Case = (&'static str, fn(&mut Tree), &'static [&'static str]);
@@ -419,10 +419,10 @@ pub(crate) fn other_commits() -> Result<()> {
         let mut tree = project();
         tree.edit("werf.yaml", "  to: /app\n", &format!("  to: /app\n  {key}\n"));
         let forest = Forest::new([&tree])?;
-        let error = config(&forest.tree(0)?).err().with_context(|| key.to_owned())?;
+        let error = images(&forest.tree(0)?).err().with_context(|| key.to_owned())?;
         let (text, name) = (format!("{error:#}"), key.split(':').next().unwrap_or_default());
         ensure!(
-            text.contains(&format!("`{name}` is not supported yet")) && text.contains("werf.yaml:18"),
+            text.contains(&format!("`{name}` is not supported yet")) && text.contains("line 18"),
             "{text}"
         );
     }

@@ -74,7 +74,10 @@ impl UnpackedChart {
             _ if name.contains('/') => return Err(UnpackError::Path(name)),
             _ => {}
         }
-        let files = files.into_iter().map(|file| (file.name, file.data)).collect();
+        let files = files
+            .into_iter()
+            .map(|file| (file.name, file.data.to_shared()))
+            .collect();
         Ok(Self { name, files })
     }
 }

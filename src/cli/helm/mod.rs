@@ -106,6 +106,18 @@ impl<E: std::error::Error> From<E> for HelmError {
 type HelmResult = Result<(), HelmError>;
 
 impl HelmCommand {
+    /// Whether it may wait for anything but this machine's files.
+    pub(crate) fn waits(&self) -> bool {
+        match &self.command {
+            HelmCommands::Template(command) => !command.is_local(),
+            HelmCommands::Create(_)
+            | HelmCommands::Env(_)
+            | HelmCommands::Verify(_)
+            | HelmCommands::Version(_) => false,
+            _ => true,
+        }
+    }
+
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let globals = &self.globals;
         let result = match self.command {

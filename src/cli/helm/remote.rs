@@ -254,6 +254,14 @@ pub(super) fn open(located: &Located) -> Result<Chart, HelmError> {
     })
 }
 
+/// As [`open`], for who asks [`Chart::unreadable`] before the chart's files are used.
+pub(super) fn open_late(located: &Located) -> Result<Chart, HelmError> {
+    match located {
+        Located::Path(path) => Ok(charts::load_late(path)?),
+        Located::Archive(_) => open(located),
+    }
+}
+
 /// Tells something beside the output.
 pub(super) fn note(text: &str) {
     let text = text.trim_end_matches('\n');

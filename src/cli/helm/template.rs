@@ -1,6 +1,7 @@
 //! `kiel helm template`: a chart's manifests, as Helm prints them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -11,7 +12,7 @@ use kiel_chart::{
 
 use super::args::HelmValuesArgs;
 use super::install_flags::InstallFlags;
-use super::remote::{ChartPathArgs, open};
+use super::remote::{ChartPathArgs, open_late};
 use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files};
 use crate::charts::Located;
 use crate::cli::Context;
@@ -69,16 +70,24 @@ pub(crate) struct TemplateCommand {
 }
 
 impl TemplateCommand {
+    /// Whether all that it needs is on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        let is_here = |chart: &String| Path::new(chart.trim()).exists();
+        !self.dependency_update && self.names.last().is_some_and(is_here) && !self.values.is_fetched()
+    }
+
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
         let (name, chart) = self.install.name_and_chart(&self.names)?;
         let located = self.path.locate(&chart, globals, context).await?;
         let values = self.values.read()?;
         let chart = self.load(&located, globals, context).await?;
-        let manifests = self.render(&name, &chart, &values, globals, context)?;
+        let manifests = self.render(&name, &chart, &values, globals, context);
+        check_read(&chart)?;
+        let manifests = manifests?;
         for warning in &manifests.warnings {
             ui::print(warning);
         }
-        self.show(&name, &manifests)
+        self.show(&name, &chart, &manifests)
     }
 
     async fn load(
@@ -87,7 +96,7 @@ impl TemplateCommand {
         globals: &HelmGlobals,
         context: &Context,
     ) -> Result<Chart, HelmError> {
-        let chart = open(located)?;
+        let chart = open_late(located)?;
         let wanted = &chart.metadata.dependencies;
         let is_complete = wanted
             .iter()
@@ -95,7 +104,7 @@ impl TemplateCommand {
         match located {
             Located::Path(path) if self.dependency_update && !is_complete => {
                 dependency::update(path, false, globals, context).await?;
-                open(located)
+                open_late(located)
             }
             _ => Ok(chart),
         }
@@ -140,7 +149,7 @@ impl TemplateCommand {
         })
     }
 
-    fn show(&self, name: &str, manifests: &Manifests) -> HelmResult {
+    fn show(&self, name: &str, chart: &Chart, manifests: &Manifests) -> HelmResult {
         let hooks = match (self.no_hooks, self.skip_tests) {
             (true, _) => HookOutput::None,
             (false, true) => HookOutput::WithoutTests,
@@ -153,16 +162,27 @@ impl TemplateCommand {
             } else {
                 dir.clone()
             };
-            write_files(&dir, &manifests.to_template_files(include_crds, hooks))?;
+            let files = manifests.to_template_files(include_crds, hooks);
+            check_read(chart)?;
+            write_files(&dir, &files)?;
             ui::data("\n")?;
             return Ok(());
         }
         let mut text = manifests.to_template_output(include_crds, hooks);
+        check_read(chart)?;
         if !self.show_only.is_empty() {
             text = kiel_chart::show_only(&text, &self.show_only)?;
         }
         ui::data(&text)?;
         Ok(())
+    }
+}
+
+/// Whether everything could be read that was looked at.
+fn check_read(chart: &Chart) -> HelmResult {
+    match chart.unreadable() {
+        Some(error) => Err(HelmError(error.to_string())),
+        None => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Work is counted, not timed, so that the same chart always comes out the same.
 
-use crate::value::Value;
+use crate::value::{Value, held};
 
 /// How many steps a template set may take in one execution: nodes, iterations and calls, and the texts and lists that
 /// calls make. None of 1,766 renders of public charts reaches it.
@@ -14,11 +14,36 @@ pub(crate) const MAX_TEXT: usize = 32 << 20;
 /// The longest list that a call may make.
 const MAX_ITEMS: usize = 2_000_000;
 
+/// How many bytes long texts and lists may take that are held at the same time, whichever templates made them.
+const MAX_HELD: usize = 128 << 20;
+
+/// The longest text that is read into values: a file of a chart is never longer. A tree is many times as large as its
+/// text.
+const MAX_READ: usize = 5 << 20;
+
+/// What all templates of a set may write together.
+pub(crate) const MAX_WRITTEN: usize = 64 << 20;
+
 /// Levels of `tpl` within `tpl`; Helm's end with its stack.
 pub(super) const MAX_TPL: usize = 200;
 
 /// How many bytes of a text count as one step.
 const BYTES_A_STEP: usize = 64;
+
+/// The same for long texts that a call reads, which it may do slowly.
+const BYTES_A_STEP_OF_A_CALL: usize = 16;
+
+/// Shorter texts are read in no time.
+const LONG_TEXT: usize = 4 * 1024;
+
+/// How many steps a call counts that takes as long as all of them: keys and passwords are slow on purpose.
+const STEPS_OF_A_KEY: u64 = 1_000_000;
+
+/// What a map costs beside its entries.
+const STEPS_OF_A_MAP: usize = 8;
+
+/// What a `template` costs beside its nodes.
+pub(super) const STEPS_OF_A_TEMPLATE: u64 = 5;
 
 /// What is left.
 #[derive(Debug)]
@@ -43,6 +68,39 @@ impl Limits {
         }
     }
 
+    /// Counts what a call will do with its arguments.
+    pub(super) fn before(&mut self, function: &str, args: &[Value]) -> Result<(), String> {
+        let mut steps = 0;
+        for arg in args {
+            steps += match arg {
+                Value::Str(text) if text.len() >= LONG_TEXT => text.len() / BYTES_A_STEP_OF_A_CALL,
+                Value::List(list) => list.len() / 4,
+                _ => 0,
+            };
+        }
+        let mut steps = steps as u64;
+        match function.trim_start_matches("must") {
+            "bcrypt" | "htpasswd" | "derivePassword" => steps += STEPS_OF_A_KEY,
+            name if name.starts_with("gen") => steps += STEPS_OF_A_KEY,
+            // Each item is held against all before it.
+            "uniq" | "Uniq" => {
+                let items = args
+                    .first()
+                    .and_then(Value::as_list)
+                    .map_or(0, |list| list.len() as u64);
+                steps += items.saturating_mul(items) / 16;
+            }
+            "fromYaml" | "fromYamlArray" | "fromJson" | "fromJsonArray" | "fromToml" | "FromJson"
+            | "split" | "splitList" | "splitn" | "regexSplit" | "RegexSplit" | "regexFindAll"
+            | "RegexFindAll" => {
+                let texts = args.iter().filter_map(Value::as_bytes);
+                check("text", texts.map(<[u8]>::len).max().unwrap_or_default(), MAX_READ)?;
+            }
+            _ => {}
+        }
+        if self.step(steps) { Ok(()) } else { Err(too_many()) }
+    }
+
     /// Counts a call and what it made.
     pub(super) fn made(&mut self, value: &Value) -> Result<(), String> {
         let size = match value {
@@ -54,8 +112,15 @@ impl Limits {
                 check("list", list.len(), MAX_ITEMS)?;
                 list.len()
             }
+            Value::Map(_) => STEPS_OF_A_MAP,
             _ => 0,
         };
+        let held = held();
+        if held > MAX_HELD {
+            return Err(format!(
+                "texts and lists of {held} bytes are held at the same time, more than the limit of {MAX_HELD}"
+            ));
+        }
         if self.step(1 + size as u64) {
             Ok(())
         } else {
