@@ -188,6 +188,45 @@ fn development_builds_are_those_of_the_commit() {
     assert!(found.stderr.contains("0 built, 1 reused"), "{}", found.stderr);
 }
 
+/// An engine's manifest of an image of nothing has no list of layers.
+#[test]
+fn an_image_of_nothing_is_built_and_reported() {
+    let project = project(
+        "image: a/b-c\ndockerfile: Dockerfile\n",
+        "",
+        &[("Dockerfile", "FROM scratch\nLABEL a=b\n")],
+    );
+    let save = ["build", "--save-build-report", "--build-report-path"];
+    refuses(
+        &project,
+        &[&save[..], &["r.txt", "--repo", &project.repo]].concat(),
+        "Error: getting build report path failed: invalid --build-report-path \"r.txt\"",
+    );
+    project
+        .kiel_in_repo(&[&save[..], &["r.json"]].concat())
+        .expect_code(0);
+    let text = fs_err::read_to_string(project.path().join("r.json")).expect("a report");
+    assert!(
+        text.starts_with("{\n\t\"Runtime\": {\n\t\t\"Backend\": \"buildkit\",\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\n\t\t\t\"Stages\": [\n\t\t\t\t{\n\t\t\t\t\t\"Name\": \"dockerfile\",\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("\n\t\"ImagesByPlatform\": {}\n}\n"), "{text}");
+    project
+        .kiel_in_repo(&[&save[..], &["r.env"]].concat())
+        .expect_code(0);
+    let text = fs_err::read_to_string(project.path().join("r.env")).expect("a report");
+    let names: Vec<&str> = text.lines().filter_map(|line| line.split('=').next()).collect();
+    assert_eq!(names.len(), 7, "{text}");
+    assert!(
+        text.contains(&format!("WERF_A_B_C_DOCKER_REPO={}\n", project.repo)),
+        "{text}"
+    );
+}
+
 /// Files and secrets that a rule allows reach the build; the key counts the files and not the secrets.
 #[test]
 fn added_files_and_secrets() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use clap::Args;
 use kiel_chart::{
     AddFunctions, Capabilities, Chart, KubeVersion, Lookup, Manifests, Profile, Release, RenderError,
     RenderInput, ValuesFile, ValuesInput,
@@ -11,16 +12,34 @@ use kiel_template::files::FileTree;
 use kiel_template::value::{Functions, Type};
 use serde_json::Value;
 
-use super::args::ValuesArgs;
+use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
 use super::clock::Clock;
+use super::dependencies::DependencyArgs;
 use super::env::Environment;
 use super::error::CommandError;
 use super::giterminism;
 use super::project::Project;
-use super::secrets::Secrets;
+use super::secrets::{SecretArgs, Secrets};
 use super::service_values::{ImageName, ServiceValues, service_values};
 use crate::deploy::{Rendered, Source};
 use crate::ui;
+
+/// A project's chart, and what it is rendered with.
+#[derive(Debug, Args)]
+pub(crate) struct ChartArgs {
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(crate) release: ReleaseArgs,
+    #[command(flatten)]
+    pub(crate) values: ValuesArgs,
+    #[command(flatten)]
+    pub(crate) secrets: SecretArgs,
+    #[command(flatten)]
+    pub(crate) dependencies: DependencyArgs,
+}
 
 /// What a render needs beside the project.
 pub(crate) struct ChartInput<'a> {
@@ -103,20 +122,13 @@ pub(crate) fn chart_parts(
 pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
     let namespace = &input.release.namespace;
     let parts = chart_parts(project, namespace, input.repo, input.images, input.secrets);
-    let manifests = kiel_chart::render_on_own_stack(RenderInput {
-        chart: input.chart,
-        values: input.values,
-        secret_values: &input.secrets.values,
-        service_values: &parts.service_values,
-        release: input.release,
-        capabilities: input.capabilities,
-        lookup: input.lookup,
-        check_schemas: true,
-        environment: Arc::new(Clock),
-        extra_functions: Some(parts.functions),
-        stack_size: 0,
-    });
-    manifests.map_err(|error| {
+    let mut render = RenderInput::new(input.chart, input.values, input.release, Arc::new(Clock));
+    render.secret_values = &input.secrets.values;
+    render.service_values = &parts.service_values;
+    render.capabilities = input.capabilities;
+    render.lookup = input.lookup;
+    render.extra_functions = Some(parts.functions);
+    kiel_chart::render_on_own_stack(render).map_err(|error| {
         let more = kiel_chart::explain(&error, input.chart, input.values);
         if more.is_empty() || !ui::is_terminal() {
             return error.into();

@@ -241,6 +241,17 @@ pub(crate) async fn build(
     registry_args: &RegistryArgs,
     context: &Context,
 ) -> Result<BuildReport, CommandError> {
+    let extension = args
+        .build_report_path
+        .extension()
+        .and_then(|extension| extension.to_str());
+    if args.save_build_report && !matches!(extension, None | Some("json" | "env")) {
+        return Err(CommandError::new(format!(
+            "Error: getting build report path failed: invalid --build-report-path {:?}: extension must be either .json or \
+             .env or unspecified",
+            args.build_report_path.display().to_string()
+        )));
+    }
     let repository = repository(registry_args)?;
     let registry = registry(registry_args, context)?;
     let plan = build::plan(images, &registry, &repository, &project.commit.id).await?;
@@ -417,7 +428,7 @@ fn save_report(report: &BuildReport, args: &BuildArgs) -> Result<(), CommandErro
     let text = if path.extension().is_some_and(|extension| extension == "env") {
         report.to_env()
     } else {
-        format!("{}\n", serde_json::to_string_pretty(&report.to_werf_json())?)
+        report.to_werf_text()?
     };
     fs_err::write(path, text)
         .map_err(|error| CommandError::new(format!("cannot write the build report: {error}")))

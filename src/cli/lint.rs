@@ -7,14 +7,15 @@ use clap::Args;
 use kiel_chart::Release;
 use kiel_chart::lint::{self, LintChart, LintOptions};
 
-use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, StubArgs, ValuesArgs};
-use super::chart::{ChartInput, ChartParts, chart_parts, read_values, render_chart, static_capabilities};
+use super::args::StubArgs;
+use super::chart::{
+    ChartArgs, ChartInput, ChartParts, chart_parts, read_values, render_chart, static_capabilities,
+};
 use super::clock::Clock;
-use super::dependencies::{self, DependencyArgs};
+use super::dependencies;
 use super::error::{CommandError, CommandResult};
 use super::helm::{HelmError, HelmValuesArgs, LintFlags, lint_paths, print_results};
 use super::project::Project;
-use super::secrets::SecretArgs;
 use super::{Context, chart, deploy};
 
 /// Examine charts for possible issues
@@ -31,17 +32,7 @@ pub(crate) struct LintCommand {
     #[command(flatten)]
     flags: LintFlags,
     #[command(flatten)]
-    project: ProjectArgs,
-    #[command(flatten)]
-    registry: RegistryArgs,
-    #[command(flatten)]
-    release: ReleaseArgs,
-    #[command(flatten)]
-    values: ValuesArgs,
-    #[command(flatten)]
-    secrets: SecretArgs,
-    #[command(flatten)]
-    dependencies: DependencyArgs,
+    source: ChartArgs,
     #[command(flatten)]
     stubs: StubArgs,
 }
@@ -51,7 +42,7 @@ impl LintCommand {
         let outcome = if !self.paths.is_empty() || self.is_plain_chart() {
             self.lint_disk()
         } else {
-            let project = Project::open(&self.project, context)?;
+            let project = Project::open(&self.source.project, context)?;
             self.lint_project(&project, context).await?
         };
         match outcome {
@@ -62,19 +53,19 @@ impl LintCommand {
 
     /// Whether the folder is a chart and no project.
     fn is_plain_chart(&self) -> bool {
-        let has = |name: &str| self.project.dir.join(name).is_file();
-        self.project.config.is_none() && has("Chart.yaml") && !has("werf.yaml") && !has("werf.yml")
+        let has = |name: &str| self.source.project.dir.join(name).is_file();
+        self.source.project.config.is_none() && has("Chart.yaml") && !has("werf.yaml") && !has("werf.yml")
     }
 
     fn lint_disk(&self) -> Result<(), HelmError> {
         let paths = if self.paths.is_empty() {
-            vec![self.project.dir.display().to_string()]
+            vec![self.source.project.dir.display().to_string()]
         } else {
             self.paths.clone()
         };
         let paths = self.flags.with_subcharts(paths);
-        let values = HelmValuesArgs::from(&self.values).read()?;
-        let namespace = self.release.namespace.as_deref().unwrap_or("default");
+        let values = HelmValuesArgs::from(&self.source.values).read()?;
+        let namespace = self.source.release.namespace.as_deref().unwrap_or("default");
         lint_paths(
             &paths,
             &values,
@@ -90,13 +81,16 @@ impl LintCommand {
         project: &Project,
         context: &Context,
     ) -> Result<Result<(), HelmError>, CommandError> {
-        let target = deploy::target(project, &self.release)?;
-        let values = read_values(&self.values, project, &context.env)?;
-        let secrets = self
-            .secrets
-            .read(&self.project.dir, project, &self.registry, context)?;
-        let loaded = dependencies::load_chart(project, &self.registry, &self.dependencies, context).await?;
-        let loaded = chart::with_defaults(loaded, &self.values);
+        let target = deploy::target(project, &self.source.release)?;
+        let values = read_values(&self.source.values, project, &context.env)?;
+        let secrets =
+            self.source
+                .secrets
+                .read(&self.source.project.dir, project, &self.source.registry, context)?;
+        let loaded =
+            dependencies::load_chart(project, &self.source.registry, &self.source.dependencies, context)
+                .await?;
+        let loaded = chart::with_defaults(loaded, &self.source.values);
         let images = self.stubs.image_names(project, context)?;
         let namespace = target.namespace.to_string();
         let ChartParts {
@@ -106,7 +100,7 @@ impl LintCommand {
         } = chart_parts(
             project,
             &namespace,
-            self.stubs.repo(&self.registry),
+            self.stubs.repo(&self.source.registry),
             images.clone(),
             &secrets,
         );
@@ -143,7 +137,7 @@ impl LintCommand {
                     revision: 1,
                     is_upgrade: false,
                 },
-                repo: self.stubs.repo(&self.registry),
+                repo: self.stubs.repo(&self.source.registry),
                 images,
                 capabilities: static_capabilities(self.flags.kube_version.as_deref(), &[])?,
                 lookup: None,

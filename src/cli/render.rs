@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use clap::Args;
 use kiel_chart::{HookOutput, Manifests, Release};
 
-use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, StubArgs, ValuesArgs};
-use super::chart::{ChartInput, read_values, render_chart, with_family};
-use super::dependencies::{self, DependencyArgs};
+use super::args::StubArgs;
+use super::chart::{ChartArgs, ChartInput, read_values, render_chart, with_family};
+use super::dependencies;
 use super::error::{CommandError, CommandResult};
 use super::helm::write_files;
 use super::project::Project;
-use super::secrets::SecretArgs;
 use super::{Context, chart, deploy, print};
 
 /// Print the chart's manifests
@@ -22,17 +21,7 @@ use super::{Context, chart, deploy, print};
 #[derive(Debug, Args)]
 pub(crate) struct RenderCommand {
     #[command(flatten)]
-    project: ProjectArgs,
-    #[command(flatten)]
-    registry: RegistryArgs,
-    #[command(flatten)]
-    release: ReleaseArgs,
-    #[command(flatten)]
-    values: ValuesArgs,
-    #[command(flatten)]
-    secrets: SecretArgs,
-    #[command(flatten)]
-    dependencies: DependencyArgs,
+    source: ChartArgs,
     #[command(flatten)]
     stubs: StubArgs,
     /// Write to this file in place of standard output
@@ -65,15 +54,22 @@ pub(crate) struct RenderCommand {
 
 impl RenderCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
-        let project = Project::open(&self.project, context)?;
-        let target = deploy::target(&project, &self.release)?;
-        let values = read_values(&self.values, &project, &context.env)?;
-        let secrets = self
-            .secrets
-            .read(&self.project.dir, &project, &self.registry, context)?;
+        let project = Project::open(&self.source.project, context)?;
+        let target = deploy::target(&project, &self.source.release)?;
+        let values = read_values(&self.source.values, &project, &context.env)?;
+        let secrets =
+            self.source
+                .secrets
+                .read(&self.source.project.dir, &project, &self.source.registry, context)?;
         let images = self.stubs.image_names(&project, context)?;
-        let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
-        let loaded = chart::with_defaults(loaded, &self.values);
+        let loaded = dependencies::load_chart(
+            &project,
+            &self.source.registry,
+            &self.source.dependencies,
+            context,
+        )
+        .await?;
+        let loaded = chart::with_defaults(loaded, &self.source.values);
         if let Some(key) = &self.show_origin {
             return print(&chart::origins(&project, &loaded, &values, &secrets, key)?);
         }
@@ -89,7 +85,7 @@ impl RenderCommand {
                     revision: 1,
                     is_upgrade: false,
                 },
-                repo: self.stubs.repo(&self.registry),
+                repo: self.stubs.repo(&self.source.registry),
                 images,
                 capabilities: chart::static_capabilities(
                     self.kube_version.as_deref(),
@@ -124,7 +120,7 @@ impl RenderCommand {
         if self.show_only.is_empty() {
             return Ok(text);
         }
-        kiel_chart::show_only(&text, &self.show_only).map_err(CommandError::new)
+        Ok(kiel_chart::show_only(&text, &self.show_only)?)
     }
 
     /// Templates' names and texts to add to their files.

@@ -9,7 +9,7 @@ use kiel_template::yaml::Node;
 use super::model::{
     ArgDependency, ArgImport, DockerfileImage, ExternalKind, Image, ImageKind, Secret, SecretSource,
 };
-use super::reader::{Reader, maps, scalar, value};
+use super::reader::{Reader, is_string, maps, scalar, value};
 
 /// The images of a document, one for each of its names; `names` are the names of all images of the file.
 pub(crate) fn read(
@@ -44,6 +44,14 @@ pub(crate) fn read(
         }
         ImageKind::Dockerfile(docker) => ImageKind::Dockerfile(docker),
     };
+    let platforms = reader.texts(node, "platform").unwrap_or_default();
+    reader.boolean(node, "staged");
+    if value(node, "artifact").is_some()
+        && let Some(at) = value(node, "docker")
+    {
+        let hint = Some("an artifact is never run: leave it out".to_owned());
+        reader.mistake(at, "an artifact has no `docker`", hint);
+    }
     let line = node.line + reader.lines_before;
     let image = |name| Image {
         name,
@@ -53,6 +61,7 @@ pub(crate) fn read(
         image_spec: image_spec.clone(),
         secrets: secrets.clone(),
         unsupported: Vec::new(),
+        platforms: platforms.clone(),
         line,
     };
     image_names.into_iter().map(image).collect()
@@ -69,7 +78,7 @@ fn own_names(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<String>> {
         reader.mistake(node, "an image has no name", hint);
         return None;
     }
-    let names = reader.texts(node, key)?;
+    let names = reader.strings(node, key)?;
     for name in &names {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
         if name.is_empty() || !name.chars().all(good) || name.split('/').any(str::is_empty) {
@@ -195,13 +204,25 @@ fn read_stapel(reader: &mut Reader, node: &Node<'_>, others: &[String], names: &
             .filter_map(|import| read_import(reader, import, names))
             .collect(),
         dependencies: read_dependencies(reader, node),
-        mounts: maps(node, "mount")
-            .into_iter()
-            .filter_map(|mount| read_mount(reader, mount))
-            .collect(),
+        mounts: read_mounts(reader, node),
         docker: value(node, "docker").map(|docker| read_docker(reader, docker)),
         secrets: Vec::new(),
     }
+}
+
+fn read_mounts(reader: &mut Reader, node: &Node<'_>) -> Vec<Mount> {
+    let mut mounts: Vec<Mount> = Vec::new();
+    for at in maps(node, "mount") {
+        let Some(mount) = read_mount(reader, at) else {
+            continue;
+        };
+        if mounts.iter().any(|other| other.to == mount.to) {
+            let hint = Some("keep one of them".to_owned());
+            reader.mistake(at, format!("two mounts are at `{}`", mount.to), hint);
+        }
+        mounts.push(mount);
+    }
+    mounts
 }
 
 fn read_mount(reader: &mut Reader, node: &Node<'_>) -> Option<Mount> {
@@ -298,6 +319,26 @@ fn read_git(reader: &mut Reader, node: &Node<'_>) -> GitMapping {
     {
         reader.external(at, ExternalKind::GitBranch);
     }
+    let versions: Vec<&str> = ["branch", "tag", "commit"]
+        .into_iter()
+        .filter(|key| value(node, key).is_some())
+        .collect();
+    if let Some(key) = versions.first()
+        && (url.is_none() || versions.len() > 1)
+    {
+        let at = value(node, key).unwrap_or(node);
+        let (message, hint) = match url {
+            None => (
+                format!("`{key}` of a mapping of this repository"),
+                "this repository is taken at the commit: leave it out, or add `url: URL`".to_owned(),
+            ),
+            Some(_) => (
+                format!("a mapping has {}", versions.join(" and ")),
+                "keep one of them".to_owned(),
+            ),
+        };
+        reader.mistake(at, message, Some(hint));
+    }
     let stages = value(node, "stageDependencies").map(|stages| StageDependencies {
         install: reader.texts(stages, "install").unwrap_or_default(),
         before_setup: reader.texts(stages, "beforeSetup").unwrap_or_default(),
@@ -330,10 +371,10 @@ fn read_git(reader: &mut Reader, node: &Node<'_>) -> GitMapping {
 
 fn read_shell(reader: &mut Reader, node: &Node<'_>) -> Shell {
     Shell {
-        before_install: reader.texts(node, "beforeInstall").unwrap_or_default(),
-        install: reader.texts(node, "install").unwrap_or_default(),
-        before_setup: reader.texts(node, "beforeSetup").unwrap_or_default(),
-        setup: reader.texts(node, "setup").unwrap_or_default(),
+        before_install: reader.strings(node, "beforeInstall").unwrap_or_default(),
+        install: reader.strings(node, "install").unwrap_or_default(),
+        before_setup: reader.strings(node, "beforeSetup").unwrap_or_default(),
+        setup: reader.strings(node, "setup").unwrap_or_default(),
         cache_version: reader.text(node, "cacheVersion"),
         before_install_cache_version: reader.text(node, "beforeInstallCacheVersion"),
         install_cache_version: reader.text(node, "installCacheVersion"),
@@ -360,6 +401,16 @@ fn read_import(reader: &mut Reader, node: &Node<'_>, names: &[String]) -> Option
     } else {
         From::Image(name.clone())
     };
+    if let Some(stage) = reader.text(node, "stage")
+        && !matches!(
+            stage.as_str(),
+            "beforeInstall" | "install" | "beforeSetup" | "setup"
+        )
+    {
+        let at = value(node, "stage").unwrap_or(node);
+        let hint = Some("write beforeInstall, install, beforeSetup or setup".to_owned());
+        reader.mistake(at, format!("`{stage}` is no stage"), hint);
+    }
     let include_paths = reader.texts(node, "includePaths").unwrap_or_default();
     let add = absolute(reader, node, "add", "an import");
     if add.as_deref() == Some("/") && include_paths.is_empty() {
@@ -476,10 +527,10 @@ fn read_docker(reader: &mut Reader, node: &Node<'_>) -> DockerConfig {
 
 fn command(reader: &mut Reader, node: &Node<'_>, key: &str) -> Option<Command> {
     let at = value(node, key)?;
-    if let Some(text) = scalar(at) {
+    if let Some(text) = scalar(at).filter(|_| is_string(at)) {
         return Some(Command::Shell(text.to_owned()));
     }
-    reader.texts(node, key).map(Command::Exec)
+    reader.strings(node, key).map(Command::Exec)
 }
 
 fn read_image_spec(reader: &mut Reader, node: &Node<'_>) -> ImageSpec {

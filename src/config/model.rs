@@ -68,6 +68,9 @@ pub struct Image {
     /// Keys that are known and not honoured: it cannot be built.
     #[serde(skip)]
     pub unsupported: Vec<Diagnostic>,
+    /// What it is to be built for; empty for what builds it.
+    #[serde(skip)]
+    pub platforms: Vec<String>,
     /// Its line in werf.yaml as rendered.
     #[serde(skip)]
     pub line: usize,

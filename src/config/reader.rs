@@ -161,6 +161,23 @@ impl Reader {
         Some(texts)
     }
 
+    /// As [`Self::texts`], of what is text and not a number or a truth value: Go reads these into lists that take
+    /// anything, and refuses what is none.
+    pub(crate) fn strings(&mut self, map: &Node<'_>, name: &str) -> Option<Vec<String>> {
+        let node = value(map, name)?;
+        let items = node.items().unwrap_or(std::slice::from_ref(node));
+        if let Some(other) = items
+            .iter()
+            .find(|item| scalar(item).is_some() && !is_string(item))
+        {
+            let text = scalar(other).unwrap_or_default();
+            let hint = Some(format!("write it in quotes: \"{text}\""));
+            self.mistake(other, format!("`{text}` in `{name}` is no text"), hint);
+            return None;
+        }
+        self.texts(map, name)
+    }
+
     /// A map of texts; a null is an empty text.
     pub(crate) fn text_map(&mut self, map: &Node<'_>, name: &str) -> IndexMap<String, String> {
         let mut texts = IndexMap::new();
@@ -196,6 +213,11 @@ pub(crate) fn maps<'n>(map: &'n Node<'n>, name: &str) -> Vec<&'n Node<'n>> {
             .items()
             .map_or_else(|| vec![node], |items| items.iter().collect()),
     }
+}
+
+/// Whether YAML takes a scalar for a text.
+pub(crate) fn is_string(node: &Node<'_>) -> bool {
+    matches!(node.resolved(), Ok(Some(Resolved::Text(_))))
 }
 
 /// A scalar's text as written, unless it is null.

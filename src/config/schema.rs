@@ -97,13 +97,44 @@ pub(crate) const META: &[Key] = &[
             yes("namespaceSlug"),
         ],
     ),
-    no_effect("cleanup"),
+    Key {
+        name: "cleanup",
+        support: Support::NoEffect,
+        shape: Shape::Map(CLEANUP),
+    },
     map(
         "gitWorktree",
         &[
             no_effect("forceShallowClone"),
             no_effect("allowUnshallow"),
             no_effect("allowFetchOriginBranchesAndTags"),
+        ],
+    ),
+];
+
+/// `cleanup` of the meta document.
+const CLEANUP: &[Key] = &[
+    no_effect("disable"),
+    no_effect("disableCleanup"),
+    no_effect("disableKubernetesBasedPolicy"),
+    no_effect("disableGitHistoryBasedPolicy"),
+    no_effect("disableBuiltWithinLastNHoursPolicy"),
+    no_effect("keepImagesBuiltWithinLastNHours"),
+    maps(
+        "keepPolicies",
+        &[
+            map(
+                "references",
+                &[
+                    no_effect("tag"),
+                    no_effect("branch"),
+                    map(
+                        "limit",
+                        &[no_effect("last"), no_effect("in"), no_effect("operator")],
+                    ),
+                ],
+            ),
+            no_effect("imagesPerReference"),
         ],
     ),
 ];
