@@ -169,7 +169,7 @@ pub use archive::{ArchiveError, unpack};
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use coalesce::{CoalesceError, joined_defaults};
 pub use decode::DecodeError;
-pub use explain::{explain, find_value};
+pub use explain::{explain, find_value, find_values};
 pub use functions::Lookup;
 pub use hook::{Hook, HookEvent};
 pub use ignore::IgnoreError;

@@ -34,7 +34,7 @@ pub(super) use self::args::HelmValuesArgs;
 use self::globals::HelmGlobals;
 pub(super) use self::lint::{LintFlags, lint_paths, print_results};
 pub(super) use self::template::write_files;
-pub(super) use self::usage::{under_own_name, usage};
+pub(super) use self::usage::{to_own_commands, under_own_name, usage};
 use super::Context;
 use super::error::{CommandError, CommandResult, EXIT_FAILURE};
 use crate::ui;
