@@ -164,16 +164,8 @@ impl<'a> Lexer<'a> {
             }
             let quote = rest[at];
             at += 1;
-            while quote != first {
-                at += memchr::memchr2(quote, b'\\', &rest[at..])? + 1;
-                if rest[at - 1] == quote {
-                    break;
-                }
-                // In quotes, what follows is escaped.
-                at += usize::from(quote == b'"');
-                if at > rest.len() {
-                    return None;
-                }
+            if quote != first {
+                at = quoted_end(rest, at, quote)?;
             }
         }
     }
@@ -581,6 +573,20 @@ fn is_word_byte(byte: u8) -> bool {
 
 fn is_alphanumeric(rune: u32) -> bool {
     rune == u32::from(b'_') || is_letter(rune) || is_digit(rune)
+}
+
+/// The place after the quote that ends the text which begins at `at`.
+fn quoted_end(text: &[u8], mut at: usize, quote: u8) -> Option<usize> {
+    if quote == b'`' {
+        return Some(at + memchr::memchr(quote, text.get(at..)?)? + 1);
+    }
+    loop {
+        at += memchr::memchr2(quote, b'\\', text.get(at..)?)? + 1;
+        if text[at - 1] == quote {
+            return Some(at);
+        }
+        at += 1;
+    }
 }
 
 fn has_left_marker(text: &[u8]) -> bool {
