@@ -42,6 +42,7 @@ impl<R: Read> Read for Budget<R> {
 
 /// Why an archive is no chart.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ArchiveError {
     /// The archive is damaged or none at all.
     #[error("{0}")]

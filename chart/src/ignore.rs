@@ -8,6 +8,7 @@ use crate::path_match::Pattern;
 
 /// Why a `.helmignore` can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IgnoreError {
     /// `**` has no meaning in these rules.
     #[error("double-star (**) syntax is not supported")]

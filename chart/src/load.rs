@@ -19,6 +19,7 @@ const MAX_FILE_SIZE: usize = 5 * 1024 * 1024;
 
 /// Why a chart can't be loaded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ChartError {
     /// A file of the chart can't be read.
     #[error("cannot read chart `{dir}`: {source}")]

@@ -26,6 +26,7 @@ const MAX_DOCUMENT: usize = 16 << 20;
 
 /// Why rendered text is no manifest.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ManifestError {
     /// The text is no YAML.
     #[error("YAML parse error on {path}: {source}")]

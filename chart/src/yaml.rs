@@ -4,6 +4,7 @@ use serde_json::Value;
 
 /// Why a file is not the YAML that is wanted; the texts are Go's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum YamlError {
     /// The file is not UTF-8.
     #[error("error converting YAML to JSON: yaml: invalid leading UTF-8 octet")]

@@ -12,6 +12,7 @@ mod deploy;
 mod dismiss;
 mod env;
 mod error;
+mod giterminism;
 mod helm;
 mod images;
 mod lint;
@@ -20,7 +21,6 @@ mod project;
 mod reference;
 mod render;
 mod service_values;
-mod uncommitted;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -73,6 +73,13 @@ pub struct TemplateSet {
     names: Rc<Names>,
 }
 
+impl Default for TemplateSet {
+    /// A set without templates, with Go's own functions only.
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
+}
+
 impl TemplateSet {
     /// A set without templates.
     pub fn new(options: Options) -> Self {

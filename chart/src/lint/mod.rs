@@ -30,7 +30,7 @@ use crate::tree::Tree;
 use crate::values::{ValuesFile, ValuesInput};
 use crate::yaml;
 
-pub use self::unpacked::UnpackedChart;
+pub use self::unpacked::{UnpackError, UnpackedChart};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,6 +19,7 @@ mod remote;
 mod repo;
 mod search;
 mod show;
+mod signing;
 mod table;
 mod template;
 mod usage;
@@ -127,7 +128,7 @@ impl HelmCommand {
             HelmCommands::List(command) => command.run(globals, context).await,
             HelmCommands::Status(command) => command.run(globals, context).await,
             HelmCommands::Package(command) => command.run(globals, context).await,
-            HelmCommands::Verify(command) => command.run(),
+            HelmCommands::Verify(command) => command.run(context),
             HelmCommands::Version(command) => command.run(),
             HelmCommands::Lint(command) => command.run(globals, &context.env),
             HelmCommands::Dependency(command) => command.run(globals, context).await,

@@ -9,7 +9,6 @@ use kiel_chart::{
     Capabilities, Chart, HookOutput, KubeVersion, Manifests, Release, RenderError, RenderInput, ValuesInput,
     check_release_name,
 };
-use serde_json::Value;
 
 use super::args::HelmValuesArgs;
 use super::install_flags::InstallFlags;
@@ -128,26 +127,13 @@ impl TemplateCommand {
             })?;
         }
         capabilities.api_versions.extend_from_slice(&self.api_versions);
-        check_release_name(name).map_err(HelmError)?;
-        let outcome = kiel_chart::render_before_exit(RenderInput {
-            chart,
-            values,
-            secret_values: &[],
-            service_values: &Value::Null,
-            release: Release {
-                name: name.to_owned(),
-                namespace: globals.namespace(&context.env),
-                revision: 1,
-                is_upgrade: self.is_upgrade,
-            },
-            capabilities,
-            environment: Arc::new(Clock),
-            lookup: None,
-            check_schemas: !self.skip_schema_validation,
-            extra_functions: None,
-            stack_size: 0,
-        });
-        outcome.map_err(|error| {
+        check_release_name(name)?;
+        let mut release = Release::new(name, &globals.namespace(&context.env));
+        release.is_upgrade = self.is_upgrade;
+        let mut input = RenderInput::new(chart, values, release, Arc::new(Clock));
+        input.capabilities = capabilities;
+        input.check_schemas = !self.skip_schema_validation;
+        kiel_chart::render_before_exit(input).map_err(|error| {
             let advice = if globals.debug || !has_release(&error) {
                 ""
             } else {
@@ -185,7 +171,7 @@ impl TemplateCommand {
         let mut text = manifests.to_template_output(include_crds, hooks);
         check_read(chart)?;
         if !self.show_only.is_empty() {
-            text = kiel_chart::show_only(&text, &self.show_only).map_err(HelmError)?;
+            text = kiel_chart::show_only(&text, &self.show_only)?;
         }
         ui::data(&text)?;
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::SemverError;
 use super::version::{Version, compare_prereleases};
 
 const MAX_LENGTH: usize = 512;
@@ -76,10 +77,13 @@ impl Constraints {
     /// Reads constraints.
     ///
     /// # Errors
-    /// Masterminds' texts.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// They are none.
+    pub fn parse(text: &str) -> Result<Self, SemverError> {
         if text.len() > MAX_LENGTH {
-            return Err(format!("constraint string is too long (max {MAX_LENGTH} bytes)"));
+            return Err(SemverError::TooLong {
+                what: "constraint",
+                limit: MAX_LENGTH,
+            });
         }
         if let Some(constraint) = Constraint::simple(text) {
             return Ok(Self(vec![Group::of(vec![constraint?])]));
@@ -87,7 +91,7 @@ impl Constraints {
         let text = rewrite_ranges(text);
         let alternatives: Vec<&str> = text.split("||").collect();
         if alternatives.len() > MAX_GROUPS {
-            return Err(format!("too many constraint groups (max {MAX_GROUPS})"));
+            return Err(SemverError::TooManyGroups(MAX_GROUPS));
         }
         alternatives
             .into_iter()
@@ -114,13 +118,8 @@ fn rewrite_ranges(text: &str) -> String {
 }
 
 impl Group {
-    fn parse(text: &str) -> Result<Self, String> {
-        let improper = |text: &str| {
-            format!(
-                "improper constraint: {}",
-                crate::format::quote_str(text.as_bytes())
-            )
-        };
+    fn parse(text: &str) -> Result<Self, SemverError> {
+        let improper = |text: &str| SemverError::Constraint(text.to_owned());
         if !GROUP.is_match(text) {
             return Err(improper(text));
         }
@@ -150,7 +149,7 @@ impl Group {
 
 impl Constraint {
     /// `None` if the text is no constraint.
-    fn parse(text: &str) -> Option<Result<Self, String>> {
+    fn parse(text: &str) -> Option<Result<Self, SemverError>> {
         let found = ONE.captures(text)?;
         let part = |at| found.get(at).map(|part| part.as_str()).unwrap_or_default();
         let minor = part(4).strip_prefix('.').unwrap_or_default();
@@ -160,7 +159,7 @@ impl Constraint {
 
     /// One constraint without wildcards and metadata, as most are; `None` for anything else, which may well be one, too.
     /// To make the expressions ready takes longer than all constraints of a chart.
-    fn simple(text: &str) -> Option<Result<Self, String>> {
+    fn simple(text: &str) -> Option<Result<Self, SemverError>> {
         const BLANKS: [char; 5] = ['\t', '\n', '\x0c', '\r', ' '];
         let text = text.trim_matches(BLANKS);
         let operator = text.find(|c| !"=!<>~^".contains(c))?;
@@ -205,7 +204,7 @@ impl Constraint {
         text: &str,
         [major, minor, patch]: [&str; 3],
         prerelease: &str,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SemverError> {
         let is_open = |part: &str| matches!(part, "" | "x" | "X" | "*");
         let (given, text) = if is_open(major) {
             (Given::Nothing, format!("0.0.0{prerelease}"))
@@ -232,7 +231,7 @@ impl Constraint {
                 version,
                 given,
             }),
-            Err(_) => Err("constraint parser error".to_owned()),
+            Err(_) => Err(SemverError::ConstraintVersion),
         }
     }
 
