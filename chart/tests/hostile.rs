@@ -8,7 +8,7 @@ mod support;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use memory::peak_memory;
 
 fn write(dir: &Path, name: &str, text: &str) -> Result<()> {
