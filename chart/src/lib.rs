@@ -182,7 +182,7 @@ pub use model::{Chart, File};
 pub use normalize::NormalizeError;
 pub use oci::{MEDIA_ARCHIVE, MEDIA_CONFIG, MEDIA_OLD_ARCHIVE, MEDIA_PROVENANCE};
 pub use order::install_rank;
-pub use package::{DEFAULT_TIME, PackageError, chart_file, package, package_files};
+pub use package::{DEFAULT_TIME, PackageError, chart_file, package};
 pub use render::{
     AddFunctions, Release, ReleaseNameError, RenderError, RenderInput, check_release_name, render,
     render_before_exit, render_on_own_stack, render_texts,

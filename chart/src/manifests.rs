@@ -198,17 +198,17 @@ impl Manifests {
     }
 
     /// Sorts the rendered files (by path) into documents and hooks.
-    pub(crate) fn add_rendered(&mut self, files: &BTreeMap<String, String>) -> Result<(), ManifestError> {
+    pub(crate) fn add_rendered(&mut self, files: BTreeMap<String, String>) -> Result<(), ManifestError> {
         let mut count = 0;
         for (path, content) in files {
             let base = path.rsplit('/').next().unwrap_or_default();
             if base.starts_with('_') {
                 continue;
             }
-            for text in split_documents(content) {
+            for text in split_documents(&content) {
                 count += 1;
-                check_size(path, text, count)?;
-                let mut document = Document::parse(path, text)?;
+                check_size(&path, text, count)?;
+                let mut document = Document::parse(&path, text)?;
                 match Hook::of(&document) {
                     None => self.documents.push(document),
                     Some(Ok(hook)) => {

@@ -238,7 +238,7 @@ fn render_for(input: &RenderInput<'_>, purpose: Purpose) -> Result<Manifests, Re
     } = prepare(input, purpose)?;
     manifests.notes = take_notes(&mut rendered, tree.name(tree.root()));
     let rendered = rendered.into_iter().map(|(path, text)| (path, to_text(text)));
-    manifests.add_rendered(&rendered.collect())?;
+    manifests.add_rendered(rendered.collect())?;
     add_crds(&tree, &mut manifests);
     match purpose {
         Purpose::Release => {
