@@ -366,14 +366,13 @@ fn run_template(bench: &Bench, input: &[u8]) {
     }
 }
 
-fn read_yaml(bench: &Bench, input: &[u8]) {
+fn read_yaml(_: &Bench, input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     drop(yaml::parse_documents(&text));
     drop(yaml::to_json(&text));
     if let Ok(value) = yaml::from_str(&text) {
         drop(yaml::to_string(&value));
     }
-    let _ = bench;
 }
 
 fn write_all(_: &Bench, input: &[u8]) {
