@@ -39,6 +39,7 @@ mod test_tree;
 mod tree;
 mod values;
 mod version;
+mod warning;
 mod yaml;
 
 pub use archive::{ArchiveError, unpack};
@@ -60,9 +61,10 @@ pub use order::install_rank;
 
 pub use package::{DEFAULT_TIME, PackageError, chart_file, package, package_files};
 pub use render::{
-    AddFunctions, Release, RenderError, RenderInput, check_release_name, render, render_before_exit,
+    AddFunctions, Release, RenderError, RenderInput, SoFar, check_release_name, render, render_before_exit,
     render_on_own_stack, render_texts,
 };
 pub use show_only::show_only;
 pub use values::{ValuesError, ValuesFile, ValuesInput};
 pub use version::parse_strict;
+pub use warning::Warning;

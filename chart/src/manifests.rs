@@ -13,6 +13,7 @@ use crate::hook::Hook;
 use crate::model::Chart;
 use crate::order::install_rank;
 use crate::split::split_documents;
+use crate::warning::Warning;
 use crate::yaml::{self, YamlError};
 
 /// The entries of a manifest that decide what happens to it.
@@ -81,7 +82,7 @@ pub struct Manifests {
     /// The text of the root chart's `NOTES.txt`.
     pub notes: Option<String>,
     /// What the user should know.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// The chart alone, with dependencies and imports as in effect.
     pub(crate) chart: Option<Chart>,
     pub(crate) crd_files: Vec<CrdFile>,
@@ -183,11 +184,22 @@ impl Manifests {
     }
 
     /// Sorts the rendered files (by path) into documents and hooks.
-    pub(crate) fn add_rendered(&mut self, files: &BTreeMap<String, String>) -> Result<(), ManifestError> {
+    ///
+    /// `not_text` is the first file that is not UTF-8.
+    pub(crate) fn add_rendered(
+        &mut self,
+        files: &BTreeMap<String, String>,
+        not_text: Option<(String, YamlError)>,
+    ) -> Result<(), ManifestError> {
+        let (broken, fault) = not_text.unzip();
         for (path, content) in files {
             let base = path.rsplit('/').next().unwrap_or_default();
             if base.starts_with('_') {
                 continue;
+            }
+            if let Some(source) = fault.as_ref().filter(|_| broken.as_deref() == Some(path.as_str())) {
+                let (path, source) = (path.clone(), source.clone());
+                return Err(ManifestError::Yaml { path, source });
             }
             for text in split_documents(content) {
                 let mut document = Document::parse(path, text)?;
@@ -199,8 +211,11 @@ impl Manifests {
                     }
                     Some(Err(unknown)) => {
                         let Document { kind, name, .. } = document;
-                        self.warnings
-                            .push(format!("{path}: skipping {kind} `{name}`: {unknown}"));
+                        let text = format!("{path}: skipping {kind} `{name}`: {unknown}");
+                        self.warnings.push(Warning::logged_as(
+                            &format!("manifest_sorter.go:199: info: skipping {unknown}"),
+                            text,
+                        ));
                     }
                 }
             }
@@ -286,6 +301,7 @@ impl Document {
         let Some(metadata) = decode::object(metadata, &place, METADATA)? else {
             return Ok(());
         };
+        let place = place.structure("");
         decode::set_text(&mut self.name, metadata, "name", &place)?;
         if let Some(annotations) = decode::field(metadata, "annotations") {
             self.annotations = decode::text_map(annotations, &place.field("annotations"))?;

@@ -247,7 +247,9 @@ fn schemas_reach_no_file_and_end() -> Result<()> {
     ] {
         write(&chart, "values.schema.json", schema)?;
         let manifests = support::Arguments::parse(dir.path(), &[])?.render(dir.path(), "c");
-        let warnings = manifests.map_err(anyhow::Error::msg)?.warnings.join("\n");
+        let warnings = manifests.map_err(anyhow::Error::msg)?.warnings;
+        let warnings = warnings.iter().map(|warning| warning.text());
+        let warnings = warnings.collect::<Vec<_>>().join("\n");
         assert!(warnings.contains(want), "{want}: {warnings}");
     }
     Ok(())

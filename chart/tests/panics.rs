@@ -454,9 +454,14 @@ fn survive_here(at: usize) -> Result<()> {
                 String::from_utf8_lossy(&input)
             );
         }
+        let peak = peak_memory()?;
+        ensure!(
+            peak < MEMORY,
+            "{} takes {peak} KiB at round {round}: {:?}",
+            kind.name,
+            String::from_utf8_lossy(&input)
+        );
     }
-    let peak = peak_memory()?;
-    ensure!(peak < MEMORY, "{}: {peak} KiB", kind.name);
     Ok(())
 }
 

@@ -24,10 +24,11 @@ use crate::capabilities::KubeVersion;
 use crate::coalesce::{Coalescer, Nulls};
 use crate::load::{Profile, load};
 use crate::model::Chart;
-use crate::render::{AddFunctions, RenderError, STACK_SIZE, joined_values};
+use crate::render::{AddFunctions, add_warnings, RenderError, STACK_SIZE, joined_values};
 use crate::schema::{self, Verdict};
 use crate::tree::Tree;
 use crate::values::{ValuesFile, ValuesInput};
+use crate::warning::Warning;
 use crate::yaml;
 
 pub use self::unpacked::UnpackedChart;
@@ -106,7 +107,7 @@ pub struct LintReport {
     /// The findings, in Helm's order.
     pub findings: Vec<Finding>,
     /// What `required` and `fail` would have said, and warnings about values: Helm logs them.
-    pub log: Vec<String>,
+    pub log: Vec<Warning>,
 }
 
 impl LintReport {
@@ -226,11 +227,15 @@ fn check_values(chart: &LintChart<'_>, values: &Map, report: &mut LintReport) {
         Verdict::Refused(reasons) => report.add(Severity::Error, FILE, reasons),
         Verdict::Unusable(reason) => report
             .log
-            .push(format!("values are not checked by values.schema.json: {reason}")),
+            .push(Warning::own(format!(
+                "values are not checked by values.schema.json: {reason}"
+            ))),
     }
 }
 
 fn check_dependencies(chart: &Chart, dir: &str, report: &mut LintReport) {
+    // Go: the chart is loaded once more.
+    add_warnings(chart, &mut report.log);
     let required = &chart.metadata.dependencies;
     let loaded = &chart.dependencies;
     let unlisted: Vec<&str> = loaded

@@ -19,6 +19,7 @@ mod remote;
 mod repo;
 mod search;
 mod show;
+mod slices;
 mod table;
 mod template;
 mod usage;
@@ -130,7 +131,9 @@ impl HelmCommand {
         Ok(match result {
             Ok(()) => ExitCode::SUCCESS,
             Err(HelmError(text)) => {
-                ui::print(&context.mask.apply(&format!("Error: {text}")));
+                let text = context.mask.apply(&text);
+                ui::print(&format!("Error: {text}"));
+                globals.debug("helm.go:92", &text);
                 ExitCode::from(EXIT_FAILURE)
             }
         })

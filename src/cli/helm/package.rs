@@ -77,6 +77,9 @@ impl PackageCommand {
     fn package(&self, path: &str, time: u64) -> Result<String, HelmError> {
         let folder = Folder::new(Path::new(path));
         let mut chart = kiel_chart::load(&folder, "", &Profile::Helm).map_err(LoadError::from)?;
+        for warning in folder.link_warnings().iter().chain(&chart.warnings) {
+            ui::print(&warning.to_string());
+        }
         if !self.version.is_empty() {
             chart.metadata.version.clone_from(&self.version);
         }

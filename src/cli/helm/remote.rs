@@ -61,7 +61,7 @@ pub(super) struct UnsafeArgs {
 pub(super) struct ChartPathArgs {
     /// Version or constraint, such as 1.2.3 or ^1.2 [default: the newest that is no prerelease]
     #[arg(long, default_value = "", hide_default_value = true, value_name = "VERSION")]
-    version: String,
+    pub(super) version: String,
     /// Prereleases too: as --version '>0.0.0-0'
     #[arg(long)]
     devel: bool,

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use clap::Args;
 use kiel_chart::{
-    Capabilities, Chart, HookOutput, KubeVersion, Manifests, Release, RenderError, RenderInput, ValuesInput,
-    check_release_name,
+    Capabilities, Chart, HookOutput, KubeVersion, Manifests, Release, RenderError, RenderInput, SoFar,
+    ValuesInput, check_release_name,
 };
 use serde_json::Value;
 
 use super::args::HelmValuesArgs;
 use super::install_flags::InstallFlags;
 use super::remote::{ChartPathArgs, open};
-use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files};
+use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files, slices};
 use crate::charts::Located;
 use crate::cli::Context;
 use crate::cli::clock::Clock;
@@ -33,7 +33,7 @@ pub(crate) struct TemplateCommand {
     #[arg(long, value_name = "VERSION")]
     kube_version: Option<String>,
     /// API version that the chart sees beside the usual ones; may be repeated
-    #[arg(long, short = 'a', value_name = "GROUP/VERSION", value_delimiter = ',')]
+    #[arg(long, short = 'a', value_name = "GROUP/VERSION")]
     api_versions: Vec<String>,
     /// Print the files of crds/ too
     #[arg(long)]
@@ -54,7 +54,7 @@ pub(crate) struct TemplateCommand {
     #[arg(long)]
     skip_schema_validation: bool,
     /// Only manifests of this template; may be repeated
-    #[arg(long, short = 's', value_name = "PATTERN", value_delimiter = ',')]
+    #[arg(long, short = 's', value_name = "PATTERN")]
     show_only: Vec<String>,
     /// Write the manifests to files in this folder
     #[arg(long, value_name = "DIR")]
@@ -71,15 +71,51 @@ pub(crate) struct TemplateCommand {
 
 impl TemplateCommand {
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
+        let capabilities = self.capabilities()?;
+        globals.debug("install.go:225", &format!("Original chart version: {:?}", self.path.version));
         let (name, chart) = self.install.name_and_chart(&self.names)?;
         let located = self.path.locate(&chart, globals, context).await?;
+        if let Located::Path(path) = &located {
+            let path = go_files::absolute(&path.to_string_lossy())?;
+            globals.debug("install.go:242", &format!("CHART PATH: {path}\n"));
+        }
         let values = self.values.read()?;
         let chart = self.load(&located, globals, context).await?;
-        let manifests = self.render(&name, &chart, &values, globals, context)?;
-        for warning in &manifests.warnings {
-            ui::print(warning);
+        check_release_name(&name).map_err(HelmError)?;
+        let mut so_far = SoFar::default();
+        let rendered = kiel_chart::render_before_exit(
+            RenderInput {
+                chart: &chart,
+                values: &values,
+                secret_values: &[],
+                service_values: &Value::Null,
+                release: Release {
+                    name: name.clone(),
+                    namespace: globals.namespace(&context.env),
+                    revision: 1,
+                    is_upgrade: self.is_upgrade,
+                },
+                capabilities,
+                environment: Arc::new(Clock),
+                lookup: None,
+                check_schemas: !self.skip_schema_validation,
+                extra_functions: None,
+                stack_size: 0,
+            },
+            &mut so_far,
+        );
+        for warning in &so_far.warnings {
+            ui::print(&warning.to_string());
         }
-        self.show(&name, &manifests)
+        match rendered {
+            Ok(manifests) => self.show(&name, &manifests),
+            Err(error) => {
+                if globals.debug && has_release(&error) {
+                    self.print(format!("{}\n", so_far.text.trim()))?;
+                }
+                Err(described(&error, &chart, &values, globals))
+            }
+        }
     }
 
     async fn load(
@@ -102,14 +138,7 @@ impl TemplateCommand {
         }
     }
 
-    fn render(
-        &self,
-        name: &str,
-        chart: &Chart,
-        values: &ValuesInput,
-        globals: &HelmGlobals,
-        context: &Context,
-    ) -> Result<Manifests, HelmError> {
+    fn capabilities(&self) -> Result<Capabilities, HelmError> {
         let mut capabilities = Capabilities::default();
         if let Some(version) = &self.kube_version {
             capabilities.kube_version = KubeVersion::parse(version).map_err(|_| {
@@ -118,40 +147,9 @@ impl TemplateCommand {
                 ))
             })?;
         }
-        capabilities.api_versions.extend_from_slice(&self.api_versions);
-        check_release_name(name).map_err(HelmError)?;
-        let outcome = kiel_chart::render_before_exit(RenderInput {
-            chart,
-            values,
-            secret_values: &[],
-            service_values: &Value::Null,
-            release: Release {
-                name: name.to_owned(),
-                namespace: globals.namespace(&context.env),
-                revision: 1,
-                is_upgrade: self.is_upgrade,
-            },
-            capabilities,
-            environment: Arc::new(Clock),
-            lookup: None,
-            check_schemas: !self.skip_schema_validation,
-            extra_functions: None,
-            stack_size: 0,
-        });
-        outcome.map_err(|error| {
-            let advice = if globals.debug || !has_release(&error) {
-                ""
-            } else {
-                "\n\nUse --debug flag to render out invalid YAML"
-            };
-            let more = if ui::is_terminal() {
-                kiel_chart::explain(&error, chart, values)
-            } else {
-                String::new()
-            };
-            let space = if more.is_empty() { "" } else { "\n\n" };
-            HelmError(format!("{error}{advice}{space}{}", more.trim_end()))
-        })
+        let added = slices::split_all("-a, --api-versions", &self.api_versions)?;
+        capabilities.api_versions.extend(added);
+        Ok(capabilities)
     }
 
     fn show(&self, name: &str, manifests: &Manifests) -> HelmResult {
@@ -171,13 +169,33 @@ impl TemplateCommand {
             ui::data("\n")?;
             return Ok(());
         }
-        let mut text = manifests.to_template_output(include_crds, hooks);
+        self.print(manifests.to_template_output(include_crds, hooks))
+    }
+
+    /// Prints manifests, or those of them that are wanted.
+    fn print(&self, mut text: String) -> HelmResult {
         if !self.show_only.is_empty() {
             text = kiel_chart::show_only(&text, &self.show_only).map_err(HelmError)?;
         }
         ui::data(&text)?;
         Ok(())
     }
+}
+
+/// Helm's text of what went wrong, on a terminal with more about it.
+fn described(error: &RenderError, chart: &Chart, values: &ValuesInput, globals: &HelmGlobals) -> HelmError {
+    let advice = if globals.debug || !has_release(error) {
+        ""
+    } else {
+        "\n\nUse --debug flag to render out invalid YAML"
+    };
+    let more = if ui::is_terminal() {
+        kiel_chart::explain(error, chart, values)
+    } else {
+        String::new()
+    };
+    let space = if more.is_empty() { "" } else { "\n\n" };
+    HelmError(format!("{error}{advice}{space}{}", more.trim_end()))
 }
 
 /// Go: from here on an error comes with what was rendered.

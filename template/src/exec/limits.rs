@@ -20,15 +20,47 @@ pub(super) const MAX_TPL: usize = 200;
 /// How many bytes of a text count as one step.
 const BYTES_A_STEP: usize = 64;
 
+/// From how many templates within each other on their texts are counted: nobody nests so deeply on purpose.
+const DEEP: usize = 100;
+
+/// How many bytes templates that nest so deeply may hold at a time. Each level of one that calls itself keeps what it made.
+const MAX_HELD: usize = 64 << 20;
+
+/// How many bytes an item of a list takes.
+const BYTES_AN_ITEM: usize = 16;
+
 /// What is left.
 #[derive(Debug)]
 pub(super) struct Limits {
     steps: u64,
+    /// Templates that run within each other.
+    nested: usize,
+    /// Bytes that the deep ones of them have made.
+    held: usize,
 }
+
+/// What a template that is entered finds.
+pub(super) struct Level(usize);
 
 impl Limits {
     pub(super) fn new() -> Self {
-        Self { steps: MAX_STEPS }
+        Self {
+            steps: MAX_STEPS,
+            nested: 0,
+            held: 0,
+        }
+    }
+
+    /// A template begins.
+    pub(super) fn enter(&mut self) -> Level {
+        self.nested += 1;
+        Level(self.held)
+    }
+
+    /// It ends: what it made is gone, but for its output.
+    pub(super) fn leave(&mut self, level: &Level) {
+        self.nested -= 1;
+        self.held = level.0;
     }
 
     /// Counts so many steps; false when there were too many.
@@ -56,11 +88,22 @@ impl Limits {
             }
             _ => 0,
         };
-        if self.step(1 + size as u64) {
-            Ok(())
-        } else {
-            Err(too_many())
+        if !self.step(1 + size as u64) {
+            return Err(too_many());
         }
+        if self.nested > DEEP {
+            self.held += match value {
+                Value::Str(text) => text.len(),
+                Value::List(list) => list.len() * BYTES_AN_ITEM,
+                _ => 0,
+            };
+            if self.held > MAX_HELD {
+                return Err(format!(
+                    "templates within each other hold more than the limit of {MAX_HELD} bytes"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -61,7 +61,10 @@ impl<'e> Machine<'e> {
     }
 
     pub(super) fn run(&mut self, tree: &Rc<Tree>, dot: &Slot, depth: usize) -> Fallible<()> {
-        run(self, tree, dot, depth)
+        let level = self.limits.enter();
+        let outcome = run(self, tree, dot, depth);
+        self.limits.leave(&level);
+        outcome
     }
 
     fn execute_named(&mut self, name: &Str, data: &Value) -> Fallible<()> {
