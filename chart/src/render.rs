@@ -17,7 +17,7 @@ use crate::context::{Context, is_partial};
 use crate::functions::{self, Lookup};
 use crate::manifests::{CrdFile, ManifestError, Manifests};
 use crate::model::Chart;
-use crate::schema::{self, Verdict};
+use crate::schema;
 use crate::tree::{NodeId, Tree};
 use crate::values::{ValuesError, ValuesFile, ValuesInput};
 use crate::version;
@@ -385,12 +385,10 @@ pub(crate) fn check_schemas(
 ) {
     let name = tree.name(id);
     if let Some(schema) = &tree.node(id).chart.schema {
-        match schema::judge(schema, &Value::Map(values.clone()).to_json()) {
-            Verdict::Accepted => {}
-            Verdict::Refused(reasons) => refused.push_str(&format!("{name}:\n{reasons}")),
-            Verdict::Unusable(reason) => warnings.push(Warning::own(format!(
-                "chart `{name}`: its values are not checked by values.schema.json: {reason}"
-            ))),
+        let judgement = schema::judge(schema, &Value::Map(values.clone()).to_json());
+        warnings.extend(judgement.warnings.iter().map(|warning| warning.about(name)));
+        if let Some(reasons) = judgement.refused {
+            refused.push_str(&format!("{name}:\n{reasons}"));
         }
     }
     for child in &tree.node(id).children {

@@ -55,6 +55,17 @@ impl Warning {
         }
     }
 
+    /// As said about what the values of a chart are checked by.
+    pub(crate) fn about(&self, chart: &str) -> Self {
+        if self.line != self.text {
+            return self.clone();
+        }
+        Self::own(format!(
+            "chart `{chart}`: its values are not checked by all of values.schema.json: {}",
+            self.text
+        ))
+    }
+
     /// The plain text, without values.
     pub fn text(&self) -> &str {
         &self.text

@@ -140,7 +140,7 @@ fn build_logs(error: &BuildError, files: &LogFiles, paths: &mut Vec<String>) {
 fn write_chain(f: &mut fmt::Formatter<'_>, error: &(dyn Error + 'static)) -> fmt::Result {
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
     // What servers and programs say is part of it.
-    let text = plain_text(&error.to_string()).into_owned();
+    let text = plain_text(error.to_string().trim_end()).into_owned();
     match text.strip_prefix("error:") {
         Some(rest) => write!(f, "{red}error:{red:#}{rest}")?,
         None => write!(f, "{red}error:{red:#} {text}")?,

@@ -25,7 +25,7 @@ use crate::coalesce::{Coalescer, Nulls};
 use crate::load::{Profile, load};
 use crate::model::Chart;
 use crate::render::{AddFunctions, add_warnings, RenderError, STACK_SIZE, joined_values};
-use crate::schema::{self, Verdict};
+use crate::schema;
 use crate::tree::Tree;
 use crate::values::{ValuesFile, ValuesInput};
 use crate::warning::Warning;
@@ -222,14 +222,12 @@ fn check_values(chart: &LintChart<'_>, values: &Map, report: &mut LintReport) {
     else {
         return;
     };
-    match schema::judge(&schema, &Value::Map(joined).to_json()) {
-        Verdict::Accepted => {}
-        Verdict::Refused(reasons) => report.add(Severity::Error, FILE, reasons),
-        Verdict::Unusable(reason) => report
-            .log
-            .push(Warning::own(format!(
-                "values are not checked by values.schema.json: {reason}"
-            ))),
+    let judgement = schema::judge(&schema, &Value::Map(joined).to_json());
+    let name = chart.shown_dir.as_str();
+    let warnings = judgement.warnings.iter().map(|warning| warning.about(name));
+    report.log.extend(warnings);
+    if let Some(reasons) = judgement.refused {
+        report.add(Severity::Error, FILE, reasons);
     }
 }
 
