@@ -673,7 +673,8 @@ async fn killed_engine(bench: Bench) -> Result<()> {
                 break;
             }
         }
-        bench.kill_buildkitd()
+        ensure!(engine::kill_buildkitd(&bench.state)?, "it runs");
+        Ok(())
     };
     let (solved, killed) = tokio::join!(solve, kill);
     killed?;

@@ -1,9 +1,15 @@
 //! Writing images, stages and artifacts to the repository.
 //!
 //! A tag is set only where none is, and what is reported is what is there afterwards: registries have no conditional
-//! PUT, and equal keys mean equal content, so whoever is there first stays.
+//! PUT, and equal keys mean equal content, so whoever is there first stays. Two builders that look and set at the same
+//! moment both set it; the last one stays, and each finds it when it looks once more at the end of its run.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
 use super::error::BuildError;
@@ -28,14 +34,61 @@ pub(crate) enum LayerSource {
     Blob(Blob),
 }
 
+/// How many times as long as our own look and PUT another builder may take between the two.
+const SLOWER: u32 = 4;
+/// The most that is waited for such a builder.
+const LONGEST: Duration = Duration::from_secs(2);
+/// How many tags are looked at side by side.
+const LOOKS: usize = 16;
+
+/// The tags of images and stages that a run has published.
+#[derive(Debug, Default)]
+struct Tags {
+    digests: BTreeMap<String, Digest>,
+    /// When the last one was set.
+    last: Option<Instant>,
+    /// The longest time between looking for a tag and having set it.
+    window: Duration,
+}
+
 /// The repository of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Publisher {
     pub(crate) registry: Registry,
     pub(crate) repository: Repository,
+    tags: Arc<Mutex<Tags>>,
 }
 
 impl Publisher {
+    pub(crate) fn new(registry: Registry, repository: Repository) -> Self {
+        Self {
+            registry,
+            repository,
+            tags: Arc::default(),
+        }
+    }
+
+    /// Looks once more at all images and stages of this run, and tells those that another builder has replaced since.
+    ///
+    /// A builder that found no tag may set it until the time between its look and its PUT is over; that much is waited
+    /// after our last PUT, measured by our own.
+    pub(crate) async fn replaced(&self) -> Result<BTreeMap<String, Digest>, RegistryError> {
+        let tags = std::mem::take(&mut *self.tags.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(last) = tags.last {
+            tokio::time::sleep_until((last + (tags.window * SLOWER).min(LONGEST)).into()).await;
+        }
+        let look = async |(tag, ours): (String, Digest)| {
+            let found = self.registry.head(&self.repository.tag(&tag)?).await?;
+            let other = found.map(|found| found.digest).filter(|digest| *digest != ours);
+            Ok(other.map(|digest| (tag, digest)))
+        };
+        let replaced: Vec<_> = stream::iter(tags.digests.into_iter().map(look))
+            .buffer_unordered(LOOKS)
+            .try_collect()
+            .await?;
+        Ok(replaced.into_iter().flatten().collect())
+    }
+
     /// Makes sure that the repository has a layer.
     pub(crate) async fn push_layer(&self, digest: Digest, source: &LayerSource) -> Result<(), RegistryError> {
         match source {
@@ -91,7 +144,9 @@ impl Publisher {
         let layers = layers.iter().map(plain).collect();
         let bytes = Manifest::new(config, layers).to_bytes();
         let ours = Digest::of(&bytes);
+        let started = Instant::now();
         let digest = self.tag(tag, bytes).await?;
+        self.remember(tag, digest, started.elapsed());
         Ok(Published {
             digest,
             config: (digest == ours).then_some(config_digest),
@@ -139,6 +194,13 @@ impl Publisher {
             Some(layer) => self.registry.blob(&self.repository, layer).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    fn remember(&self, tag: &str, digest: Digest, took: Duration) {
+        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        tags.digests.insert(tag.to_owned(), digest);
+        tags.last = Some(Instant::now());
+        tags.window = tags.window.max(took);
     }
 
     async fn tag(&self, tag: &str, manifest: Bytes) -> Result<Digest, RegistryError> {

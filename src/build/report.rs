@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kiel_stapel::key::Key;
 
-use crate::registry::{Digest, Repository};
+use crate::registry::{Digest, Image, Repository};
 
 /// The images of a build.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,6 +74,28 @@ pub struct StageReport {
     /// How long that took.
     #[serde(skip)]
     pub elapsed: Duration,
+}
+
+impl ImageReport {
+    /// Another builder's image stands under the key.
+    pub(crate) fn replace(&mut self, found: &Image) {
+        self.digest = found.descriptor.digest;
+        self.image_id = Some(found.manifest.config.digest);
+        self.size = Some(found.manifest.config.size + size_of_layers(found));
+    }
+}
+
+impl StageReport {
+    /// As in [`ImageReport::replace`].
+    pub(crate) fn replace(&mut self, found: &Image) {
+        self.digest = found.descriptor.digest;
+        self.image_id = found.manifest.config.digest;
+        self.size = size_of_layers(found);
+    }
+}
+
+fn size_of_layers(image: &Image) -> u64 {
+    image.manifest.layers.iter().map(|layer| layer.size).sum()
 }
 
 impl BuildReport {

@@ -80,10 +80,7 @@ pub(crate) struct ImageBuild<'a> {
 /// The error of the image that failed, or [`BuildError::Several`].
 pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildError> {
     let started = Instant::now();
-    let publisher = Publisher {
-        registry: deps.registry.clone(),
-        repository: plan.repository.clone(),
-    };
+    let publisher = Publisher::new(deps.registry.clone(), plan.repository.clone());
     let hosts = plan.hosts();
     let engine = Arc::new(Engine::new(
         deps.connect.clone(),
@@ -121,12 +118,13 @@ pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildE
         Some(error) => return Err(error),
         None => tracing::debug!("all images are there"),
     }
-    let images: Vec<ImageReport> = plan
+    let mut images: Vec<ImageReport> = plan
         .images
         .iter()
         .filter_map(|state| done.remove(&state.image.name))
         .map(|built| built.report)
         .collect();
+    take_replaced(&mut images, &publisher, &deps.platform).await?;
     let report = BuildReport {
         repository: plan.repository.clone(),
         commit: plan.commit.clone(),
@@ -141,6 +139,32 @@ pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildE
         }
     }
     Ok(report)
+}
+
+/// Reports what other builders have set since under the same keys, in place of our own.
+async fn take_replaced(
+    images: &mut [ImageReport],
+    publisher: &Publisher,
+    platform: &Platform,
+) -> Result<(), BuildError> {
+    let all = |source| of_image("all")(source);
+    for (tag, digest) in publisher.replaced().await.map_err(all)? {
+        let reference = publisher.repository.digest(digest);
+        let platform = registry_platform(platform);
+        let found = publisher.registry.image(&reference, &platform).await;
+        let Some(found) = found.map_err(all)? else {
+            continue;
+        };
+        for image in images.iter_mut() {
+            if image.key.to_string() == tag {
+                image.replace(&found);
+            }
+            for stage in image.stages.iter_mut().filter(|stage| stage.tag == tag) {
+                stage.replace(&found);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Finds out why images are built, while they are.

@@ -149,7 +149,7 @@ fn killed_engine(place: &Place) -> Outcome {
         let context = || format!("round {round}, engine killed after {at:?} of {whole:?}");
         let mut child = place.start(&repo, "first")?;
         if !wait_at_most(&mut child, at)? {
-            kills += u64::from(place.kill_engine()?);
+            kills += u64::from(engine::kill_buildkitd(place.home.path())?);
         }
         let ended = child.wait()?;
         let again = place.build(&repo, "first").with_context(context)?;

@@ -24,7 +24,7 @@ const END_LIMIT: Duration = Duration::from_secs(20);
 pub(crate) struct Place {
     project: Project,
     /// States, temporary files, reports and, for a user, programs.
-    home: tempfile::TempDir,
+    pub(crate) home: tempfile::TempDir,
     account: Option<User>,
 }
 
@@ -120,16 +120,6 @@ impl Place {
             Ok((name.clone(), digest.to_owned()))
         };
         images.iter().map(digest).collect()
-    }
-
-    /// Kills buildkitd if one runs here.
-    pub(crate) fn kill_engine(&self) -> Result<bool> {
-        let needle = format!("--addr\0unix://{}", self.home.path().display());
-        let Some(pid) = engine::found(&needle)?.first().copied() else {
-            return Ok(false);
-        };
-        let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
-        Ok(nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).is_ok())
     }
 
     /// No process, no mount and no temporary file of these builds is left, and nobody holds a lock.

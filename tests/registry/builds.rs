@@ -274,43 +274,32 @@ async fn push_empty(registry: &Registry, reference: &Reference) -> Result<()> {
     Ok(())
 }
 
-/// Another builder sets the tag: between our look and our PUT, on registries where tags can and cannot be changed; and
-/// right after our PUT. What is reported is what is there.
+/// When another builder sets the tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// Between our look and our PUT, where tags can be changed: ours is the last one.
+    BeforePut,
+    /// The same where they cannot.
+    BeforeRefusedPut,
+    /// Between our PUT and our look at what is there.
+    AfterPut,
+    /// When we have looked.
+    AfterLook,
+}
+
+/// Another builder sets the tag. What is reported is what is there in the end.
 async fn tag_race() -> Result<()> {
     let nobody = tempfile::tempdir()?;
     let registry = client(nobody.path(), RegistryOptions::default())?;
-    for (is_immutable, is_after) in [(false, false), (true, false), (false, true)] {
+    for moment in [
+        Moment::BeforePut,
+        Moment::BeforeRefusedPut,
+        Moment::AfterPut,
+        Moment::AfterLook,
+    ] {
         // Each has a registry of its own: then there is one tag of an image in it.
         let server = Server::start(&registry_program()?, false)?;
-        let (direct, other) = (server.address.clone(), registry.clone());
-        let once = AtomicBool::new(true);
-        let front = Fake::before(&server.address, move |seen, _| {
-            let tag = seen.line.rsplit('/').next().unwrap_or_default();
-            let is_image = seen.line.contains("/team/app/manifests/") && tag.len() == IMAGE_TAG;
-            if !is_image || !seen.is(if is_after { "HEAD" } else { "PUT" }, "") {
-                return Action::Forward;
-            }
-            let reference = format!("{direct}/team/app:{tag}");
-            let other = other.clone();
-            let theirs = async move {
-                let reference: Reference = reference.parse().expect("a reference");
-                // Only the HEAD after our PUT finds a tag.
-                if is_after && other.head(&reference).await.expect("it answers").is_none() {
-                    return;
-                }
-                push_empty(&other, &reference).await.expect("it can be pushed");
-            };
-            if is_immutable {
-                if !once.swap(false, Ordering::SeqCst) {
-                    return Action::Forward;
-                }
-                let refused =
-                    br#"{"errors":[{"code":"TAG_INVALID","message":"the tag exists and is immutable"}]}"#;
-                return Action::AnswerAfter(Box::pin(theirs), http(400, &[], refused));
-            }
-            Action::ForwardAfter(Box::pin(theirs))
-        })
-        .await?;
+        let front = beside_another_builder(&server, &registry, moment).await?;
         let build = Build::new(&front.address, &registry).await?;
         let report = ["--save-build-report", "--build-report-path", "report.json"];
         let output = build.run(nobody.path(), &report).await?;
@@ -319,16 +308,52 @@ async fn tag_race() -> Result<()> {
         let there = registry.head(&tag).await?.context("the tag is set")?.digest;
         let theirs = Digest::of(&empty_manifest());
         ensure!(
-            (there == theirs) == (is_immutable || is_after),
-            "{is_immutable} {is_after}: {there}"
+            (there == theirs) == (moment != Moment::BeforePut),
+            "{moment:?}: {there}"
         );
         let reported = fs_err::read_to_string(build.project().join("report.json"))?;
         ensure!(
             reported.contains(&there.to_string()),
-            "{is_immutable} {is_after}: {there} not in {reported}"
+            "{moment:?}: {there} not in {reported}"
         );
     }
     Ok(())
+}
+
+/// A registry in which another builder sets the tag of the image that is built, once.
+async fn beside_another_builder(server: &Server, registry: &Registry, moment: Moment) -> Result<Fake> {
+    let (direct, other) = (server.address.clone(), registry.clone());
+    let (is_put, is_seen, is_done) = (AtomicBool::new(false), Mutex::new(None), AtomicBool::new(false));
+    Fake::before(&server.address, move |seen, _| {
+        let tag = seen.line.rsplit('/').next().unwrap_or_default();
+        let is_image = seen.line.contains("/team/app/manifests/") && tag.len() == IMAGE_TAG;
+        let (puts, looks) = (is_image && seen.is("PUT", ""), is_image && seen.is("HEAD", ""));
+        let has_put = is_put.fetch_or(puts, Ordering::SeqCst);
+        let mut looked = is_seen.lock().expect("no panic");
+        let target = match moment {
+            Moment::BeforePut | Moment::BeforeRefusedPut => puts.then(|| tag.to_owned()),
+            Moment::AfterPut => (looks && has_put).then(|| tag.to_owned()),
+            Moment::AfterLook => looked.clone(),
+        };
+        if looks && has_put {
+            *looked = Some(tag.to_owned());
+        }
+        let Some(tag) = target.filter(|_| !is_done.swap(true, Ordering::SeqCst)) else {
+            return Action::Forward;
+        };
+        let (reference, other) = (format!("{direct}/team/app:{tag}"), other.clone());
+        let theirs = Box::pin(async move {
+            let reference: Reference = reference.parse().expect("a reference");
+            push_empty(&other, &reference).await.expect("it can be pushed");
+        });
+        if moment == Moment::BeforeRefusedPut {
+            let refused =
+                br#"{"errors":[{"code":"TAG_INVALID","message":"the tag exists and is immutable"}]}"#;
+            return Action::AnswerAfter(theirs, http(400, &[], refused));
+        }
+        Action::ForwardAfter(theirs)
+    })
+    .await
 }
 
 /// The registry is killed while the engine pushes, and is back for the next run.

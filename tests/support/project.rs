@@ -190,30 +190,6 @@ pub(crate) fn registry() -> Result<Registry> {
     })?)
 }
 
-/// Kills the buildkitd of the engine whose state is here, found by its command line.
-pub(crate) fn kill_engine(state: &Path) -> Result<()> {
-    let needle = format!("--addr\0unix://{}", state.display());
-    for entry in fs_err::read_dir("/proc")? {
-        let path = entry?.path();
-        let Some(pid) = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        // It may end while it is looked at.
-        let line = fs_err::read(path.join("cmdline")).unwrap_or_default();
-        if String::from_utf8_lossy(&line).contains(&needle) {
-            return Ok(nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(pid),
-                nix::sys::signal::Signal::SIGKILL,
-            )?);
-        }
-    }
-    anyhow::bail!("there is no engine")
-}
-
 pub(crate) fn git(dir: &Path, args: &[&str]) -> Result<()> {
     let identity = [
         "-c",
