@@ -125,6 +125,37 @@ impl Manifests {
         output
     }
 
+    /// What a post-renderer gets: the release's manifest, with the files of `crds/` if wanted.
+    pub fn to_post_renderer(&self, include_crds: bool) -> String {
+        let mut manifest = String::new();
+        for file in self.crd_files.iter().filter(|_| include_crds) {
+            push_block(&mut manifest, &file.source, &file.text());
+        }
+        self.push_documents(&mut manifest);
+        manifest
+    }
+
+    /// As [`Manifests::to_template_output`], where a post-renderer has made `manifest` of the release's.
+    pub fn to_output_of(&self, manifest: &str, hooks: HookOutput) -> String {
+        let mut output = format!("{}\n", manifest.trim());
+        for document in self.hooks_for(hooks) {
+            push_block(&mut output, &document.source, &document.text);
+        }
+        output
+    }
+
+    /// The files of `crds/` as `helm template --output-dir` writes them; none unless wanted.
+    pub fn crd_files(&self, include_crds: bool) -> Vec<(String, String)> {
+        let files = self.crd_files.iter().filter(|_| include_crds);
+        files
+            .map(|file| {
+                let mut block = String::new();
+                push_block(&mut block, &file.source, &file.text());
+                (file.source.clone(), block)
+            })
+            .collect()
+    }
+
     /// What `helm template --output-dir` writes: a file's name and a text to add to it, in order.
     pub fn to_template_files(&self, include_crds: bool, hooks: HookOutput) -> Vec<(String, String)> {
         let crds = self.crd_files.iter().filter(|_| include_crds);

@@ -109,14 +109,15 @@ impl BuildCommand {
 pub(super) async fn update(
     folder: &Path,
     is_quiet: bool,
+    (access, risks): (AccessArgs, UnsafeArgs),
     globals: &HelmGlobals,
     context: &Context,
 ) -> HelmResult {
     let command = BuildCommand {
         chart: folder.display().to_string(),
         skip_refresh: false,
-        access: AccessArgs::default(),
-        risks: UnsafeArgs::default(),
+        access,
+        risks,
     };
     let tell = |text: &str| {
         if !is_quiet {

@@ -8,6 +8,7 @@ use clap::Args;
 use kiel_chart::{Chart, DEFAULT_TIME, Profile};
 use kiel_template::functions::semver::Version;
 
+use super::remote::{AccessArgs, UnsafeArgs};
 use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files};
 use crate::charts::{Folder, LoadError};
 use crate::cli::Context;
@@ -34,6 +35,10 @@ pub(crate) struct PackageCommand {
     /// Not done by kiel: packages are not signed
     #[arg(long)]
     sign: bool,
+    #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
+    risks: UnsafeArgs,
     /// Key to sign with
     #[arg(long, value_name = "NAME", hide = true)]
     key: Option<String>,
@@ -66,7 +71,8 @@ impl PackageCommand {
         for chart in &self.charts {
             go_files::stat(chart)?;
             if self.dependency_update {
-                dependency::update(Path::new(chart), true, globals, context).await?;
+                let access = (self.access.clone(), self.risks.clone());
+                dependency::update(Path::new(chart), true, access, globals, context).await?;
             }
             let path = self.package(chart, time)?;
             ui::data(&format!("Successfully packaged chart and saved it to: {path}\n"))?;

@@ -178,6 +178,11 @@ impl TrustArgs {
 }
 
 impl ChartPathArgs {
+    /// How servers are reached.
+    pub(super) fn access(&self) -> (AccessArgs, UnsafeArgs) {
+        (self.access.clone(), self.risks.clone())
+    }
+
     /// The way to this chart.
     pub(super) fn charts(&self, name: &str, globals: &HelmGlobals, context: &Context) -> Charts {
         let registries: Vec<String> = registry_of(name).into_iter().collect();

@@ -13,10 +13,13 @@ use serde_json::Value;
 use super::args::HelmValuesArgs;
 use super::install_flags::InstallFlags;
 use super::remote::{ChartPathArgs, open};
-use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files, slices};
+use super::post_render::{PostRenderer, PostRendererArgs};
+use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files, slices, validate};
 use crate::charts::Located;
 use crate::cli::Context;
-use crate::cli::clock::Clock;
+use crate::cli::clock::{Clock, ClockAndNames};
+use crate::cli::deploy::{self, ClusterLookup};
+use crate::deploy::Cluster;
 use crate::ui;
 
 /// Render a chart's templates locally and print them
@@ -62,6 +65,14 @@ pub(crate) struct TemplateCommand {
     /// The release's name is part of the folder's
     #[arg(long)]
     release_name: bool,
+    /// Check the manifests by the cluster, and render for its version and APIs
+    #[arg(long)]
+    validate: bool,
+    /// Let templates look up hosts' addresses
+    #[arg(long)]
+    enable_dns: bool,
+    #[command(flatten)]
+    post_renderer: PostRendererArgs,
     /// Get missing dependencies first, where the chart is a folder
     #[arg(long)]
     dependency_update: bool,
@@ -71,7 +82,9 @@ pub(crate) struct TemplateCommand {
 
 impl TemplateCommand {
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
+        self.install.check()?;
         let capabilities = self.capabilities()?;
+        let post_renderer = self.post_renderer.find(&context.env)?;
         globals.debug("install.go:225", &format!("Original chart version: {:?}", self.path.version));
         let (name, chart) = self.install.name_and_chart(&self.names)?;
         let located = self.path.locate(&chart, globals, context).await?;
@@ -81,7 +94,12 @@ impl TemplateCommand {
         }
         let values = self.values.read()?;
         let chart = self.load(&located, globals, context).await?;
+        let remote = self.connect(globals, context).await?;
         check_release_name(&name).map_err(HelmError)?;
+        let capabilities = match remote.as_ref().filter(|_| self.validate) {
+            Some(cluster) => deploy::capabilities(cluster).await.map_err(|error| HelmError(error.to_string()))?,
+            None => capabilities,
+        };
         let mut so_far = SoFar::default();
         let rendered = kiel_chart::render_before_exit(
             RenderInput {
@@ -96,8 +114,15 @@ impl TemplateCommand {
                     is_upgrade: self.is_upgrade,
                 },
                 capabilities,
-                environment: Arc::new(Clock),
-                lookup: None,
+                environment: if self.enable_dns {
+                    Arc::new(ClockAndNames)
+                } else {
+                    Arc::new(Clock)
+                },
+                lookup: remote
+                    .as_ref()
+                    .filter(|_| self.install.asks_server())
+                    .map(ClusterLookup::shared),
                 check_schemas: !self.skip_schema_validation,
                 extra_functions: None,
                 stack_size: 0,
@@ -108,7 +133,12 @@ impl TemplateCommand {
             ui::print(&warning.to_string());
         }
         match rendered {
-            Ok(manifests) => self.show(&name, &manifests),
+            Ok(manifests) => {
+                if let Some(cluster) = remote.as_ref().filter(|_| self.validate) {
+                    validate::check(cluster, &manifests, self.include_crds && !self.skip_crds).await?;
+                }
+                self.show(&name, &manifests, post_renderer.as_ref(), globals).await
+            }
             Err(error) => {
                 if globals.debug && has_release(&error) {
                     self.print(format!("{}\n", so_far.text.trim()))?;
@@ -131,7 +161,8 @@ impl TemplateCommand {
             .all(|one| chart.dependencies.iter().any(|there| there.name() == one.name));
         match located {
             Located::Path(path) if self.dependency_update && !is_complete => {
-                dependency::update(path, false, globals, context).await?;
+                let access = self.path.access();
+                dependency::update(path, false, access, globals, context).await?;
                 open(located)
             }
             _ => Ok(chart),
@@ -152,7 +183,27 @@ impl TemplateCommand {
         Ok(capabilities)
     }
 
-    fn show(&self, name: &str, manifests: &Manifests) -> HelmResult {
+    /// The cluster, where something is asked of it.
+    async fn connect(
+        &self,
+        globals: &HelmGlobals,
+        context: &Context,
+    ) -> Result<Option<Cluster>, HelmError> {
+        if !self.validate && !self.install.asks_server() {
+            return Ok(None);
+        }
+        globals.connect(context).await.map(Some).map_err(|HelmError(text)| {
+            HelmError(format!("Kubernetes cluster unreachable: {text}"))
+        })
+    }
+
+    async fn show(
+        &self,
+        name: &str,
+        manifests: &Manifests,
+        post_renderer: Option<&PostRenderer>,
+        globals: &HelmGlobals,
+    ) -> HelmResult {
         let hooks = match (self.no_hooks, self.skip_tests) {
             (true, _) => HookOutput::None,
             (false, true) => HookOutput::WithoutTests,
@@ -160,16 +211,35 @@ impl TemplateCommand {
         };
         let include_crds = self.include_crds && !self.skip_crds;
         if let Some(dir) = self.output_dir.as_ref().filter(|dir| !dir.is_empty()) {
-            let dir = if self.release_name {
+            // Go: the files of crds/ know nothing of the release's name.
+            let (crds, files) = (manifests.crd_files(include_crds), manifests.to_template_files(false, hooks));
+            let release_dir = if self.release_name {
                 go_files::join(dir, name)
             } else {
                 dir.clone()
             };
-            write_files(&dir, &manifests.to_template_files(include_crds, hooks))?;
-            ui::data("\n")?;
-            return Ok(());
+            write_files(dir, &crds)?;
+            write_files(&release_dir, &files)?;
+            let rest = match post_renderer {
+                Some(program) => program.run("").await?,
+                None => String::new(),
+            };
+            return self.print(format!("{}\n", rest.trim()));
         }
-        self.print(manifests.to_template_output(include_crds, hooks))
+        self.print(match post_renderer {
+            Some(program) => {
+                let changed = program.run(&manifests.to_post_renderer(include_crds)).await;
+                let changed = changed.map_err(|HelmError(text)| {
+                    if globals.debug {
+                        drop(self.print(manifests.to_output_of("", hooks)));
+                        return HelmError(text);
+                    }
+                    HelmError(format!("{text}{ADVICE}"))
+                })?;
+                manifests.to_output_of(&changed, hooks)
+            }
+            None => manifests.to_template_output(include_crds, hooks),
+        })
     }
 
     /// Prints manifests, or those of them that are wanted.
@@ -182,12 +252,15 @@ impl TemplateCommand {
     }
 }
 
+/// What Helm says behind errors that come with something rendered.
+const ADVICE: &str = "\n\nUse --debug flag to render out invalid YAML";
+
 /// Helm's text of what went wrong, on a terminal with more about it.
 fn described(error: &RenderError, chart: &Chart, values: &ValuesInput, globals: &HelmGlobals) -> HelmError {
     let advice = if globals.debug || !has_release(error) {
         ""
     } else {
-        "\n\nUse --debug flag to render out invalid YAML"
+        ADVICE
     };
     let more = if ui::is_terminal() {
         kiel_chart::explain(error, chart, values)

@@ -20,11 +20,20 @@ pub(super) const MAX_TPL: usize = 200;
 /// How many bytes of a text count as one step.
 const BYTES_A_STEP: usize = 64;
 
+/// Likewise of a text so long that few of them fill the memory.
+const BYTES_OF_LONG_TEXT_A_STEP: usize = 16;
+
+/// From how many bytes on a text is long.
+const LONG_TEXT: usize = 1 << 20;
+
 /// From how many templates within each other on their texts are counted: nobody nests so deeply on purpose.
-const DEEP: usize = 100;
+const DEEP: usize = 10;
 
 /// How many bytes templates that nest so deeply may hold at a time. Each level of one that calls itself keeps what it made.
 const MAX_HELD: usize = 64 << 20;
+
+/// From how many bytes or items on a value counts as one that is held.
+const LARGE: usize = 1024;
 
 /// How many bytes an item of a list takes.
 const BYTES_AN_ITEM: usize = 16;
@@ -80,7 +89,11 @@ impl Limits {
         let size = match value {
             Value::Str(text) => {
                 check("text", text.len(), MAX_TEXT)?;
-                text.len() / BYTES_A_STEP
+                if text.len() < LONG_TEXT {
+                    text.len() / BYTES_A_STEP
+                } else {
+                    text.len() / BYTES_OF_LONG_TEXT_A_STEP
+                }
             }
             Value::List(list) => {
                 check("list", list.len(), MAX_ITEMS)?;
@@ -92,11 +105,7 @@ impl Limits {
             return Err(too_many());
         }
         if self.nested > DEEP {
-            self.held += match value {
-                Value::Str(text) => text.len(),
-                Value::List(list) => list.len() * BYTES_AN_ITEM,
-                _ => 0,
-            };
+            self.held += large_size(value);
             if self.held > MAX_HELD {
                 return Err(format!(
                     "templates within each other hold more than the limit of {MAX_HELD} bytes"
@@ -104,6 +113,20 @@ impl Limits {
             }
         }
         Ok(())
+    }
+}
+
+/// The bytes of a value, where they are many.
+fn large_size(value: &Value) -> usize {
+    match value {
+        Value::Str(text) if text.len() >= LARGE => text.len(),
+        Value::List(list) if list.len() >= LARGE => list.len() * BYTES_AN_ITEM,
+        Value::Map(map) if map.len() <= 2 => {
+            let keys = map.keys();
+            let keys = keys.iter().map(|key| key.len());
+            keys.filter(|length| *length >= LARGE).sum()
+        }
+        _ => 0,
     }
 }
 
