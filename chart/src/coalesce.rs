@@ -213,8 +213,7 @@ impl<'t, 'c> Coalescer<'t, 'c> {
                 }
                 (Value::Map(_), value) if !value.is_nil() => {
                     let key = joined(prefix, &key.to_lossy());
-                    let text =
-                        format!("warning: destination for {key} is a table. Ignoring non-table value");
+                    let text = format!("warning: destination for {key} is a table. Ignoring non-table value");
                     self.warn_of(319, &text, value);
                 }
                 _ => {}

@@ -228,7 +228,10 @@ impl Manifests {
             if base.starts_with('_') {
                 continue;
             }
-            if let Some(source) = fault.as_ref().filter(|_| broken.as_deref() == Some(path.as_str())) {
+            if let Some(source) = fault
+                .as_ref()
+                .filter(|_| broken.as_deref() == Some(path.as_str()))
+            {
                 let (path, source) = (path.clone(), source.clone());
                 return Err(ManifestError::Yaml { path, source });
             }

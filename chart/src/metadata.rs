@@ -182,7 +182,10 @@ impl Metadata {
             return fail("chart.metadata.version is required".to_owned());
         }
         if !is_version(&self.version) {
-            return fail(format!("chart.metadata.version {} is invalid", quoted(&self.version)));
+            return fail(format!(
+                "chart.metadata.version {} is invalid",
+                quoted(&self.version)
+            ));
         }
         if !matches!(self.chart_type.as_str(), "" | "application" | "library") {
             return fail("chart.metadata.type must be application or library".to_owned());

@@ -167,11 +167,7 @@ pub fn render_before_exit(input: RenderInput<'_>, so_far: &mut SoFar) -> Result<
     spawn(input, Purpose::Print, so_far)
 }
 
-fn spawn(
-    mut input: RenderInput<'_>,
-    purpose: Purpose,
-    so_far: &mut SoFar,
-) -> Result<Manifests, RenderError> {
+fn spawn(mut input: RenderInput<'_>, purpose: Purpose, so_far: &mut SoFar) -> Result<Manifests, RenderError> {
     input.stack_size = STACK_SIZE;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
@@ -203,8 +199,10 @@ fn render_for(
     so_far: &mut SoFar,
 ) -> Result<Manifests, RenderError> {
     let Prepared { tree, mut rendered } = prepare(input, purpose, so_far)?;
-    let mut manifests = Manifests::default();
-    manifests.notes = take_notes(&mut rendered, tree.name(tree.root()));
+    let mut manifests = Manifests {
+        notes: take_notes(&mut rendered, tree.name(tree.root())),
+        ..Manifests::default()
+    };
     let not_text = rendered.iter().find_map(|(path, text)| {
         let fault = yaml::check_text(text).err()?;
         Some((path.clone(), fault))

@@ -36,7 +36,9 @@ fn decoded(data: &[u8]) -> Result<Cow<'_, str>, YamlError> {
 
 /// Whether the bytes are UTF-8.
 pub(crate) fn check_text(data: &[u8]) -> Result<(), YamlError> {
-    std::str::from_utf8(data).map(|_| ()).map_err(|error| YamlError::NotText(utf8_fault(&data[error.valid_up_to()..])))
+    std::str::from_utf8(data)
+        .map(|_| ())
+        .map_err(|error| YamlError::NotText(utf8_fault(&data[error.valid_up_to()..])))
 }
 
 fn decoded_utf16(data: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, YamlError> {

@@ -237,7 +237,10 @@ fn schemas_reach_no_file_and_end() -> Result<()> {
         doubling.join(",")
     );
     for (schema, want) in [
-        (r#"{"$ref":"file:///etc/passwd"}"#, "open /etc/passwd: no such file or directory"),
+        (
+            r#"{"$ref":"file:///etc/passwd"}"#,
+            "open /etc/passwd: no such file or directory",
+        ),
         (
             r#"{"$ref":"https://example.invalid/x"}"#,
             "https://example.invalid/x",
@@ -248,7 +251,7 @@ fn schemas_reach_no_file_and_end() -> Result<()> {
         write(&chart, "values.schema.json", schema)?;
         let told = match support::Arguments::parse(dir.path(), &[])?.render(dir.path(), "c") {
             Ok(manifests) => {
-                let warnings = manifests.warnings.iter().map(|warning| warning.text());
+                let warnings = manifests.warnings.iter().map(kiel_chart::Warning::text);
                 warnings.collect::<Vec<_>>().join("\n")
             }
             Err(text) => text,

@@ -478,7 +478,11 @@ fn watch(name: &'static str, watched: Weak<Mutex<(u64, Vec<u8>)>>) {
             }
             let takes_much = peak_memory().is_ok_and(|peak| peak > 2 * MEMORY);
             if round > 0 && (takes_much || since.elapsed() > PATIENCE) {
-                let what = if takes_much { "too much memory for" } else { "no end of" };
+                let what = if takes_much {
+                    "too much memory for"
+                } else {
+                    "no end of"
+                };
                 let text = format!("{name}: {what} {:?}\n", String::from_utf8_lossy(&now.1));
                 drop(std::io::stderr().write_all(text.as_bytes()));
                 std::process::abort();

@@ -117,7 +117,9 @@ impl LintCommand {
         };
         let reports = lint::lint_on_own_stack(&[chart], &options)?;
         let results = reports.into_iter().map(|report| (dir.clone(), Ok(report)));
-        let judged = print_results(results.collect(), &self.flags, |warning| warning.text().to_owned());
+        let judged = print_results(results.collect(), &self.flags, |warning| {
+            warning.text().to_owned()
+        });
         if judged.is_ok() {
             // What `fail` and `required` refuse is no finding, but would end a release.
             let input = ChartInput {

@@ -285,7 +285,7 @@ mod tests {
             hooks: Vec::new(),
             version: 1,
             namespace: "x".into(),
-            labels: BTreeMap::new(),
+            labels: std::collections::BTreeMap::new(),
             extra: Map::new(),
         };
         let message = secret(&target, &release).expect_err("too large").to_string();

@@ -24,7 +24,7 @@ use crate::capabilities::KubeVersion;
 use crate::coalesce::{Coalescer, Nulls};
 use crate::load::{Profile, load};
 use crate::model::Chart;
-use crate::render::{AddFunctions, add_warnings, RenderError, STACK_SIZE, joined_values};
+use crate::render::{AddFunctions, RenderError, STACK_SIZE, add_warnings, joined_values};
 use crate::schema;
 use crate::tree::Tree;
 use crate::values::{ValuesFile, ValuesInput};

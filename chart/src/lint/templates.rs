@@ -13,7 +13,7 @@ use crate::capabilities::Capabilities;
 use crate::coalesce::{Coalescer, Nulls};
 use crate::decode::{self, Place};
 use crate::model::Chart;
-use crate::render::{add_warnings, Purpose, Release, RenderInput, STACK_SIZE, check_schemas, render_files};
+use crate::render::{Purpose, Release, RenderInput, STACK_SIZE, add_warnings, check_schemas, render_files};
 use crate::tree::Tree;
 use crate::warning::Warning;
 use crate::yaml;

@@ -36,7 +36,9 @@ fn findings(files: &[(&str, &str)], profile: Profile) -> Vec<String> {
     let reports = lint_on_own_stack(&[chart], &options).expect("values that can be joined");
     let found = |report: &LintReport| {
         let findings = report.findings.iter().map(ToString::to_string);
-        findings.chain(report.log.iter().map(ToString::to_string)).collect::<Vec<_>>()
+        findings
+            .chain(report.log.iter().map(ToString::to_string))
+            .collect::<Vec<_>>()
     };
     reports.iter().flat_map(found).collect()
 }

@@ -67,7 +67,9 @@ impl Draft {
     /// The draft that a `$schema` names.
     pub(super) fn named(url: &str) -> Option<Self> {
         let plain = |url: &str| {
-            let url = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+            let url = url
+                .strip_prefix("http://")
+                .or_else(|| url.strip_prefix("https://"));
             url.map(str::to_owned)
         };
         let url = match url.split_once('#') {
@@ -100,11 +102,7 @@ impl Draft {
 
     /// The schemas within a schema, each with the way to it. `shelves` are left out where values are held against them
     /// only by reference.
-    pub(super) fn subschemas<'a>(
-        self,
-        schema: &'a Map<String, Value>,
-        with_shelves: bool,
-    ) -> Vec<(String, &'a Value)> {
+    pub(super) fn subschemas(self, schema: &Map<String, Value>, with_shelves: bool) -> Vec<(String, &Value)> {
         let mut found = Vec::new();
         let known = |table: &'static [(&str, Self)]| {
             table

@@ -98,7 +98,9 @@ impl Failure {
 
 /// In single quotes.
 pub(super) fn quoted(text: &str) -> String {
-    let quoted = quote_str(text.as_bytes()).replace("\\\"", "\"").replace('\'', "\\'");
+    let quoted = quote_str(text.as_bytes())
+        .replace("\\\"", "\"")
+        .replace('\'', "\\'");
     format!("'{}'", &quoted[1..quoted.len() - 1])
 }
 

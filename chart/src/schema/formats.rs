@@ -54,7 +54,10 @@ fn json_pointer(text: &str) -> Check {
         return wrong("not starting with /");
     };
     let is_escape = |after: &str| after.starts_with(['0', '1']);
-    if rest.split('/').any(|part| part.split('~').skip(1).any(|after| !is_escape(after))) {
+    if rest
+        .split('/')
+        .any(|part| part.split('~').skip(1).any(|after| !is_escape(after)))
+    {
         return wrong("~ must be followed by 0 or 1");
     }
     Ok(())
@@ -182,7 +185,10 @@ fn number(text: &str) -> Result<i64, String> {
             Err(_) => "value out of range",
         }
     };
-    Err(format!("strconv.Atoi: parsing {}: {problem}", quote_str(text.as_bytes())))
+    Err(format!(
+        "strconv.Atoi: parsing {}: {problem}",
+        quote_str(text.as_bytes())
+    ))
 }
 
 fn ipv6(text: &str) -> Check {
@@ -198,7 +204,10 @@ fn ipv6(text: &str) -> Check {
             "" => String::new(),
             at => format!(" (at {})", quote_str(at.as_bytes())),
         };
-        Err(format!("ParseAddr({}): {problem}{at}", quote_str(text.as_bytes())))
+        Err(format!(
+            "ParseAddr({}): {problem}{at}",
+            quote_str(text.as_bytes())
+        ))
     };
     let dot = text.find('.').unwrap_or(text.len());
     if text.find(':').is_some_and(|colon| dot < colon) {
@@ -346,7 +355,10 @@ fn email(text: &str) -> Check {
         }
     }
     let inner = |what: &str, outcome: Check| outcome.map_err(|problem| format!("invalid {what}: {problem}"));
-    match domain.strip_prefix('[').and_then(|domain| domain.strip_suffix(']')) {
+    match domain
+        .strip_prefix('[')
+        .and_then(|domain| domain.strip_suffix(']'))
+    {
         Some(address) => match address.strip_prefix("IPv6:") {
             Some(address) => inner("ipv6 address", ipv6(address)),
             None => inner("ipv4 address", ipv4(address)),
@@ -456,7 +468,8 @@ fn uri_template(text: &str) -> Check {
     url(text)?;
     let path = check_url(text)?.raw_path;
     for part in path.split('/') {
-        let part = super::address::decoded(part).map_err(|problem| format!("percent decode failed: {problem}"))?;
+        let part =
+            super::address::decoded(part).map_err(|problem| format!("percent decode failed: {problem}"))?;
         let mut is_open = false;
         for brace in part.chars().filter(|c| matches!(c, '{' | '}')) {
             if (brace == '{') == is_open {

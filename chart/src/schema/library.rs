@@ -159,7 +159,10 @@ impl<'a> Library<'a> {
         found.extend(within.into_iter().map(|(_, schema)| schema));
         // What other schemas refer to by a name that depends on the way there.
         let resource = &self.resources[at];
-        let dynamic = resource.dynamic.iter().filter_map(|name| resource.anchors.get(name));
+        let dynamic = resource
+            .dynamic
+            .iter()
+            .filter_map(|name| resource.anchors.get(name));
         found.extend(dynamic.map(|(schema, _)| *schema));
         found.push(resource.schema);
         Ok(found)
@@ -292,19 +295,19 @@ impl<'a> Library<'a> {
             };
             value = next;
         }
-        self.ensure(resource, value, pointer)?;
+        self.ensure(resource, value, &pointer)?;
         Ok(value)
     }
 
     /// Makes a schema known that lies where no keyword has schemas.
-    fn ensure(&mut self, near: usize, schema: &'a Value, pointer: String) -> Result<(), String> {
+    fn ensure(&mut self, near: usize, schema: &'a Value, pointer: &str) -> Result<(), String> {
         if self.known.contains_key(&id(schema)) {
             return Ok(());
         }
         let Resource { document, draft, .. } = self.resources[near];
         let url = self.documents[document].0.clone();
-        self.collect(document, schema, Some(near), pointer.clone(), draft)?;
-        self.check(schema, &pointer, &url, vec![(String::new(), draft)])
+        self.collect(document, schema, Some(near), pointer.to_owned(), draft)?;
+        self.check(schema, pointer, &url, vec![(String::new(), draft)])
     }
 
     /// Holds a schema against the schema of its draft. `dialects` are the drafts by the way to who uses them.
@@ -373,13 +376,7 @@ impl<'a> Library<'a> {
         self.known.insert(id(schema), known);
         let draft = self.resources[resource].draft;
         for (way, within) in draft.subschemas(object, true) {
-            self.collect(
-                document,
-                within,
-                Some(resource),
-                format!("{pointer}{way}"),
-                draft,
-            )?;
+            self.collect(document, within, Some(resource), format!("{pointer}{way}"), draft)?;
         }
         Ok(())
     }

@@ -37,7 +37,8 @@ const VALIDATION: &str = "multipleOf:positive maximum:number exclusiveMaximum:nu
     exclusiveMinimum:number maxLength:count minLength:count0 pattern:regex maxItems:count minItems:count0 \
     uniqueItems:flag maxContains:count minContains:count maxProperties:count minProperties:count0 required:texts \
     dependentRequired:lists const:any enum:list type:types";
-const META_DATA: &str = "title:text description:text default:any deprecated:flag readOnly:flag writeOnly:flag examples:list";
+const META_DATA: &str =
+    "title:text description:text default:any deprecated:flag readOnly:flag writeOnly:flag examples:list";
 const FORMAT: &str = "format:text";
 const CONTENT: &str = "contentMediaType:text contentEncoding:text contentSchema:schema";
 
@@ -172,7 +173,11 @@ fn schema(draft: Draft) -> Value {
 }
 
 fn defined(draft: Draft, name: &str) -> Value {
-    let shelf = if draft < Draft::V2019 { "definitions" } else { "$defs" };
+    let shelf = if draft < Draft::V2019 {
+        "definitions"
+    } else {
+        "$defs"
+    };
     json!({"$ref": format!("#/{shelf}/{name}")})
 }
 

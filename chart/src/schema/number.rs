@@ -30,7 +30,9 @@ pub(super) fn likeness(value: &Value) -> String {
             let mut entries: Vec<_> = object.iter().collect();
             entries.sort_unstable_by_key(|(key, _)| *key);
             let entries = entries.into_iter();
-            entries.map(|(key, value)| format!("{key}:{};", likeness(value))).collect()
+            entries
+                .map(|(key, value)| format!("{key}:{};", likeness(value)))
+                .collect()
         }
         other => other.to_string(),
     }
@@ -38,7 +40,12 @@ pub(super) fn likeness(value: &Value) -> String {
 
 /// Which of two numbers is larger.
 pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
-    let whole = |value: &Value| value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
+    let whole = |value: &Value| {
+        value
+            .as_i64()
+            .map(i128::from)
+            .or_else(|| value.as_u64().map(i128::from))
+    };
     if let (Some(a), Some(b)) = (whole(a), whole(b)) {
         return a.cmp(&b);
     }
@@ -52,7 +59,9 @@ pub(super) fn count(value: Option<&Value>) -> Option<usize> {
     if let Some(whole) = value.as_u64() {
         return usize::try_from(whole).ok();
     }
-    let float = value.as_f64().filter(|float| float.fract() == 0.0 && *float >= 0.0)?;
+    let float = value
+        .as_f64()
+        .filter(|float| float.fract() == 0.0 && *float >= 0.0)?;
     format!("{float:.0}").parse().ok()
 }
 

@@ -77,7 +77,8 @@ impl InstallFlags {
         }
         let known = ["false", "true", "none", "client", "server", ""];
         if self.dry_run.as_deref().is_some_and(|how| !known.contains(&how)) {
-            let text = "Invalid dry-run flag. Flag must one of the following: false, true, none, client, server";
+            let text =
+                "Invalid dry-run flag. Flag must one of the following: false, true, none, client, server";
             return Err(HelmError(text.to_owned()));
         }
         Ok(())

@@ -21,7 +21,9 @@ pub(super) fn render(template: &str, values: &Value) -> Result<String, HelmError
             None => {
                 let found = select(template, action, values)?;
                 // Go: where something is missing, nothing is printed.
-                let Some(found) = found else { return Ok(String::new()) };
+                let Some(found) = found else {
+                    return Ok(String::new());
+                };
                 let shown: Vec<_> = found.iter().map(|value| shown(value)).collect();
                 out.push_str(&shown.join(" "));
             }
@@ -53,7 +55,9 @@ fn end_of(text: &str) -> Option<usize> {
 fn shown(value: &Value) -> String {
     let value = TemplateValue::from_json(value);
     match &value {
-        TemplateValue::Map(_) | TemplateValue::List(_) | TemplateValue::Nil => json::to_string(&value).unwrap_or_default(),
+        TemplateValue::Map(_) | TemplateValue::List(_) | TemplateValue::Nil => {
+            json::to_string(&value).unwrap_or_default()
+        }
         other => String::from_utf8_lossy(&format::sprint(std::slice::from_ref(other))).into_owned(),
     }
 }
@@ -82,7 +86,9 @@ fn select<'v>(template: &str, path: &str, values: &'v Value) -> Result<Option<Ve
         } else {
             let named = rest.strip_prefix('.').unwrap_or(rest);
             let (name, after) = name_of(named);
-            if name.is_empty() && !after.is_empty() && !after.starts_with('[') || name.contains(char::is_whitespace) {
+            if name.is_empty() && !after.is_empty() && !after.starts_with('[')
+                || name.contains(char::is_whitespace)
+            {
                 return Err(refuse(template, "kiel knows paths of names and indexes"));
             }
             match name.as_str() {
@@ -161,12 +167,15 @@ impl Step {
     fn apply<'v>(&self, value: &'v Value) -> Option<Vec<&'v Value>> {
         match (self, value) {
             (Self::Names(names), _) => {
-                let found = names.iter().try_fold(value, |value, name| value.as_object()?.get(name));
+                let found = names
+                    .iter()
+                    .try_fold(value, |value, name| value.as_object()?.get(name));
                 found.map(|found| vec![found])
             }
             (Self::Slice(from, to), Value::Array(items)) => {
                 let length = i64::try_from(items.len()).ok()?;
-                let bound = |at: i64| usize::try_from((if at < 0 { at + length } else { at }).clamp(0, length));
+                let bound =
+                    |at: i64| usize::try_from((if at < 0 { at + length } else { at }).clamp(0, length));
                 let (from, to) = (bound(from.unwrap_or(0)).ok()?, bound(to.unwrap_or(length)).ok()?);
                 Some(items.get(from..to.max(from))?.iter().collect())
             }

@@ -114,7 +114,7 @@ impl HelmCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let globals = &self.globals;
         let result = match self.command {
-            HelmCommands::Create(command) => command.run(),
+            HelmCommands::Create(command) => command.run(&context.env),
             HelmCommands::Env(command) => command.run(globals, &context.env),
             HelmCommands::Get(command) => command.run(globals, context).await,
             HelmCommands::History(command) => command.run(globals, context).await,

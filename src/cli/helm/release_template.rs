@@ -12,10 +12,14 @@ use crate::release::Release;
 /// What the template writes about a release.
 pub(super) fn render(template: &str, release: &Release) -> Result<String, HelmError> {
     let info = &release.info;
-    let hooks: Vec<_> = release.hooks.iter().map(|hook| {
-        json!({"Name": hook.name, "Kind": hook.kind, "Path": hook.path, "Manifest": hook.manifest,
+    let hooks: Vec<_> = release
+        .hooks
+        .iter()
+        .map(|hook| {
+            json!({"Name": hook.name, "Kind": hook.kind, "Path": hook.path, "Manifest": hook.manifest,
                "Events": hook.events, "Weight": hook.weight})
-    }).collect();
+        })
+        .collect();
     let data = json!({"Release": {
         "Name": release.name, "Namespace": release.namespace, "Manifest": release.manifest,
         "Config": release.config, "Labels": release.labels, "Hooks": hooks,
@@ -27,7 +31,10 @@ pub(super) fn render(template: &str, release: &Release) -> Result<String, HelmEr
     if let Value::Map(data) = &data
         && let Some(Value::Map(shown)) = data.get("Release")
     {
-        shown.insert("Version", Value::int(i64::try_from(release.version).unwrap_or(i64::MAX)));
+        shown.insert(
+            "Version",
+            Value::int(i64::try_from(release.version).unwrap_or(i64::MAX)),
+        );
     }
     sprig_text("gotpl", template, &data)
 }

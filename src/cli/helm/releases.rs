@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kiel_chart::check_release_name;
+use kiel_template::functions::Pattern;
 use kiel_template::{Value, json, yaml};
-use regex::Regex;
 use serde_json::json;
 
 use super::release_template;
@@ -114,7 +114,7 @@ pub(crate) struct ListCommand {
 
 impl ListCommand {
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
-        let filter = Regex::new(&self.filter).map_err(|error| HelmError(error.to_string()))?;
+        let filter = Pattern::new(&self.filter).map_err(HelmError)?;
         let cluster = globals.connect(context).await?;
         let namespace = globals.namespace(&context.env);
         let namespace = (!self.all_namespaces).then_some(namespace.as_str());

@@ -33,7 +33,10 @@ impl Selector {
             }
         }
         parts.push(&text[start..]);
-        let parts = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty());
+        let parts = parts
+            .iter()
+            .map(|part| part.trim())
+            .filter(|part| !part.is_empty());
         parts.map(requirement).collect::<Result<_, _>>().map(Self)
     }
 
@@ -51,13 +54,23 @@ impl Selector {
 }
 
 fn requirement(text: &str) -> Result<Requirement, HelmError> {
-    let wrong = || HelmError(format!("unable to parse requirement: `{text}` is no label selector"));
+    let wrong = || {
+        HelmError(format!(
+            "unable to parse requirement: `{text}` is no label selector"
+        ))
+    };
     let of = |key: &str, values: Option<Vec<String>>, is_negated: bool| {
         let key = key.trim();
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
         let is_valid = !key.is_empty() && key.chars().all(is_name);
         let key = key.to_owned();
-        is_valid.then_some(Requirement { key, values, is_negated }).ok_or_else(wrong)
+        is_valid
+            .then_some(Requirement {
+                key,
+                values,
+                is_negated,
+            })
+            .ok_or_else(wrong)
     };
     let one = |value: &str| Some(vec![value.trim().to_owned()]);
     if let Some((key, value)) = text.split_once("!=") {
@@ -87,7 +100,10 @@ mod tests {
 
     #[test]
     fn labels_are_selected() {
-        let labels = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("x.y/b".to_owned(), "2".to_owned())]);
+        let labels = BTreeMap::from([
+            ("a".to_owned(), "1".to_owned()),
+            ("x.y/b".to_owned(), "2".to_owned()),
+        ]);
         for (text, want) in [
             ("", true),
             ("a=1", true),
@@ -101,7 +117,11 @@ mod tests {
             ("a notin (0,1)", false),
         ] {
             let selector = Selector::parse(text);
-            assert_eq!(selector.map(|found| found.takes(&labels)).ok(), Some(want), "{text}");
+            assert_eq!(
+                selector.map(|found| found.takes(&labels)).ok(),
+                Some(want),
+                "{text}"
+            );
         }
         assert!(Selector::parse("a b").is_err());
         assert!(Selector::parse("=1").is_err());

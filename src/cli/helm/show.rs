@@ -41,7 +41,12 @@ pub(crate) struct ShowValues {
     #[command(flatten)]
     show: ShowArgs,
     /// Only what this template takes out of the values, such as '{.image.tag}'
-    #[arg(long = "jsonpath", value_name = "TEMPLATE", default_value = "", hide_default_value = true)]
+    #[arg(
+        long = "jsonpath",
+        value_name = "TEMPLATE",
+        default_value = "",
+        hide_default_value = true
+    )]
     json_path: String,
 }
 

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::args::HelmValuesArgs;
 use super::install_flags::InstallFlags;
-use super::remote::{ChartPathArgs, open};
 use super::post_render::{PostRenderer, PostRendererArgs};
+use super::remote::{ChartPathArgs, open};
 use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files, slices, validate};
 use crate::charts::Located;
 use crate::cli::Context;
@@ -85,7 +85,10 @@ impl TemplateCommand {
         self.install.check()?;
         let capabilities = self.capabilities()?;
         let post_renderer = self.post_renderer.find(&context.env)?;
-        globals.debug("install.go:225", &format!("Original chart version: {:?}", self.path.version));
+        globals.debug(
+            "install.go:225",
+            &format!("Original chart version: {:?}", self.path.version),
+        );
         let (name, chart) = self.install.name_and_chart(&self.names)?;
         let located = self.path.locate(&chart, globals, context).await?;
         if let Located::Path(path) = &located {
@@ -97,7 +100,9 @@ impl TemplateCommand {
         let remote = self.connect(globals, context).await?;
         check_release_name(&name).map_err(HelmError)?;
         let capabilities = match remote.as_ref().filter(|_| self.validate) {
-            Some(cluster) => deploy::capabilities(cluster).await.map_err(|error| HelmError(error.to_string()))?,
+            Some(cluster) => deploy::capabilities(cluster)
+                .await
+                .map_err(|error| HelmError(error.to_string()))?,
             None => capabilities,
         };
         let mut so_far = SoFar::default();
@@ -137,7 +142,8 @@ impl TemplateCommand {
                 if let Some(cluster) = remote.as_ref().filter(|_| self.validate) {
                     validate::check(cluster, &manifests, self.include_crds && !self.skip_crds).await?;
                 }
-                self.show(&name, &manifests, post_renderer.as_ref(), globals).await
+                self.show(&name, &manifests, post_renderer.as_ref(), globals)
+                    .await
             }
             Err(error) => {
                 if globals.debug && has_release(&error) {
@@ -184,17 +190,15 @@ impl TemplateCommand {
     }
 
     /// The cluster, where something is asked of it.
-    async fn connect(
-        &self,
-        globals: &HelmGlobals,
-        context: &Context,
-    ) -> Result<Option<Cluster>, HelmError> {
+    async fn connect(&self, globals: &HelmGlobals, context: &Context) -> Result<Option<Cluster>, HelmError> {
         if !self.validate && !self.install.asks_server() {
             return Ok(None);
         }
-        globals.connect(context).await.map(Some).map_err(|HelmError(text)| {
-            HelmError(format!("Kubernetes cluster unreachable: {text}"))
-        })
+        globals
+            .connect(context)
+            .await
+            .map(Some)
+            .map_err(|HelmError(text)| HelmError(format!("Kubernetes cluster unreachable: {text}")))
     }
 
     async fn show(
@@ -212,7 +216,10 @@ impl TemplateCommand {
         let include_crds = self.include_crds && !self.skip_crds;
         if let Some(dir) = self.output_dir.as_ref().filter(|dir| !dir.is_empty()) {
             // Go: the files of crds/ know nothing of the release's name.
-            let (crds, files) = (manifests.crd_files(include_crds), manifests.to_template_files(false, hooks));
+            let (crds, files) = (
+                manifests.crd_files(include_crds),
+                manifests.to_template_files(false, hooks),
+            );
             let release_dir = if self.release_name {
                 go_files::join(dir, name)
             } else {

@@ -15,7 +15,10 @@ pub(super) fn register(functions: &mut Functions) {
             let key = strval(&pair[0]);
             // What prints a value stops there; such a key would hold the half of it, at each level that nests.
             if key.len() > MAX_TEXT {
-                return fail(format!("key of {} is longer than the limit of {MAX_TEXT}", key.len()));
+                return fail(format!(
+                    "key of {} is longer than the limit of {MAX_TEXT}",
+                    key.len()
+                ));
             }
             entries.insert(key, value);
         }

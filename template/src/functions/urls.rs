@@ -45,7 +45,11 @@ pub fn check_url(raw: &str) -> Result<UrlParts, String> {
     let written = match written.split_once("//") {
         Some((_, rest)) if !url.host.is_empty() => rest.find('/').map_or("", |at| &rest[at..]),
         _ if url.opaque.is_empty() => written.split_once(':').map_or(written, |(before, after)| {
-            if before.is_empty() || url.scheme.is_empty() { written } else { after }
+            if before.is_empty() || url.scheme.is_empty() {
+                written
+            } else {
+                after
+            }
         }),
         _ => "",
     };
