@@ -4,6 +4,7 @@
 mod git {
     pub(crate) mod examples;
     pub(crate) mod layers;
+    pub(crate) mod overlay;
     pub(crate) mod sandbox;
     pub(crate) mod selection;
     pub(crate) mod status;

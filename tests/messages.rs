@@ -44,7 +44,7 @@ fn check((name, title): (&str, &str), project: &Project, args: &[&str], run: Run
     let errors = run
         .stderr
         .lines()
-        .filter(|line| line.starts_with("error:"))
+        .filter(|line| line.starts_with("error:") || line.starts_with("Error:"))
         .count();
     assert_eq!(errors, 1, "one error:\n{}", run.stderr);
     messages::check(name, title, project, args, &run);
@@ -135,11 +135,75 @@ fn unknown_key_with_its_neighbour() {
 #[test]
 fn known_key_that_does_not_work_yet() {
     let project = project("not-yet", "image: a\nfrom: b\nansible: {}\n", &[]);
-    fails(
+    fails_in_repo(
         ("config-not-supported", "A key that kiel does not know yet"),
         &project,
-        &["config", "list"],
+        &["build"],
         &["werf.yaml:6:1", "`ansible` is not supported yet"],
+    );
+}
+
+#[test]
+fn uncommitted_files() {
+    let images = "image: a\ndockerfile: Dockerfile\n";
+    let project = project(
+        "dirty",
+        images,
+        &[("Dockerfile", "FROM scratch\nCOPY src /\n"), ("src/a", "1")],
+    );
+    project.write("src/a", "2");
+    project.write("src/b", "2");
+    fails_in_repo(
+        ("giterminism-context", "New files of a context"),
+        &project,
+        &["build"],
+        &["the untracked file \"src/b\" must be committed", "git add src/b"],
+    );
+    project.write(".helm/templates/a.yaml", "kind: A\n");
+    fails_in_repo(
+        ("giterminism-chart", "A file of the chart is not committed"),
+        &project,
+        &["render"],
+        &["must be committed", "allowUncommittedFiles"],
+    );
+    project.write("werf.yaml", META);
+    fails(
+        ("giterminism-config", "werf.yaml is changed"),
+        &project,
+        &["config", "list"],
+        &[
+            "the file \"werf.yaml\" must be committed",
+            "allowUncommitted: true",
+        ],
+    );
+}
+
+#[test]
+fn what_giterminism_does_not_allow() {
+    let images = "image: a\nfrom: {{ env \"BASE\" }}\n";
+    fails(
+        ("giterminism-variable", "A variable in werf.yaml"),
+        &project("variable", images, &[]),
+        &["config", "list"],
+        &["env name \"BASE\" not allowed by giterminism"],
+    );
+    let images = "image: a\nfrom: b\nsecrets:\n- env: TOKEN\n";
+    fails(
+        ("giterminism-external", "More than the commit"),
+        &project("external", images, &[]),
+        &["config", "list"],
+        &["not allowed by giterminism", "allowEnvVariables: [TOKEN]"],
+    );
+    let rules = "giterminismConfigVersion: 1\nconfig:\n  allowUncommited: true\n";
+    fails(
+        ("giterminism-rules", "A misspelled rule"),
+        &project(
+            "rules",
+            "image: a\nfrom: b\n",
+            &[("werf-giterminism.yaml", rules)],
+        ),
+        &["config", "list"],
+        &["werf-giterminism.yaml:3:3", "did you mean `allowUncommitted`?"],
     );
 }
 

@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::io::Read;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
+
+use kiel_template::files::Content;
 
 use crate::model::File;
 
@@ -41,6 +42,7 @@ impl<R: Read> Read for Budget<R> {
 
 /// Why an archive is no chart.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ArchiveError {
     /// The archive is damaged or none at all.
     #[error("{0}")]
@@ -113,7 +115,7 @@ pub fn unpack(data: &[u8]) -> Result<Vec<File>, ArchiveError> {
         let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
         files.push(File {
             name,
-            data: Arc::from(content),
+            data: Content::from(content),
         });
     }
     if files.is_empty() {

@@ -22,8 +22,6 @@ struct MetadataObject {
     /// Made when they are first asked for; templates ask for some of them again and again.
     fields: OnceCell<Vec<(&'static str, Value)>>,
 }
-struct MaintainerObject(Maintainer);
-struct DependencyObject(Dependency);
 
 fn no_method(_: &Value, _: &str) -> Option<Function> {
     None
@@ -38,8 +36,8 @@ const fn pointer_slice(name: &'static str, elem: &'static str) -> SliceType {
     }
 }
 
-static MAINTAINERS: SliceType = pointer_slice("[]*chart.Maintainer", "*chart.Maintainer");
-static DEPENDENCIES: SliceType = pointer_slice("[]*chart.Dependency", "*chart.Dependency");
+static MAINTAINERS: SliceType = pointer_slice("[]*chart.Maintainer", Maintainer::TYPE);
+static DEPENDENCIES: SliceType = pointer_slice("[]*chart.Dependency", Dependency::TYPE);
 
 impl ChartObject {
     pub(crate) fn new(metadata: Metadata, is_root: bool) -> Self {
@@ -130,10 +128,7 @@ impl MetadataObject {
             ("Version", text(&m.version)),
             ("Description", text(&m.description)),
             ("Keywords", texts(&m.keywords)),
-            (
-                "Maintainers",
-                objects(&MAINTAINERS, m.maintainers.iter().cloned().map(MaintainerObject)),
-            ),
+            ("Maintainers", pointers(&MAINTAINERS, &m.maintainers)),
             ("Icon", text(&m.icon)),
             ("APIVersion", text(&m.api_version)),
             ("Condition", text(&m.condition)),
@@ -142,21 +137,26 @@ impl MetadataObject {
             ("Deprecated", Value::Bool(m.deprecated)),
             ("Annotations", annotations(m)),
             ("KubeVersion", text(&m.kube_version)),
-            (
-                "Dependencies",
-                objects(
-                    &DEPENDENCIES,
-                    m.dependencies.iter().cloned().map(DependencyObject),
-                ),
-            ),
+            ("Dependencies", pointers(&DEPENDENCIES, &m.dependencies)),
             ("Type", text(&m.chart_type)),
         ]
     }
 }
 
-impl Object for MaintainerObject {
+/// What a chart lists by pointers.
+trait Listed: 'static {
+    const TYPE: &'static str;
+
+    fn fields(&self) -> Vec<(&'static str, Value)>;
+    fn to_json(&self) -> serde_json::Value;
+}
+
+/// A pointer to what a chart lists.
+struct Pointer<T>(T);
+
+impl<T: Listed> Object for Pointer<T> {
     fn type_name(&self) -> &'static str {
-        "*chart.Maintainer"
+        T::TYPE
     }
 
     fn kind(&self) -> Kind {
@@ -172,11 +172,7 @@ impl Object for MaintainerObject {
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        vec![
-            ("Name", text(&self.0.name)),
-            ("Email", text(&self.0.email)),
-            ("URL", text(&self.0.url)),
-        ]
+        self.0.fields()
     }
 
     fn to_json(&self) -> serde_json::Value {
@@ -184,43 +180,44 @@ impl Object for MaintainerObject {
     }
 }
 
-impl Object for DependencyObject {
-    fn type_name(&self) -> &'static str {
-        "*chart.Dependency"
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Ptr
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn method(self: Rc<Self>, _: &str) -> Option<Function> {
-        None
-    }
+impl Listed for Maintainer {
+    const TYPE: &'static str = "*chart.Maintainer";
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        let d = &self.0;
-        let imports = match d.import_values.as_slice() {
-            [] => List::nil(&kiel_template::value::ANY_SLICE),
-            imports => List::new(imports.iter().map(Value::from_json).collect()),
-        };
         vec![
-            ("Name", text(&d.name)),
-            ("Version", text(&d.version)),
-            ("Repository", text(&d.repository)),
-            ("Condition", text(&d.condition)),
-            ("Tags", texts(&d.tags)),
-            ("Enabled", Value::Bool(d.enabled)),
-            ("ImportValues", Value::List(imports)),
-            ("Alias", text(&d.alias)),
+            ("Name", text(&self.name)),
+            ("Email", text(&self.email)),
+            ("URL", text(&self.url)),
         ]
     }
 
     fn to_json(&self) -> serde_json::Value {
-        self.0.to_json()
+        self.to_json()
+    }
+}
+
+impl Listed for Dependency {
+    const TYPE: &'static str = "*chart.Dependency";
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let imports = match self.import_values.as_slice() {
+            [] => List::nil(&kiel_template::value::ANY_SLICE),
+            imports => List::new(imports.iter().map(Value::from_json).collect()),
+        };
+        vec![
+            ("Name", text(&self.name)),
+            ("Version", text(&self.version)),
+            ("Repository", text(&self.repository)),
+            ("Condition", text(&self.condition)),
+            ("Tags", texts(&self.tags)),
+            ("Enabled", Value::Bool(self.enabled)),
+            ("ImportValues", Value::List(imports)),
+            ("Alias", text(&self.alias)),
+        ]
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        self.to_json()
     }
 }
 
@@ -236,8 +233,11 @@ fn texts(items: &[String]) -> Value {
     }
 }
 
-fn objects<T: Object + 'static>(slice: &'static SliceType, items: impl Iterator<Item = T>) -> Value {
-    let items: Vec<_> = items.map(Value::object).collect();
+fn pointers<T: Listed + Clone>(slice: &'static SliceType, items: &[T]) -> Value {
+    let items: Vec<_> = items
+        .iter()
+        .map(|item| Value::object(Pointer(item.clone())))
+        .collect();
     Value::List(if items.is_empty() {
         List::nil(slice)
     } else {

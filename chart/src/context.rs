@@ -95,7 +95,7 @@ impl Context {
                 continue;
             }
             let template = Renderable {
-                text: Arc::clone(&file.data),
+                text: file.data.to_shared(),
                 root: root.clone(),
                 base_path: format!("{path}/templates"),
             };
@@ -108,9 +108,10 @@ impl Context {
     /// and of equal depth the last by name first, so that what comes later defines names anew.
     pub(crate) fn names(&self) -> Vec<&str> {
         let depth = |name: &str| name.matches('/').count();
-        let mut names: Vec<&str> = self.templates.keys().map(String::as_str).collect();
-        names.sort_by(|a, b| (depth(b), *b).cmp(&(depth(a), *a)));
-        names
+        let names = self.templates.keys().rev().map(String::as_str);
+        let mut names: Vec<(usize, &str)> = names.map(|name| (depth(name), name)).collect();
+        names.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
+        names.into_iter().map(|(_, name)| name).collect()
     }
 }
 

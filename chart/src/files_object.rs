@@ -1,9 +1,9 @@
 //! `.Files`: a chart's other files in templates.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use kiel_template::Value;
+use kiel_template::files::Content;
 use kiel_template::value::{BYTE_SLICE, Entries, Function, Map, MapType, Str, Type};
 
 use crate::glob::Glob;
@@ -19,12 +19,9 @@ static FILES: MapType = MapType {
 
 /// `.Files` of a chart with these files.
 pub(crate) fn files_value(files: &[File]) -> Value {
-    let entries = files.iter().map(|file| {
-        (
-            Str::from(file.name.as_str()),
-            Value::Bytes(Arc::clone(&file.data)),
-        )
-    });
+    let entries = files
+        .iter()
+        .map(|file| (Str::from(file.name.as_str()), Value::Bytes(file.data.clone())));
     Value::Map(Map::typed(&FILES, entries.collect::<Entries>()))
 }
 
@@ -63,10 +60,10 @@ fn files_method(files: &Value, name: &str) -> Option<Function> {
 }
 
 /// The file's bytes; none for a missing file.
-fn content(files: &Map, path: &Value) -> Arc<[u8]> {
+fn content(files: &Map, path: &Value) -> Content {
     match files.get(path.as_bytes().unwrap_or_default()) {
         Some(Value::Bytes(data)) => data,
-        _ => Arc::from(&[][..]),
+        _ => Content::default(),
     }
 }
 

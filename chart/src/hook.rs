@@ -6,16 +6,25 @@ use crate::manifests::Document;
 
 /// A point in the life of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the names say it")]
+#[non_exhaustive]
 pub enum HookEvent {
+    /// Before anything of a new release is created.
     PreInstall,
+    /// When all of a new release is there.
     PostInstall,
+    /// Before a release is deleted.
     PreDelete,
+    /// When all of a release is gone.
     PostDelete,
+    /// Before anything of a release is changed.
     PreUpgrade,
+    /// When all of a release is changed.
     PostUpgrade,
+    /// Before anything goes back to an earlier revision.
     PreRollback,
+    /// When all has gone back.
     PostRollback,
+    /// When a user asks for the tests of a release.
     Test,
 }
 

@@ -8,6 +8,7 @@ use crate::path_match::Pattern;
 
 /// Why a `.helmignore` can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IgnoreError {
     /// `**` has no meaning in these rules.
     #[error("double-star (**) syntax is not supported")]
@@ -50,7 +51,7 @@ impl IgnoreRules {
     /// Adds what Helm always leaves out: dot files directly in `templates/`.
     pub(crate) fn with_defaults(mut self) -> Self {
         self.0.push(Rule {
-            pattern: Pattern::Any("templates/.?*".chars().collect()),
+            pattern: Pattern::unchecked("templates/.?*"),
             negated: false,
             folders_only: false,
             scope: Scope::WholePath,
@@ -77,7 +78,7 @@ impl IgnoreRules {
         };
         self.0.push(Rule {
             // Go: a part of a good pattern that is none by itself matches nothing.
-            pattern: Pattern::parse(pattern).unwrap_or(Pattern::Any(vec!['['])),
+            pattern: Pattern::parse(pattern).unwrap_or(Pattern::unchecked("[")),
             negated,
             folders_only,
             scope,
@@ -85,11 +86,22 @@ impl IgnoreRules {
         Ok(())
     }
 
-    /// Whether the file at `path` is left out, by itself or with a folder above it.
-    pub(crate) fn ignores_file(&self, path: &str) -> bool {
-        path.match_indices('/')
-            .any(|(end, _)| self.ignores(&path[..end], true))
-            || self.ignores(path, false)
+    /// Those of the files that are not left out, by themselves or with a folder above them.
+    pub(crate) fn kept<'p>(&self, paths: impl Iterator<Item = &'p str>) -> Vec<&'p str> {
+        // Files of a folder mostly come one after another.
+        let mut last = ("", false);
+        let mut kept = Vec::new();
+        for path in paths {
+            let folder = path.rfind('/').map_or("", |end| &path[..=end]);
+            if folder != last.0 {
+                let mut parents = folder.match_indices('/');
+                last = (folder, parents.any(|(end, _)| self.ignores(&path[..end], true)));
+            }
+            if !last.1 && !self.ignores(path, false) {
+                kept.push(path);
+            }
+        }
+        kept
     }
 
     /// Go: `ignore.Rules.Ignore`, its treatment of negated rules included.
@@ -125,7 +137,7 @@ mod tests {
     #[track_caller]
     fn check(rules: &str, path: &str, want: bool) {
         let rules = IgnoreRules::parse(rules).expect("valid rules").with_defaults();
-        assert_eq!(rules.ignores_file(path), want, "{path}");
+        assert_eq!(rules.kept(std::iter::once(path)).is_empty(), want, "{path}");
     }
 
     #[test]
@@ -145,6 +157,13 @@ mod tests {
         check("!helm.txt", "other.txt", true);
         check("!helm.txt", "helm.txt", false);
         check("!docs/", "docs", true);
+    }
+
+    #[test]
+    fn folders_in_turn() {
+        let rules = IgnoreRules::parse("docs/").expect("valid rules");
+        let paths = ["a", "docs/a", "docs/b", "b/docs/c", "b/c", "docs/d", "c"];
+        assert_eq!(rules.kept(paths.into_iter()), ["a", "b/c", "c"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use kiel_template::functions::semver::{Constraints, Version};
+use kiel_template::functions::semver::{Constraints, SemverError, Version};
 use serde_json::{Map, Value, json};
 
 use crate::decode::{self, DecodeError, Place};
@@ -27,6 +27,7 @@ const LARGE: usize = 1 << 20;
 
 /// Why a file is no index. The texts are Helm's where it has some.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IndexError {
     /// There is nothing in it.
     #[error("empty index.yaml file")]
@@ -52,6 +53,7 @@ pub enum IndexError {
 
 /// Why an index has no chart for a name and a version; the texts are Helm's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NoEntry {
     /// There is no chart of this name.
     #[error("no chart name found")]
@@ -60,8 +62,8 @@ pub enum NoEntry {
     #[error("no chart version found")]
     Version,
     /// The version that is wanted is no constraint.
-    #[error("{0}")]
-    Constraint(String),
+    #[error(transparent)]
+    Constraint(SemverError),
     /// No version will do.
     #[error("no chart version found for {name}-{version}")]
     NotFound {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kiel_template::files::{FileError, FileTree};
+use kiel_template::files::{Content, FileError, FileTree};
 use serde_json::Value;
 
 use crate::archive::{self, ArchiveError};
@@ -20,6 +20,7 @@ const MAX_FILE_SIZE: usize = 5 * 1024 * 1024;
 
 /// Why a chart can't be loaded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ChartError {
     /// A file of the chart can't be read.
     #[error("cannot read chart `{dir}`: {source}")]
@@ -133,30 +134,48 @@ fn read_folder(files: &dyn FileTree, dir: &str, profile: &Profile) -> Result<Vec
         Profile::Werf { .. } => IgnoreRules::default(),
     };
     let rules = rules.with_defaults();
-    let mut names: Vec<String> = files
-        .list(dir)
-        .map_err(failed)?
-        .iter()
-        .filter_map(|path| path.strip_prefix(&prefix))
-        .filter(|name| !rules.ignores_file(name))
-        .map(str::to_owned)
-        .collect();
+    let paths = files.list(dir).map_err(failed)?;
+    let mut names = rules.kept(paths.iter().filter_map(|path| path.strip_prefix(&prefix)));
     // Go: a walk goes through each folder by name, which differs from the order of whole paths.
-    names.sort_by(|a, b| a.split('/').cmp(b.split('/')));
+    names.sort_by(|a, b| by_parts(a).cmp(by_parts(b)));
     let mut found = Vec::with_capacity(names.len());
     for name in names {
-        let Some(data) = files.read(&format!("{prefix}{name}")).map_err(failed)? else {
-            continue;
+        let path = format!("{prefix}{name}");
+        let data = if is_needed(name) {
+            files.read(&path).map_err(failed)?.map(Content::from)
+        } else {
+            files.open(&path).map_err(failed)?
         };
-        if data.len() > MAX_FILE_SIZE {
-            return Err(ChartError::TooLarge(name));
+        let Some(data) = data else { continue };
+        if data.size() > MAX_FILE_SIZE {
+            return Err(ChartError::TooLarge(name.to_owned()));
         }
         found.push(File {
-            name,
-            data: without_mark(data),
+            name: name.to_owned(),
+            data: data.changed(without_mark),
         });
     }
     Ok(found)
+}
+
+/// Whether a file is one that is read whatever the chart is used for.
+fn is_needed(name: &str) -> bool {
+    let base = name.rsplit('/').next().unwrap_or_default();
+    let is_own = matches!(
+        base,
+        "Chart.yaml"
+            | "Chart.lock"
+            | "values.yaml"
+            | "values.schema.json"
+            | "requirements.yaml"
+            | "requirements.lock"
+    );
+    is_own || base.ends_with(".tgz") || name.split('/').any(|part| part == "templates")
+}
+
+/// The bytes of a path, in which the end of a part comes before everything else.
+fn by_parts(path: &str) -> impl Iterator<Item = u8> {
+    path.bytes().map(|byte| if byte == b'/' { 0 } else { byte })
 }
 
 fn without_mark(data: Arc<[u8]>) -> Arc<[u8]> {
@@ -279,9 +298,9 @@ fn place(chart: &mut Chart, file: File) -> Result<(), ChartError> {
                 file: "values.yaml",
                 source,
             })?;
-            chart.values_text = Some(file.data);
+            chart.values_text = Some(file.data.to_shared());
         }
-        "values.schema.json" => chart.schema = Some(file.data),
+        "values.schema.json" => chart.schema = Some(file.data.to_shared()),
         "requirements.yaml" => {
             read_into(&mut chart.metadata, "requirements.yaml", &file)?;
             place_old(chart, file, OLD_DEPENDENCIES);

@@ -4,7 +4,7 @@
 //! What versions there are is told by the caller; nothing is fetched here.
 
 use kiel_template::Value;
-use kiel_template::functions::semver::{Constraints, Version};
+use kiel_template::functions::semver::{Constraints, SemverError, Version};
 use sha2::{Digest as _, Sha256};
 
 use crate::Chart;
@@ -13,6 +13,7 @@ use crate::{oci, version};
 
 /// Why a lock file can't be used, or none can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LockError {
     /// The chart wants other dependencies than those that were locked; the text is Helm's.
     #[error(
@@ -30,7 +31,7 @@ pub enum LockError {
         /// The dependency.
         name: String,
         /// What is wrong.
-        reason: String,
+        reason: SemverError,
     },
 }
 

@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use kiel_template::files::Content;
 use serde_json::Value;
 
 use crate::decode::{self, DecodeError, Place};
@@ -19,8 +19,15 @@ use crate::yaml::{self, YamlError};
 /// The entries of a manifest that decide what happens to it.
 const HEAD: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
+/// More documents than that are not looked at, of all templates together.
+const MAX_DOCUMENTS: usize = 100_000;
+
+/// Longer documents are not looked at, in bytes; no cluster takes a tenth of it.
+const MAX_DOCUMENT: usize = 16 << 20;
+
 /// Why rendered text is no manifest.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ManifestError {
     /// The text is no YAML.
     #[error("YAML parse error on {path}: {source}")]
@@ -29,6 +36,14 @@ pub enum ManifestError {
         path: String,
         /// Why.
         source: YamlError,
+    },
+    /// There is more of it than is looked at.
+    #[error("cannot read the manifests of `{path}`: {reason}")]
+    TooMuch {
+        /// The template that wrote it.
+        path: String,
+        /// Of what there is too much.
+        reason: String,
     },
     /// A field that every manifest has is of another type.
     #[error("YAML parse error on {path}: {source}")]
@@ -92,7 +107,7 @@ pub struct Manifests {
 #[derive(Debug, Clone)]
 pub(crate) struct CrdFile {
     pub(crate) source: String,
-    pub(crate) data: Arc<[u8]>,
+    pub(crate) data: Content,
 }
 
 impl CrdFile {
@@ -105,7 +120,7 @@ impl Manifests {
     /// The bytes that `helm template` prints.
     pub fn to_template_output(&self, include_crds: bool, hooks: HookOutput) -> String {
         let crds = self.crd_files.iter().filter(|_| include_crds);
-        let crds = crds.map(|file| file.source.len() + file.data.len());
+        let crds = crds.map(|file| file.source.len() + file.data.size());
         let documents = self.documents.iter().chain(self.hooks_for(hooks));
         let documents = documents.map(|document| document.source.len() + document.text.len());
         // Room for all of it: to grow a text of megabytes is to copy it again and again.
@@ -223,6 +238,7 @@ impl Manifests {
         not_text: Option<(String, YamlError)>,
     ) -> Result<(), ManifestError> {
         let (broken, fault) = not_text.unzip();
+        let mut count = 0;
         for (path, content) in files {
             let base = path.rsplit('/').next().unwrap_or_default();
             if base.starts_with('_') {
@@ -236,6 +252,8 @@ impl Manifests {
                 return Err(ManifestError::Yaml { path, source });
             }
             for text in split_documents(content) {
+                count += 1;
+                check_size(path, text, count)?;
                 let mut document = Document::parse(path, text)?;
                 match Hook::of(&document) {
                     None => self.documents.push(document),
@@ -260,6 +278,20 @@ impl Manifests {
             .sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));
         Ok(())
     }
+}
+
+fn check_size(path: &str, text: &str, count: usize) -> Result<(), ManifestError> {
+    let reason = if text.len() > MAX_DOCUMENT {
+        format!("a document is longer than the limit of {MAX_DOCUMENT}")
+    } else if count > MAX_DOCUMENTS {
+        format!("there are more documents than the limit of {MAX_DOCUMENTS}")
+    } else {
+        return Ok(());
+    };
+    Err(ManifestError::TooMuch {
+        path: path.to_owned(),
+        reason,
+    })
 }
 
 /// The text without the white space around it.

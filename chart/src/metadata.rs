@@ -53,7 +53,7 @@ pub struct Metadata {
     /// charts in `charts/` as they are.
     pub lists_dependencies: bool,
     /// The first list of the file that has a null in it.
-    pub(crate) null_nodes: Option<&'static str>,
+    pub null_nodes: Option<&'static str>,
 }
 
 /// A maintainer of a chart.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kiel_template::files::{Content, FileError};
 use serde_json::{Value, json};
 
 use crate::metadata::{Lock, Metadata};
@@ -13,7 +14,7 @@ pub struct File {
     /// The path, separated by `/`.
     pub name: String,
     /// The content, without a byte order mark.
-    pub data: Arc<[u8]>,
+    pub data: Content,
 }
 
 /// A chart with the charts in its `charts/` folder.
@@ -59,6 +60,12 @@ impl Chart {
             dependencies: Vec::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// Why the first file could not be read that was to be read when it was looked at, here or in a dependency.
+    pub fn unreadable(&self) -> Option<&FileError> {
+        let own = self.files.iter().find_map(|file| file.data.error());
+        own.or_else(|| self.dependencies.iter().find_map(Self::unreadable))
     }
 
     /// The chart's name.

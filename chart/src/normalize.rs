@@ -10,6 +10,7 @@ use crate::manifests::{Document, ManifestError, Manifests};
 
 /// Why manifests have no normalised form.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NormalizeError {
     /// A document that is no object with a kind.
     #[error("cannot normalise a document of {path}: it has no kind")]

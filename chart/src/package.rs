@@ -17,6 +17,7 @@ pub const DEFAULT_TIME: u64 = 315_532_800;
 
 /// Why a chart can't be packaged.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PackageError {
     /// The chart's metadata break a rule.
     #[error("chart validation: {0}")]

@@ -16,7 +16,12 @@ pub(crate) enum Pattern {
     /// `*` and a text.
     End(String),
     /// Any other.
-    Any(Vec<char>),
+    Any {
+        /// What it begins with, up to the first special character.
+        start: String,
+        /// All of it.
+        pattern: Vec<char>,
+    },
 }
 
 impl Pattern {
@@ -29,10 +34,21 @@ impl Pattern {
         match pattern.strip_prefix('*') {
             Some(end) if !end.contains(is_special) => Ok(Self::End(end.to_owned())),
             _ => {
-                let pattern: Vec<char> = pattern.chars().collect();
-                check_syntax(&pattern)?;
-                Ok(Self::Any(pattern))
+                let other = Self::unchecked(pattern);
+                if let Self::Any { pattern, .. } = &other {
+                    check_syntax(pattern)?;
+                }
+                Ok(other)
             }
+        }
+    }
+
+    /// A pattern that is known to be one, or else matches nothing.
+    pub(crate) fn unchecked(pattern: &str) -> Self {
+        let start = pattern.split(['*', '?', '[', '\\']).next();
+        Self::Any {
+            start: start.unwrap_or_default().to_owned(),
+            pattern: pattern.chars().collect(),
         }
     }
 
@@ -43,7 +59,9 @@ impl Pattern {
             Self::End(end) => name
                 .strip_suffix(end.as_str())
                 .is_some_and(|start| !start.contains('/')),
-            Self::Any(pattern) => match_here(pattern, &name.chars().collect::<Vec<_>>()),
+            Self::Any { start, pattern } => {
+                name.starts_with(start.as_str()) && match_here(pattern, &name.chars().collect::<Vec<_>>())
+            }
         }
     }
 }

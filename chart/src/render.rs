@@ -31,6 +31,7 @@ const STACK_MARGIN: usize = 1 << 19;
 
 /// Why a chart can't be rendered.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RenderError {
     /// What the user said about values can't be joined.
     #[error(transparent)]
@@ -90,11 +91,18 @@ pub struct Release {
     pub is_upgrade: bool,
 }
 
+/// A release may not have this name; the text is Helm's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "release name {0:?}: invalid release name, must match regex ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53"
+)]
+pub struct ReleaseNameError(String);
+
 /// Whether a release may have this name.
 ///
 /// # Errors
-/// Helm's text.
-pub fn check_release_name(name: &str) -> Result<(), String> {
+/// It may not.
+pub fn check_release_name(name: &str) -> Result<(), ReleaseNameError> {
     let label = |part: &str| {
         let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         part.starts_with(edge) && part.ends_with(edge) && part.chars().all(|c| edge(c) || c == '-')
@@ -102,14 +110,25 @@ pub fn check_release_name(name: &str) -> Result<(), String> {
     if name.len() <= 53 && name.split('.').all(label) {
         return Ok(());
     }
-    Err(format!(
-        "release name {name:?}: invalid release name, must match regex \
-         ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53"
-    ))
+    Err(ReleaseNameError(name.to_owned()))
 }
 
-/// Everything that a render depends on.
+impl Release {
+    /// The first revision of a release that is installed.
+    #[must_use]
+    pub fn new(name: &str, namespace: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+            revision: 1,
+            is_upgrade: false,
+        }
+    }
+}
+
+/// Everything that a render depends on: begin with [`RenderInput::new`] and set what differs.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct RenderInput<'a> {
     /// The chart.
     pub chart: &'a Chart,
@@ -133,6 +152,35 @@ pub struct RenderInput<'a> {
     pub extra_functions: Option<AddFunctions>,
     /// How many bytes of stack the thread has that renders.
     pub stack_size: usize,
+}
+
+/// What stands for no service values.
+static NO_VALUES: serde_json::Value = serde_json::Value::Null;
+
+impl<'a> RenderInput<'a> {
+    /// What `helm template` assumes beside these: no cluster, schemas are checked. For [`render`] the thread is taken to
+    /// have 1 MiB of stack; [`render_on_own_stack`] brings its own.
+    #[must_use]
+    pub fn new(
+        chart: &'a Chart,
+        values: &'a ValuesInput,
+        release: Release,
+        environment: Arc<dyn Environment + Send + Sync>,
+    ) -> Self {
+        Self {
+            chart,
+            values,
+            secret_values: &[],
+            service_values: &NO_VALUES,
+            release,
+            capabilities: Capabilities::default(),
+            environment,
+            lookup: None,
+            check_schemas: true,
+            extra_functions: None,
+            stack_size: 1 << 20,
+        }
+    }
 }
 
 /// Adds functions to those that templates can call.
@@ -474,7 +522,7 @@ fn add_crds(tree: &Tree<'_>, manifests: &mut Manifests) {
             .crd_files
             .extend(node.chart.crd_files().map(|file| CrdFile {
                 source: format!("{path}/{}", file.name),
-                data: Arc::clone(&file.data),
+                data: file.data.clone(),
             }));
         pending.extend(node.children.iter().rev());
     }

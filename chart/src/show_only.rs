@@ -3,12 +3,24 @@
 use crate::path_match;
 use crate::split::split_documents;
 
+/// Why no documents can be chosen; the texts are Helm's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShowOnlyError {
+    /// A pattern can't be read.
+    #[error("{0}")]
+    Pattern(String),
+    /// No template's document matches.
+    #[error("could not find template {0} in chart")]
+    NoTemplate(String),
+}
+
 /// The documents of `output` whose template, without the chart's name, matches one of the patterns: pattern by
 /// pattern, so that a document that two patterns match comes twice.
 ///
 /// # Errors
-/// Helm's text for a pattern that matches nothing or can't be read.
-pub fn show_only(output: &str, patterns: &[String]) -> Result<String, String> {
+/// A pattern matches nothing, or can't be read.
+pub fn show_only(output: &str, patterns: &[String]) -> Result<String, ShowOnlyError> {
     let documents: Vec<_> = split_documents(output)
         .into_iter()
         .filter_map(|text| Some((template_of(text)?, text)))
@@ -17,7 +29,9 @@ pub fn show_only(output: &str, patterns: &[String]) -> Result<String, String> {
     for pattern in patterns {
         let mut missing = true;
         for (template, text) in &documents {
-            if path_match::matches(pattern, template).map_err(|error| error.to_string())? {
+            if path_match::matches(pattern, template)
+                .map_err(|error| ShowOnlyError::Pattern(error.to_string()))?
+            {
                 missing = false;
                 chosen.push_str("---\n");
                 chosen.push_str(text);
@@ -25,7 +39,7 @@ pub fn show_only(output: &str, patterns: &[String]) -> Result<String, String> {
             }
         }
         if missing {
-            return Err(format!("could not find template {pattern} in chart"));
+            return Err(ShowOnlyError::NoTemplate(pattern.clone()));
         }
     }
     Ok(chosen)
@@ -69,6 +83,9 @@ mod tests {
     #[test]
     fn a_pattern_must_match() {
         let refused = show_only(OUTPUT, &["b.yaml".to_owned()]);
-        assert_eq!(refused, Err("could not find template b.yaml in chart".to_owned()));
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "could not find template b.yaml in chart"
+        );
     }
 }

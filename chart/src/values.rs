@@ -10,6 +10,7 @@ use crate::yaml::{self, YamlError};
 
 /// Why values can't be joined.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ValuesError {
     /// A values file is no YAML table.
     #[error("failed to parse {name}: {source}")]

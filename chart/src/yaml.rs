@@ -6,6 +6,7 @@ use serde_json::Value;
 
 /// Why a file is not the YAML that is wanted; the texts are Go's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum YamlError {
     /// The file is neither UTF-8 nor UTF-16.
     #[error("error converting YAML to JSON: yaml: {0}")]

@@ -2,17 +2,13 @@
 
 #![cfg(target_os = "linux")]
 
+#[path = "support/memory.rs"]
+mod memory;
+
 use std::io::Write as _;
 
-use anyhow::{Context as _, Result};
-
-/// Peak memory of this process, in KiB.
-fn peak_memory() -> Result<u64> {
-    let status = fs_err::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.context("the system says no peak memory")?.parse()?)
-}
+use anyhow::Result;
+use memory::peak_memory;
 
 /// One entry of an archive, with a size that may be a lie.
 fn entry(path: &str, kind: u8, said: u64, data: &[u8]) -> Vec<u8> {

@@ -2,19 +2,14 @@
 
 #![cfg(target_os = "linux")]
 
+#[path = "support/memory.rs"]
+mod memory;
 mod support;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-
-/// Peak memory of this process, in KiB.
-fn peak_memory() -> Result<u64> {
-    let status = fs_err::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.context("the system says no peak memory")?.parse()?)
-}
+use anyhow::Result;
+use memory::peak_memory;
 
 fn write(dir: &Path, name: &str, text: &str) -> Result<()> {
     let path = dir.join(name);

@@ -24,7 +24,7 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> Result
     check_bases(ctx, plan).await?;
     let files = plan.files.clone();
     let context = ctx
-        .blocking(move |tree| git_layers::context(&files.listing()?, tree))
+        .blocking(move |_| git_layers::context(&files.listing()?, files.tree()))
         .await?;
     let served = ctx.serve(&[context]);
     let session = ctx.engine.session(ctx.name).await?;

@@ -1,8 +1,11 @@
 //! What a build did, as a value, and as the file that pipelines read.
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::ser::{PrettyFormatter, Serializer};
+use serde_json::{Value, json};
 
 use kiel_stapel::key::Key;
 
@@ -131,7 +134,28 @@ impl BuildReport {
                 "BuildTime": format!("{:.2}", stage.elapsed.as_secs_f64()),
             })
         };
+        let whole = |image: &ImageReport| {
+            json!({
+                "Name": "dockerfile",
+                "DockerImageName": self.reference(image),
+                "DockerTag": image.key,
+                "DockerImageID": text(image.image_id),
+                "DockerImageDigest": image.digest,
+                "CreatedAt": 0,
+                "Size": image.size.unwrap_or_default(),
+                "SourceType": "repo",
+                "BaseImagePulled": false,
+                "Rebuilt": image.rebuilt,
+                "BuildTime": format!("{:.2}", image.elapsed.as_secs_f64()),
+            })
+        };
         let image = |image: &ImageReport| {
+            // Of a Dockerfile, werf knows one stage.
+            let stages = if image.kind == "dockerfile" {
+                vec![whole(image)]
+            } else {
+                image.stages.iter().map(stage).collect()
+            };
             let fields = json!({
                 "WerfImageName": image.name,
                 "ConfigType": image.kind,
@@ -146,7 +170,7 @@ impl BuildReport {
                 "Size": image.size.unwrap_or_default(),
                 "BuildTime": format!("{:.2}", image.elapsed.as_secs_f64()),
                 "Commit": self.commit,
-                "Stages": image.stages.iter().map(stage).collect::<Vec<_>>(),
+                "Stages": stages,
             });
             (image.name.clone(), fields)
         };
@@ -154,25 +178,48 @@ impl BuildReport {
         json!({ "Runtime": { "Backend": "buildkit", "InContainer": false }, "Images": images, "ImagesByPlatform": {} })
     }
 
-    /// The report as variables, one for each final image.
+    /// The same as text, as werf writes it: indented by tabs.
+    ///
+    /// # Errors
+    /// Never for a report of a build: all of it is text and numbers.
+    pub fn to_werf_text(&self) -> Result<String, serde_json::Error> {
+        let mut text = Vec::new();
+        let formatter = PrettyFormatter::with_indent(b"\t");
+        self.to_werf_json()
+            .serialize(&mut Serializer::with_formatter(&mut text, formatter))?;
+        text.push(b'\n');
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// The report as variables, `WERF_<IMAGE>_…`, in the order in which images are built.
     #[must_use]
     pub fn to_env(&self) -> String {
-        let name = |name: &str| {
-            let word: String = name
-                .chars()
-                .map(|c| {
-                    if c.is_ascii_alphanumeric() {
-                        c.to_ascii_uppercase()
-                    } else {
-                        '_'
-                    }
-                })
-                .collect();
-            format!("WERF_{word}_DOCKER_IMAGE_NAME")
+        let name = |name: &str| -> String {
+            let letter = |c: char| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_uppercase()
+                } else {
+                    '_'
+                }
+            };
+            name.chars().map(letter).collect()
         };
-        let finals = self.images.iter().filter(|image| image.is_final);
-        finals
-            .map(|image| format!("{}={}\n", name(&image.name), self.reference(image)))
-            .collect()
+        let mut text = String::new();
+        for image in &self.images {
+            let id = image.image_id.map(|id| id.to_string()).unwrap_or_default();
+            for (key, value) in [
+                ("DOCKER_IMAGE_NAME", self.reference(image)),
+                ("DOCKER_IMAGE_ID", id),
+                ("DOCKER_IMAGE_DIGEST", image.digest.to_string()),
+                ("DOCKER_REPO", self.repository.to_string()),
+                ("DOCKER_TAG", image.key.to_string()),
+                ("WERF_IMAGE_NAME", image.name.clone()),
+                ("FINAL", image.is_final.to_string()),
+            ] {
+                // Writing to a String cannot fail.
+                _ = writeln!(text, "WERF_{}_{key}={value}", name(&image.name));
+            }
+        }
+        text
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use kiel_chart::{ChartError, IndexError, LockError};
 
 use super::LoadError;
+use super::provenance::SignatureError;
 use crate::registry::{DownloadError, RegistryError};
 
 /// Why charts or repositories can't be reached or used.
@@ -26,6 +27,9 @@ pub enum ChartsError {
     /// The lock file is out of date, or a version is no constraint.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A chart is not what somebody trusted has signed.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// A file can't be read or written.
     #[error("cannot {action} `{path}`")]
     File {

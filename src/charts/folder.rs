@@ -7,16 +7,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use kiel_chart::Warning;
-use kiel_template::files::{FileError, FileTree};
+use kiel_template::files::{Content, FileError, FileTree};
 
 /// How deeply folders may nest: a link to a folder above it ends here.
 const MAX_DEPTH: usize = 100;
+
+/// Files that may not be looked at are read later from so many bytes on: for shorter ones it is not worth the while.
+const MIN_LATER: u64 = 8 * 1024;
 
 /// A folder; symbolic links are followed, and noted.
 #[derive(Debug, Clone)]
 pub struct Folder {
     path: PathBuf,
     links: Arc<Mutex<BTreeSet<(String, PathBuf)>>>,
+    /// Whether files are read only when they are looked at, where that may never be.
+    reads_late: bool,
 }
 
 impl Folder {
@@ -25,6 +30,15 @@ impl Folder {
         Self {
             path: std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| cleaned(&path)),
             links: Arc::default(),
+            reads_late: false,
+        }
+    }
+
+    /// The folder at `path`, for who asks all that was looked at for errors before it is used.
+    pub fn read_late(path: &Path) -> Self {
+        Self {
+            reads_late: true,
+            ..Self::new(path)
         }
     }
 
@@ -118,23 +132,25 @@ fn failed(error: &io::Error) -> FileError {
     FileError(error.to_string())
 }
 
-/// Reads a file into memory that can be shared as it is; nothing for what is no file.
-fn read_file(path: &Path) -> io::Result<Option<Arc<[u8]>>> {
+/// The file and its size; nothing for what is no file.
+fn open_file(path: &Path) -> io::Result<Option<(fs_err::File, u64)>> {
     // A named pipe must not make us wait for its writer.
     let opened = fs_err::OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK)
         .open(path);
-    let mut file = match opened {
+    let file = match opened {
         Ok(file) => file,
         Err(error) if path.is_file() => return Err(error),
         Err(_) => return Ok(None),
     };
     let kind = file.metadata()?;
-    if !kind.is_file() {
-        return Ok(None);
-    }
-    let size = usize::try_from(kind.len()).unwrap_or(0);
+    Ok(kind.is_file().then_some((file, kind.len())))
+}
+
+/// Reads a file into memory that can be shared as it is.
+fn read_file(mut file: fs_err::File, size: u64) -> io::Result<Arc<[u8]>> {
+    let size = usize::try_from(size).unwrap_or(0);
     let mut data: Arc<[u8]> = std::iter::repeat_n(0, size).collect();
     let mut read = 0;
     if let Some(data) = Arc::get_mut(&mut data) {
@@ -148,18 +164,42 @@ fn read_file(path: &Path) -> io::Result<Option<Arc<[u8]>>> {
         }
     }
     if read == size && size > 0 {
-        return Ok(Some(data));
+        return Ok(data);
     }
     // Its size has changed, or is not known beforehand.
     let mut data = data[..read].to_vec();
     file.read_to_end(&mut data)?;
-    Ok(Some(data.into()))
+    Ok(data.into())
+}
+
+fn read(path: &Path) -> Result<Option<Arc<[u8]>>, FileError> {
+    let read = || {
+        open_file(path)?
+            .map(|(file, size)| read_file(file, size))
+            .transpose()
+    };
+    read().map_err(|error| failed(&error))
 }
 
 impl FileTree for Folder {
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FileError> {
+        read(&self.path.join(path))
+    }
+
+    fn open(&self, path: &str) -> Result<Option<Content>, FileError> {
         let path = self.path.join(path);
-        read_file(&path).map_err(|error| failed(&error))
+        let Some((file, size)) = open_file(&path).map_err(|error| failed(&error))? else {
+            return Ok(None);
+        };
+        if !self.reads_late || size < MIN_LATER {
+            let bytes = read_file(file, size).map_err(|error| failed(&error))?;
+            return Ok(Some(bytes.into()));
+        }
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        Ok(Some(Content::later(size, move || {
+            let gone = || FileError(format!("cannot read `{}`: it is no longer there", path.display()));
+            read(&path)?.ok_or_else(gone)
+        })))
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>, FileError> {

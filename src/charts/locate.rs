@@ -13,6 +13,9 @@ use super::source::{Charts, entry_digest, read_index};
 use super::urls;
 use crate::registry::Url;
 
+/// Largest provenance file, in bytes: a `Chart.yaml`, a digest and a signature.
+const MAX_PROVENANCE_SIZE: u64 = 5 << 20;
+
 /// How a chart is named beside its reference.
 #[derive(Debug, Clone, Default)]
 pub struct ChartQuery {
@@ -31,10 +34,26 @@ pub struct Downloaded {
     pub archive: Bytes,
     /// Its file's name.
     pub file_name: String,
-    /// The provenance file, if it was wanted and is there.
-    pub provenance: Option<Bytes>,
+    /// The provenance file.
+    pub provenance: Provenance,
     /// What Helm tells about it.
     pub notes: String,
+}
+
+/// The provenance file of a chart that was downloaded.
+#[derive(Debug, Clone)]
+pub enum Provenance {
+    /// Nobody asked for it.
+    Unwanted,
+    /// What is in it.
+    Found(Bytes),
+    /// It can't be had.
+    Missing {
+        /// What was asked for.
+        url: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Where a chart is.
@@ -78,13 +97,7 @@ impl Charts {
         }
         if urls::is_oci(name) {
             let reference = self.choose_version(name, version).await?;
-            let pulled = self.pull(&reference, query.with_provenance).await?;
-            return Ok(Downloaded {
-                archive: pulled.archive,
-                file_name: pulled.file_name,
-                provenance: pulled.provenance,
-                notes: pulled.notes,
-            });
+            return self.pull(&reference, query.with_provenance).await;
         }
         if let Ok(url) = Url::parse(name)
             && url.has_host()
@@ -145,28 +158,32 @@ impl Charts {
         })?;
         if url.scheme() == "oci" {
             let reference = self.choose_version(url.as_str(), "").await?;
-            let pulled = self.pull(&reference, query.with_provenance).await?;
-            return Ok(Downloaded {
-                archive: pulled.archive,
-                file_name: pulled.file_name,
-                provenance: pulled.provenance,
-                notes: pulled.notes,
-            });
+            return self.pull(&reference, query.with_provenance).await;
         }
         let archive = self.archive(entry, url, entry_digest(digest)).await?;
-        let mut provenance = None;
-        if query.with_provenance {
-            let mut beside = url.clone();
-            beside.set_path(&format!("{}.prov", url.path()));
-            let limit = super::cache::MAX_ARCHIVE_SIZE;
-            provenance = self.download(entry, &beside, limit, None).await.ok();
-        }
+        let provenance = match query.with_provenance {
+            true => self.provenance(entry, url).await,
+            false => Provenance::Unwanted,
+        };
         Ok(Downloaded {
             archive,
             file_name,
             provenance,
             notes: String::new(),
         })
+    }
+
+    /// The file beside the archive at `url`.
+    pub(super) async fn provenance(&self, entry: &RepositoryEntry, url: &Url) -> Provenance {
+        let mut beside = url.clone();
+        beside.set_path(&format!("{}.prov", url.path()));
+        match self.download(entry, &beside, MAX_PROVENANCE_SIZE, None).await {
+            Ok(content) => Provenance::Found(content),
+            Err(error) => Provenance::Missing {
+                url: crate::registry::shown_url(&beside),
+                reason: error.to_string(),
+            },
+        }
     }
 
     /// Go: `FindChartInRepoURL`: a chart in a repository that need not be among the user's.

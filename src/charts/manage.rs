@@ -11,7 +11,9 @@ use kiel_template::functions::semver::Version;
 
 use super::cache::replace;
 use super::error::ChartsError;
+use super::locate::Provenance;
 use super::oci::ChartReference;
+use super::provenance::{Keyring, SignedFile};
 use super::repositories::{Repositories, RepositoryEntry, alias};
 use super::source::{Charts, entry_digest, read_index};
 use super::{load, urls};
@@ -29,6 +31,8 @@ pub struct Manager<'m> {
     pub folder: PathBuf,
     /// Take cached indexes as they are.
     pub skip_refresh: bool,
+    /// How charts from repositories and registries have to be signed, if they have to.
+    pub verification: Option<&'m Verification>,
     /// The time that a lock file gets, by RFC 3339.
     pub now: String,
     /// What is told, line by line as it happens.
@@ -37,10 +41,23 @@ pub struct Manager<'m> {
     pub note: &'m (dyn Fn(&str) + Sync),
 }
 
+/// How charts have to be signed.
+#[derive(Debug)]
+pub struct Verification {
+    /// Who is trusted; why that can't be said, if it can't: that matters with the first signature.
+    pub keyring: Result<Keyring, String>,
+    /// Whether a chart without a provenance file is refused, and not only told of.
+    pub is_required: bool,
+    /// The time, in seconds since 1970.
+    pub now: u32,
+}
+
 /// What a dependency becomes in `charts/`.
 struct Saved {
     file_name: String,
     archive: Bytes,
+    /// What is told about it.
+    warning: String,
 }
 
 /// How a dependency is got.
@@ -52,6 +69,16 @@ enum Way {
     Again,
     Web(RepositoryEntry, crate::registry::Url, Option<Digest>),
     Registry(ChartReference),
+}
+
+impl Saved {
+    fn new(file_name: String, archive: Bytes) -> Self {
+        Self {
+            file_name,
+            archive,
+            warning: String::new(),
+        }
+    }
 }
 
 impl Manager<'_> {
@@ -352,7 +379,9 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
                     let place = urls::without_login(&one.repository);
                     (self.say)(&format!("Downloading {} from repo {place}\n", one.name));
                     if let Some(result) = downloaded {
-                        saved.extend(result.map_err(|error| self.told(error))?);
+                        let found = result.map_err(|error| self.told(error))?;
+                        (self.say)(found.as_ref().map_or("", |found| &found.warning));
+                        saved.extend(found);
                     }
                 }
                 Err(error) => return Err(self.told(ChartsError::text(format!("could not find : {error}")))),
@@ -418,18 +447,49 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
                 let archive = self.charts.archive(entry, url, *digest).await.map_err(failed)?;
                 let file_name = urls::file_name(url)
                     .ok_or_else(|| ChartsError::text(format!("`{url}` leads to no file")))?;
-                Ok(Some(Saved { file_name, archive }))
+                let mut saved = Saved::new(file_name, archive);
+                if self.verification.is_some() {
+                    let provenance = self.charts.provenance(entry, url).await;
+                    let name = crate::registry::shown_url(url);
+                    saved.warning = self.verify(&saved, &provenance, &name).map_err(failed)?;
+                }
+                Ok(Some(saved))
             }
             Ok(Way::Registry(reference)) => {
-                let pulled = self.charts.pull(reference, false).await?;
+                let pulled = self.charts.pull(reference, self.verification.is_some()).await?;
                 (self.note)(&pulled.notes);
-                Ok(Some(Saved {
-                    file_name: pulled.file_name,
-                    archive: pulled.archive,
-                }))
+                let mut saved = Saved::new(pulled.file_name, pulled.archive);
+                let name = reference.location();
+                let failed = |error: ChartsError| error.wrapped(format!("could not download {name}"));
+                saved.warning = self.verify(&saved, &pulled.provenance, &name).map_err(failed)?;
+                Ok(Some(saved))
             }
             _ => Ok(None),
         }
+    }
+
+    /// Go: `DownloadTo`: what is downloaded has to be signed, or at least not signed wrongly. Gives a warning.
+    fn verify(&self, saved: &Saved, provenance: &Provenance, name: &str) -> Result<String, ChartsError> {
+        let Some(verification) = self.verification else {
+            return Ok(String::new());
+        };
+        let content = match provenance {
+            Provenance::Found(content) => content,
+            Provenance::Missing { url, .. } if verification.is_required => {
+                return Err(ChartsError::text(format!("failed to fetch provenance {url:?}")));
+            }
+            Provenance::Missing { reason, .. } => {
+                return Ok(format!("WARNING: Verification not found for {name}: {reason}\n"));
+            }
+            Provenance::Unwanted => return Err(ChartsError::text(format!("no provenance of {name}"))),
+        };
+        let keyring = verification.keyring.as_ref().map_err(ChartsError::text)?;
+        let file = SignedFile {
+            name: &saved.file_name,
+            archive: &saved.archive,
+        };
+        keyring.verify(file, content, verification.now)?;
+        Ok(String::new())
     }
 
     fn check_vendored(&self, one: &Dependency, folder: &Path) -> Result<(), ChartsError> {
@@ -463,7 +523,7 @@ repository, use \"https://charts.example.com/\" or \"@example\" instead of
         let archive = super::pack(&chart, &self.now)?;
         let version = chart.version().to_owned();
         let file_name = format!("{}-{version}.tgz", chart.name());
-        Ok((version, Saved { file_name, archive }))
+        Ok((version, Saved::new(file_name, archive)))
     }
 
     /// Writes the archives, and removes those that no dependency wants any more.

@@ -14,6 +14,7 @@ mod folder;
 mod locate;
 mod manage;
 mod oci;
+mod provenance;
 mod repositories;
 mod source;
 mod urls;
@@ -28,9 +29,10 @@ pub use self::build::LoadLocal;
 pub use self::error::ChartsError;
 pub use self::expand::expand;
 pub use self::folder::Folder;
-pub use self::locate::{ChartQuery, Downloaded, Located};
-pub use self::manage::Manager;
-pub use self::oci::{ChartReference, Pulled};
+pub use self::locate::{ChartQuery, Downloaded, Located, Provenance};
+pub use self::manage::{Manager, Verification};
+pub use self::oci::ChartReference;
+pub use self::provenance::{Keyring, SignatureError, SignedFile, Verified};
 pub use self::repositories::{HelmFiles, Repositories, RepositoriesLock, RepositoryEntry};
 pub use self::source::{Charts, ChartsOptions, read_index};
 pub(crate) use self::urls::{is_oci, join as join_url, without_login};
@@ -85,8 +87,18 @@ impl From<ChartError> for LoadError {
 
 /// Loads the chart in a folder or an archive.
 pub fn load(path: &Path) -> Result<Chart, LoadError> {
+    load_with(path, Folder::new)
+}
+
+/// As [`load`], where files that a render may not need are read when they are looked at. Ask [`Chart::unreadable`]
+/// before what comes out of it is used.
+pub fn load_late(path: &Path) -> Result<Chart, LoadError> {
+    load_with(path, Folder::read_late)
+}
+
+fn load_with(path: &Path, folder: fn(&Path) -> Folder) -> Result<Chart, LoadError> {
     if path.is_dir() {
-        let folder = Folder::new(path);
+        let folder = folder(path);
         let mut chart = kiel_chart::load(&folder, "", &Profile::Helm)?;
         chart.warnings.splice(..0, folder.link_warnings());
         return Ok(chart);

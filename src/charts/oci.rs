@@ -7,6 +7,7 @@ use kiel_chart::{MEDIA_ARCHIVE, MEDIA_CONFIG, MEDIA_OLD_ARCHIVE, MEDIA_PROVENANC
 use kiel_template::functions::semver::{Constraints, Version};
 
 use super::error::ChartsError;
+use super::locate::{Downloaded, Provenance};
 use super::source::Charts;
 use crate::registry::{
     Blob, BlobSource, Descriptor, Digest, MEDIA_OCI_MANIFEST, Manifest, Platform, Reference, Repository,
@@ -18,19 +19,6 @@ OCI artifact references (e.g. tags) do not support the plus sign (+). To support
 storing semantic versions, Helm adopts the convention of changing plus (+) to
 an underscore (_) in chart version tags when pushing to a registry and back to
 a plus (+) when pulling from a registry.";
-
-/// A chart as it was pulled.
-#[derive(Debug, Clone)]
-pub struct Pulled {
-    /// The archive.
-    pub archive: Bytes,
-    /// The provenance file, if it was asked for and is there.
-    pub provenance: Option<Bytes>,
-    /// The file's name: `NAME-VERSION.tgz`.
-    pub file_name: String,
-    /// What Helm tells about it.
-    pub notes: String,
-}
 
 /// A reference without `oci://`, whose tag may have a plus sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +63,11 @@ impl ChartReference {
             (None, Some(tag)) => self.repository.tag(tag)?,
             (None, None) => return Err(ChartsError::text("a chart in a registry needs a version")),
         })
+    }
+
+    /// As users write it, with the version's plus sign.
+    pub(super) fn location(&self) -> String {
+        format!("oci://{}", self.shown().replace('_', "+"))
     }
 
     fn shown(&self) -> String {
@@ -172,7 +165,7 @@ impl Charts {
             return Err(ChartsError::Text(text));
         }
         let wanted = if constraint.is_empty() { "*" } else { constraint };
-        let constraints = Constraints::parse(wanted).map_err(ChartsError::Text)?;
+        let constraints = Constraints::parse(wanted).map_err(|error| ChartsError::text(error.to_string()))?;
         let allowed = |text: &&String| Version::parse(text).is_ok_and(|version| constraints.allow(&version));
         versions.iter().find(allowed).cloned().ok_or_else(|| {
             ChartsError::text(format!(
@@ -189,7 +182,7 @@ impl Charts {
         &self,
         reference: &ChartReference,
         with_provenance: bool,
-    ) -> Result<Pulled, ChartsError> {
+    ) -> Result<Downloaded, ChartsError> {
         let registry = self.registry()?;
         let pinned = reference.pinned()?;
         let image = registry.image(&pinned, &Platform::host()).await?;
@@ -222,12 +215,31 @@ impl Charts {
             }
         };
         let archive = self.blob(reference, layer).await?;
-        let provenance = match find(MEDIA_PROVENANCE).filter(|_| with_provenance) {
-            Some(layer) => Some(registry.blob(&reference.repository, layer).await?),
-            None => None,
-        };
         notes.push_str(&reference.notes("Pulled", image.descriptor.digest));
-        Ok(Pulled {
+        let provenance = match (with_provenance, find(MEDIA_PROVENANCE)) {
+            (false, _) => Ok(None),
+            (true, Some(layer)) => registry
+                .blob(&reference.repository, layer)
+                .await
+                .map(Some)
+                .map_err(|error| error.to_string()),
+            (true, None) => Err(format!(
+                "manifest does not contain a layer with mediatype {MEDIA_PROVENANCE}"
+            )),
+        };
+        let provenance = match provenance {
+            Ok(None) => Provenance::Unwanted,
+            Ok(Some(content)) => {
+                // Go: a pull of its own, which tells the same once more.
+                notes.push_str(&reference.notes("Pulled", image.descriptor.digest));
+                Provenance::Found(content)
+            }
+            Err(reason) => Provenance::Missing {
+                url: format!("{}.prov", reference.location()),
+                reason,
+            },
+        };
+        Ok(Downloaded {
             archive,
             provenance,
             file_name: reference.file_name(),

@@ -24,9 +24,22 @@ pub(crate) struct ProjectArgs {
     /// Folder of the configuration's templates, relative to the project folder
     #[arg(long, default_value = ".werf", value_name = "DIR")]
     pub(crate) config_templates_dir: String,
+    /// Write werf.yaml after its templates to this file too
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config_render_path: Option<PathBuf>,
     /// Environment: part of the default release and namespace, `.Env` in werf.yaml
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
+    /// Take the work tree as if it had been committed: changed and new files, but for ignored ones
+    #[arg(long)]
+    pub(crate) dev: bool,
+    /// Files that --dev leaves as they are in the commit: a glob, relative to the repository; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) dev_ignore: Vec<String>,
+    /// Read the configuration, its templates and the chart from the work tree, and refuse nothing that depends on more
+    /// than the commit
+    #[arg(long)]
+    pub(crate) loose_giterminism: bool,
 }
 
 /// Which registry, and how to reach it.

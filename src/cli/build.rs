@@ -33,7 +33,7 @@ impl BuildCommand {
             context.events.info("werf.yaml has no images: nothing to build");
             return Ok(DONE);
         }
-        project.warn_uncommitted(context)?;
+        project.check_images(&planned)?;
         images::build(&project, planned, &self.build, &self.registry, context).await?;
         context.events.send(Event::Summary);
         Ok(DONE)

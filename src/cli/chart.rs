@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use clap::Args;
 use kiel_chart::{
     AddFunctions, Capabilities, Chart, KubeVersion, Lookup, Manifests, Profile, Release, RenderError,
     RenderInput, ValuesFile, ValuesInput,
@@ -11,14 +12,31 @@ use kiel_template::files::FileTree;
 use kiel_template::value::{Functions, Type};
 use serde_json::Value;
 
-use super::args::ValuesArgs;
+use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
 use super::clock::Clock;
+use super::dependencies::DependencyArgs;
 use super::env::Environment;
 use super::error::CommandError;
+use super::giterminism;
 use super::project::Project;
 use super::service_values::{ImageName, ServiceValues, service_values};
 use crate::deploy::{Rendered, Source};
 use crate::ui;
+
+/// A project's chart, and what it is rendered with.
+#[derive(Debug, Args)]
+pub(crate) struct ChartArgs {
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(crate) release: ReleaseArgs,
+    #[command(flatten)]
+    pub(crate) values: ValuesArgs,
+    #[command(flatten)]
+    pub(crate) dependencies: DependencyArgs,
+}
 
 /// What a render needs beside the project.
 pub(crate) struct ChartInput<'a> {
@@ -82,20 +100,12 @@ pub(crate) fn chart_parts(
 /// Renders the project's chart; blocks.
 pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
     let parts = chart_parts(project, &input.release.namespace, input.repo, input.images);
-    let manifests = kiel_chart::render_on_own_stack(RenderInput {
-        chart: input.chart,
-        values: input.values,
-        secret_values: &[],
-        service_values: &parts.service_values,
-        release: input.release,
-        capabilities: input.capabilities,
-        lookup: input.lookup,
-        check_schemas: true,
-        environment: Arc::new(Clock),
-        extra_functions: Some(parts.functions),
-        stack_size: 0,
-    });
-    manifests.map_err(|error| {
+    let mut render = RenderInput::new(input.chart, input.values, input.release, Arc::new(Clock));
+    render.service_values = &parts.service_values;
+    render.capabilities = input.capabilities;
+    render.lookup = input.lookup;
+    render.extra_functions = Some(parts.functions);
+    kiel_chart::render_on_own_stack(render).map_err(|error| {
         let more = kiel_chart::explain(&error, input.chart, input.values);
         if more.is_empty() || !ui::is_terminal() {
             return error.into();
@@ -142,28 +152,48 @@ pub(crate) fn read_values(
         ..ValuesInput::default()
     };
     for name in with_family("values", &args.values) {
-        let content = read_committed(project, &name, "--values")?;
+        let content = read_project_file(project, &name)?;
         input.files.push(ValuesFile { name, content });
     }
     let mut contents = BTreeMap::new();
     for path in input.set_file_paths()? {
-        let content = read_committed(project, &path, "--set-file")?;
+        let content = read_project_file(project, &path)?;
         contents.insert(path, content);
     }
     input.set_file_contents = contents;
     Ok(input)
 }
 
-fn read_committed(project: &Project, path: &str, flag: &str) -> Result<Vec<u8>, CommandError> {
-    let inside = path.trim_start_matches("./");
-    match project.files.read(inside)? {
-        Some(content) => Ok(content.to_vec()),
-        None => Err(
-            CommandError::new(format!("cannot read `{path}` of {flag}: it is not in the commit")).hint(
-                format!("add the file to the project and commit it: git add {inside} && git commit"),
-            ),
-        ),
+/// A file of values: of the project, wherever the path begins.
+fn read_project_file(project: &Project, path: &str) -> Result<Vec<u8>, CommandError> {
+    let dir = std::path::absolute(&project.dir)?;
+    let full = format!("/{}", giterminism::clean(&dir.join(path).to_string_lossy()));
+    let inside = relative(&full, &format!("/{}", giterminism::clean(&dir.to_string_lossy())));
+    let before = format!(
+        "chart render: render chart: merge override values for chart at {:?}: unable to read chart file {full:?}: unable \
+         to read chart file {inside:?}: ",
+        project.config.meta.deploy.helm_chart_dir
+    );
+    if !inside.starts_with("../") {
+        if let Some(refusal) = project.guard.file(&inside, Some("helm.allowUncommittedFiles"))? {
+            return Err(refusal.error(&before));
+        }
+        if let Some(content) = project.files.read(&inside)? {
+            return Ok(content.to_vec());
+        }
     }
+    Err(CommandError::new(format!(
+        "Error: {before}the file {inside:?} not found in the project git repository"
+    ))
+    .hint("values are read from the commit: add the file to the project and commit it"))
+}
+
+/// `path` as seen from `dir`; both are absolute and clean.
+fn relative(path: &str, dir: &str) -> String {
+    let (path, dir): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), dir.split('/').collect());
+    let common = path.iter().zip(&dir).take_while(|(a, b)| a == b).count();
+    let up = "../".repeat(dir.len() - common);
+    format!("{up}{}", path[common..].join("/"))
 }
 
 /// What deploy is given.

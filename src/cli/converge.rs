@@ -53,7 +53,7 @@ impl ConvergeCommand {
         let target = deploy::target(&project, &self.release)?;
         let values = chart::read_values(&self.values, &project, &context.env)?;
         let planned = images::plan_images(&project, &self.images)?;
-        project.warn_uncommitted(context)?;
+        project.check_images(&planned)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         // A cluster that cannot be reached is known before anything is built.
         let cluster = deploy::connect(&self.kube, context).await?;

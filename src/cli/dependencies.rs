@@ -32,6 +32,7 @@ pub(crate) async fn load_chart(
     context: &Context,
 ) -> Result<Chart, CommandError> {
     let dir = &project.config.meta.deploy.helm_chart_dir;
+    project.check_chart(dir)?;
     let chart = kiel_chart::load(&project.files, dir, &chart_profile(project))?;
     let files = helm_files(&context.env);
     let mut options = images::registry_options(registry, context)?;

@@ -34,6 +34,7 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("container-registry-mirror", &[]),
     ("registry-ca", &[]),
     ("registry-token-host", &[]),
+    ("dev-ignore", &[]),
 ];
 
 /// What the process was started with.

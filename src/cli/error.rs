@@ -114,7 +114,8 @@ impl<E: Error + Send + Sync + 'static> From<E> for CommandError {
     }
 }
 
-/// The error, its causes and its remedy, a line each. A text that begins with `error:` brings its own layout.
+/// The error, its causes and its remedy, a line each. A text that begins with `error:` brings its own layout, one that
+/// begins with `Error:` is werf's own sentence, which scripts look for.
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_message(f)?;
@@ -141,9 +142,9 @@ fn write_chain(f: &mut fmt::Formatter<'_>, error: &(dyn Error + 'static)) -> fmt
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
     // What servers and programs say is part of it.
     let text = plain_text(error.to_string().trim_end()).into_owned();
-    match text.strip_prefix("error:") {
-        Some(rest) => write!(f, "{red}error:{red:#}{rest}")?,
-        None => write!(f, "{red}error:{red:#} {text}")?,
+    match text.split_once(':') {
+        Some((word @ ("error" | "Error"), rest)) => write!(f, "{red}{word}:{red:#}{rest}")?,
+        _ => write!(f, "{red}error:{red:#} {text}")?,
     }
     let mut last = text;
     let mut source = error.source();

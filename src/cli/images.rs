@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 use kiel_llb::Platform;
 
@@ -17,7 +18,8 @@ use crate::build::{self, BuildDeps, BuildError, BuildPlan, BuildReport, Connect,
 use crate::buildkit::engine::{self, Engine, EngineOptions};
 use crate::buildkit::{Address, Client, PruneBudget};
 use crate::config;
-use crate::images::{self, PlannedImage};
+use crate::config::model::SecretSource;
+use crate::images::{self, ImageFiles, PlannedImage};
 use crate::registry::{self, DOCKER_HUB, Insecure, Registry, RegistryOptions, Repository, Url};
 
 /// What the engine's cache may take: a quarter of it is never pruned.
@@ -34,12 +36,55 @@ pub(crate) fn plan_images(project: &Project, patterns: &[String]) -> Result<Vec<
         return Ok(Vec::new());
     }
     let names: Vec<String> = selected.into_iter().map(|image| image.name.clone()).collect();
+    project.check_supported(&names)?;
+    project.check_dockerfiles(&names)?;
+    let files = ImageFiles {
+        sources: &project.tree.files_at(project.repository.prefix()),
+        of_images: &project.added_files()?,
+        inputs: &project.files,
+    };
     Ok(images::plan_images(
         &project.config,
         &names,
-        &project.files,
+        files,
         &host_platform(),
     )?)
+}
+
+/// The secrets of all images, by id.
+fn build_secrets(project: &Project, context: &Context) -> Result<BTreeMap<String, Bytes>, CommandError> {
+    let mut secrets: BTreeMap<String, (Bytes, &str)> = BTreeMap::new();
+    for image in &project.config.images {
+        for secret in &image.secrets {
+            let refuse = |text: String| {
+                CommandError::new(format!(
+                    "cannot read the secret `{}` of image `{}`: {text}",
+                    secret.id, image.name
+                ))
+            };
+            let value = match &secret.source {
+                SecretSource::Value(text) => text.clone().into_bytes(),
+                SecretSource::Env(name) => match context.env.get_raw(name) {
+                    Some(text) => text.to_owned().into_bytes(),
+                    None => return Err(refuse(format!("the variable {name} is not set"))),
+                },
+                SecretSource::File(path) => {
+                    let path = project.machine_path(path, &context.env);
+                    fs_err::read(path).map_err(|error| refuse(error.to_string()))?
+                }
+            };
+            context.mask.hide(&String::from_utf8_lossy(&value));
+            match secrets.get(&secret.id) {
+                Some((other, first)) if *other != value => {
+                    let text = format!("image `{first}` has another one of that id; give it another `id`");
+                    return Err(refuse(text));
+                }
+                Some(_) => {}
+                None => _ = secrets.insert(secret.id.clone(), (value.into(), &image.name)),
+            }
+        }
+    }
+    Ok(secrets.into_iter().map(|(id, (value, _))| (id, value)).collect())
 }
 
 /// What is built for: what this machine runs.
@@ -173,6 +218,17 @@ pub(crate) async fn build(
     registry_args: &RegistryArgs,
     context: &Context,
 ) -> Result<BuildReport, CommandError> {
+    let extension = args
+        .build_report_path
+        .extension()
+        .and_then(|extension| extension.to_str());
+    if args.save_build_report && !matches!(extension, None | Some("json" | "env")) {
+        return Err(CommandError::new(format!(
+            "Error: getting build report path failed: invalid --build-report-path {:?}: extension must be either .json or \
+             .env or unspecified",
+            args.build_report_path.display().to_string()
+        )));
+    }
     let repository = repository(registry_args)?;
     let registry = registry(registry_args, context)?;
     let plan = build::plan(images, &registry, &repository, &project.commit.id).await?;
@@ -196,7 +252,7 @@ pub(crate) async fn build(
         tree: project.tree.clone(),
         config: Arc::new(project.config.clone()),
         platform: host_platform(),
-        secrets: BTreeMap::new(),
+        secrets: build_secrets(project, context)?,
         events: context.events.clone(),
     };
     let result = tokio::select! {
@@ -349,7 +405,7 @@ fn save_report(report: &BuildReport, args: &BuildArgs) -> Result<(), CommandErro
     let text = if path.extension().is_some_and(|extension| extension == "env") {
         report.to_env()
     } else {
-        format!("{}\n", serde_json::to_string_pretty(&report.to_werf_json())?)
+        report.to_werf_text()?
     };
     fs_err::write(path, text)
         .map_err(|error| CommandError::new(format!("cannot write the build report: {error}")))

@@ -7,10 +7,11 @@ use clap::Args;
 use kiel_chart::Release;
 use kiel_chart::lint::{self, LintChart, LintOptions};
 
-use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
-use super::chart::{ChartInput, ChartParts, chart_parts, read_values, render_chart, static_capabilities};
+use super::chart::{
+    ChartArgs, ChartInput, ChartParts, chart_parts, read_values, render_chart, static_capabilities,
+};
 use super::clock::Clock;
-use super::dependencies::{self, DependencyArgs};
+use super::dependencies;
 use super::error::{CommandError, CommandResult};
 use super::helm::{HelmError, HelmValuesArgs, LintFlags, lint_paths, print_results};
 use super::images::{names_by_key, plan_images};
@@ -31,15 +32,7 @@ pub(crate) struct LintCommand {
     #[command(flatten)]
     flags: LintFlags,
     #[command(flatten)]
-    project: ProjectArgs,
-    #[command(flatten)]
-    registry: RegistryArgs,
-    #[command(flatten)]
-    release: ReleaseArgs,
-    #[command(flatten)]
-    values: ValuesArgs,
-    #[command(flatten)]
-    dependencies: DependencyArgs,
+    source: ChartArgs,
 }
 
 impl LintCommand {
@@ -47,8 +40,7 @@ impl LintCommand {
         let outcome = if !self.paths.is_empty() || self.is_plain_chart() {
             self.lint_disk()
         } else {
-            let project = Project::open(&self.project, context)?;
-            project.warn_uncommitted(context)?;
+            let project = Project::open(&self.source.project, context)?;
             self.lint_project(&project, context).await?
         };
         match outcome {
@@ -59,19 +51,19 @@ impl LintCommand {
 
     /// Whether the folder is a chart and no project.
     fn is_plain_chart(&self) -> bool {
-        let has = |name: &str| self.project.dir.join(name).is_file();
-        self.project.config.is_none() && has("Chart.yaml") && !has("werf.yaml") && !has("werf.yml")
+        let has = |name: &str| self.source.project.dir.join(name).is_file();
+        self.source.project.config.is_none() && has("Chart.yaml") && !has("werf.yaml") && !has("werf.yml")
     }
 
     fn lint_disk(&self) -> Result<(), HelmError> {
         let paths = if self.paths.is_empty() {
-            vec![self.project.dir.display().to_string()]
+            vec![self.source.project.dir.display().to_string()]
         } else {
             self.paths.clone()
         };
         let paths = self.flags.with_subcharts(paths);
-        let values = HelmValuesArgs::from(&self.values).read()?;
-        let namespace = self.release.namespace.as_deref().unwrap_or("default");
+        let values = HelmValuesArgs::from(&self.source.values).read()?;
+        let namespace = self.source.release.namespace.as_deref().unwrap_or("default");
         lint_paths(
             &paths,
             &values,
@@ -87,16 +79,25 @@ impl LintCommand {
         project: &Project,
         context: &Context,
     ) -> Result<Result<(), HelmError>, CommandError> {
-        let target = deploy::target(project, &self.release)?;
-        let values = read_values(&self.values, project, &context.env)?;
-        let loaded = dependencies::load_chart(project, &self.registry, &self.dependencies, context).await?;
-        let images = names_by_key(&plan_images(project, &[])?);
+        let target = deploy::target(project, &self.source.release)?;
+        let values = read_values(&self.source.values, project, &context.env)?;
+        let loaded =
+            dependencies::load_chart(project, &self.source.registry, &self.source.dependencies, context)
+                .await?;
+        let planned = plan_images(project, &[])?;
+        project.warn_images(&planned, context)?;
+        let images = names_by_key(&planned);
         let namespace = target.namespace.to_string();
         let ChartParts {
             profile,
             service_values,
             functions,
-        } = chart_parts(project, &namespace, self.registry.repo.as_deref(), images.clone());
+        } = chart_parts(
+            project,
+            &namespace,
+            self.source.registry.repo.as_deref(),
+            images.clone(),
+        );
         let dir = &project.config.meta.deploy.helm_chart_dir;
         let chart = LintChart {
             files: &project.files,
@@ -131,7 +132,7 @@ impl LintCommand {
                     revision: 1,
                     is_upgrade: false,
                 },
-                repo: self.registry.repo.as_deref(),
+                repo: self.source.registry.repo.as_deref(),
                 images,
                 capabilities: static_capabilities(self.flags.kube_version.as_deref(), &[])?,
                 lookup: None,

@@ -12,6 +12,7 @@ mod deploy;
 mod dismiss;
 mod env;
 mod error;
+mod giterminism;
 mod helm;
 mod images;
 mod lint;
@@ -20,7 +21,6 @@ mod project;
 mod reference;
 mod render;
 mod service_values;
-mod uncommitted;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -81,19 +81,23 @@ pub(crate) struct Context {
 pub fn run(args: Vec<OsString>) -> ExitCode {
     let env = Environment::of_process();
     let args = helm::under_own_name(args);
-    let command = env.connect(command());
-    let cli = match command
-        .clone()
-        .try_get_matches_from(&args)
-        .and_then(|found| Cli::from_arg_matches(&found))
-    {
+    let mut command = env.connect(command());
+    let matches = command.try_get_matches_from_mut(&args);
+    let cli = match matches.and_then(|found| Cli::from_arg_matches(&found)) {
         Ok(cli) => cli,
-        Err(error) => return helm::usage(&args, &command, &error).unwrap_or_else(|| usage(&error)),
+        Err(error) => {
+            // What was used to read a command line is no longer as it was made.
+            let command = env.connect(self::command());
+            return helm::usage(&args, &command, &error).unwrap_or_else(|| usage(&error));
+        }
     };
     match cli.log.log_color_mode.as_str() {
         "on" => anstream::ColorChoice::Always.write_global(),
         "off" => anstream::ColorChoice::Never.write_global(),
         _ => {}
+    }
+    if !cli.command.waits() {
+        return run_alone(cli, env);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -110,6 +114,42 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     // Threads that wait for a terminal or a disk must not keep the process.
     runtime.shutdown_background();
     code
+}
+
+impl Commands {
+    /// Whether the command may wait for anything but this machine's files. One that does not needs no runtime, no signals
+    /// caught and nobody who shows events: starting these takes longer than such a command.
+    fn waits(&self) -> bool {
+        match self {
+            Self::Version | Self::Docs => false,
+            Self::Helm(command) => command.waits(),
+            _ => true,
+        }
+    }
+}
+
+/// Runs a command that does not wait.
+fn run_alone(cli: Cli, env: Environment) -> ExitCode {
+    let form = cli.log.options(&env).form;
+    let mask = Mask::default();
+    let (events, ..) = Events::limited();
+    let context = Context {
+        env,
+        events,
+        mask: mask.clone(),
+        cancel: CancellationToken::new(),
+    };
+    let result = match cli.command {
+        Commands::Version => version(),
+        Commands::Docs => print(&reference()),
+        Commands::Helm(command) => futures::executor::block_on(command.run(&context)),
+        _ => unreachable!("all other commands wait"),
+    };
+    result.unwrap_or_else(|error| fail(&error, &mask, form, &LogFiles::default()))
+}
+
+fn version() -> CommandResult {
+    print(&format!("kiel {}\n", env!("CARGO_PKG_VERSION")))
 }
 
 async fn run_command(cli: Cli, env: Environment) -> ExitCode {
@@ -141,7 +181,7 @@ async fn run_command(cli: Cli, env: Environment) -> ExitCode {
         Commands::Dismiss(command) => command.run(&context).await,
         Commands::Config(command) => command.run(&context),
         Commands::Helm(command) => command.run(&context).await,
-        Commands::Version => print(&format!("kiel {}\n", env!("CARGO_PKG_VERSION"))),
+        Commands::Version => version(),
         Commands::Docs => print(&reference()),
     };
     drop(context);

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::args::{DeployArgs, KubeArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
-use super::dependencies::{self, DependencyArgs};
+use super::args::{DeployArgs, KubeArgs};
+use super::chart::ChartArgs;
+use super::dependencies;
 use super::error::{CommandError, CommandResult, EXIT_CHANGES_PLANNED};
 use super::images::{self, DONE};
 use super::project::Project;
@@ -20,15 +21,7 @@ use crate::{build, ui};
 #[derive(Debug, Args)]
 pub(crate) struct PlanCommand {
     #[command(flatten)]
-    project: ProjectArgs,
-    #[command(flatten)]
-    registry: RegistryArgs,
-    #[command(flatten)]
-    release: ReleaseArgs,
-    #[command(flatten)]
-    values: ValuesArgs,
-    #[command(flatten)]
-    dependencies: DependencyArgs,
+    source: ChartArgs,
     #[command(flatten)]
     kube: KubeArgs,
     #[command(flatten)]
@@ -59,18 +52,24 @@ impl PlanCommand {
     }
 
     async fn show(&self, context: &Context) -> CommandResult {
-        let project = Project::open(&self.project, context)?;
-        let target = deploy::target(&project, &self.release)?;
-        let values = chart::read_values(&self.values, &project, &context.env)?;
+        let project = Project::open(&self.source.project, context)?;
+        let target = deploy::target(&project, &self.source.release)?;
+        let values = chart::read_values(&self.source.values, &project, &context.env)?;
         let planned = images::plan_images(&project, &[])?;
-        project.warn_uncommitted(context)?;
-        let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
+        project.check_images(&planned)?;
+        let loaded = dependencies::load_chart(
+            &project,
+            &self.source.registry,
+            &self.source.dependencies,
+            context,
+        )
+        .await?;
         let cluster = deploy::connect(&self.kube, context).await?;
         let mut missing = Vec::new();
         let mut names = Vec::new();
         if !planned.is_empty() {
-            let repository = images::repository(&self.registry)?;
-            let registry = images::registry(&self.registry, context)?;
+            let repository = images::repository(&self.source.registry)?;
+            let registry = images::registry(&self.source.registry, context)?;
             let images = build::plan(planned, &registry, &repository, &project.commit.id).await?;
             missing = images
                 .missing()
@@ -79,7 +78,7 @@ impl PlanCommand {
                 .collect();
             names = images::names_by_plan(&images);
         }
-        let repo = self.registry.repo.as_deref();
+        let repo = self.source.registry.repo.as_deref();
         let chart = deploy::ChartSource {
             chart: &loaded,
             project: &project,

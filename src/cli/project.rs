@@ -1,5 +1,6 @@
 //! The project that a command works on: its commit and its werf.yaml.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::{Offset, TimeZone};
@@ -9,21 +10,25 @@ use super::Context;
 use super::args::{ProjectArgs, ReleaseArgs};
 use super::clock::Clock;
 use super::error::CommandError;
-use crate::config::{self, ConfigError, LoadOptions, model::Config};
+use super::giterminism::{self, Guard, Mode, TemplateGuard};
+use crate::config::{self, LoadOptions, model::Config};
 use crate::git::patterns::Glob;
-use crate::git::{Commit, CommitFiles, Repository, SourceTree};
+use crate::git::{Commit, CommitFiles, Repository, Scope, SourceTree};
 
 /// A commit's project.
 pub(crate) struct Project {
     pub(crate) repository: Repository,
     pub(crate) commit: Commit,
+    /// The files of images.
     pub(crate) tree: SourceTree,
-    /// The project folder's files.
+    /// The project folder's files: what the configuration and the chart are read from.
     pub(crate) files: CommitFiles,
-    /// Name of the configuration file, relative to the project folder.
-    pub(crate) config_file: String,
-    /// Folder of its templates, likewise.
-    pub(crate) templates_dir: String,
+    /// The project folder.
+    pub(crate) dir: PathBuf,
+    /// What of them may be read.
+    pub(crate) guard: Guard,
+    /// The configuration's name for messages about what is below.
+    pub(crate) shown: String,
     /// werf.yaml after its templates.
     pub(crate) rendered: String,
     pub(crate) config: Config,
@@ -38,8 +43,27 @@ impl Project {
     pub(crate) fn open(args: &ProjectArgs, context: &Context) -> Result<Self, CommandError> {
         let repository = Repository::discover(&args.dir)?;
         let commit = repository.head()?;
-        let tree = repository.source_tree(&commit);
-        let files = tree.files_at(repository.prefix());
+        let mut tree = repository.source_tree(&commit);
+        let mode = match (args.loose_giterminism, args.dev) {
+            (true, _) => Mode::Loose,
+            (_, true) => Mode::Dev,
+            _ => Mode::Strict,
+        };
+        if args.dev {
+            let mut ignored = context.env.family("dev-ignore");
+            ignored.extend_from_slice(&args.dev_ignore);
+            tree = development_tree(&repository, &tree, &ignored)?;
+        }
+        let guard = Guard::new(&repository, &tree, mode)?;
+        let names = match &args.config {
+            Some(file) => vec![giterminism::clean(file)],
+            None => config::NAMES.map(str::to_owned).to_vec(),
+        };
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let inputs = guard.inputs(&names)?;
+        guard.check_config(&names, &inputs)?;
+        guard.check_templates(&args.config_templates_dir)?;
+        let files = inputs.files_at(repository.prefix());
         let commit_date = go_time(commit.time, commit.offset);
         let tree_files: Arc<dyn FileTree + Send + Sync> = Arc::new(files.clone());
         let variables = context.env.clone();
@@ -59,17 +83,23 @@ impl Project {
                 let glob = Glob::new(pattern).map_err(|error| error.to_string())?;
                 Ok(Box::new(move |path| glob.matches(path)))
             },
+            inspector: Arc::new(TemplateGuard(guard.clone())),
             environment: Arc::new(Clock),
         };
-        let loaded = config::load(&tree_files, &options)
-            .map_err(|error| with_uncommitted_hint(error, args, &repository))?;
+        let loaded = config::load(&tree_files, &options)?;
+        if let Some(path) = &args.config_render_path {
+            let write = fs_err::write(path, &loaded.rendered);
+            write.map_err(|error| open_error(path, &error))?;
+        }
+        guard.check_external(&loaded, &args.dir, &context.env)?;
         Ok(Self {
             repository,
             commit,
             tree,
             files,
-            config_file: loaded.file,
-            templates_dir: args.config_templates_dir.clone(),
+            dir: args.dir.clone(),
+            guard,
+            shown: loaded.shown,
             rendered: loaded.rendered,
             config: loaded.config,
             env: args.env.clone(),
@@ -93,18 +123,34 @@ impl Project {
     }
 }
 
-/// A configuration that is there but not committed wants other words than one that is not there.
-fn with_uncommitted_hint(error: ConfigError, args: &ProjectArgs, repository: &Repository) -> CommandError {
-    let ConfigError::Missing { names } = &error else {
-        return error.into();
+/// The work tree as if it had been committed.
+fn development_tree(
+    repository: &Repository,
+    tree: &SourceTree,
+    ignored: &[String],
+) -> Result<SourceTree, CommandError> {
+    let ignored: Vec<Glob> = ignored
+        .iter()
+        .map(|pattern| Glob::new(pattern))
+        .collect::<Result<_, _>>()?;
+    let filter = |path: &str| !ignored.iter().any(|glob| glob.matches(path));
+    let all = Scope {
+        dir: "",
+        filter: &filter,
     };
-    let there = names.iter().find(|name| args.dir.join(name).is_file());
-    match there.filter(|_| repository.work_dir().is_some()) {
-        Some(name) => CommandError::new(format!(
-            "cannot use `{name}`: it is not committed, and kiel works on commits"
-        ))
-        .hint(format!("git add {name} && git commit")),
-        None => error.into(),
+    let paths = repository.uncommitted(tree, &[all], &[])?;
+    Ok(repository.overlay(tree, &paths)?)
+}
+
+/// As Go says it.
+fn open_error(path: &Path, error: &std::io::Error) -> CommandError {
+    let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match error.kind() {
+        std::io::ErrorKind::NotFound => CommandError::new(format!(
+            "Error: open {}: no such file or directory",
+            full.display()
+        )),
+        _ => CommandError::new(format!("cannot write the configuration: {error}")),
     }
 }
 

@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use kiel_chart::{HookOutput, Manifests, Release};
 
-use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
-use super::chart::{ChartInput, read_values, render_chart};
-use super::dependencies::{self, DependencyArgs};
+use super::chart::{ChartArgs, ChartInput, read_values, render_chart};
+use super::dependencies;
 use super::error::{CommandError, CommandResult};
 use super::helm::write_files;
 use super::images::{names_by_key, plan_images};
@@ -22,15 +21,7 @@ use super::{Context, chart, deploy, print};
 #[derive(Debug, Args)]
 pub(crate) struct RenderCommand {
     #[command(flatten)]
-    project: ProjectArgs,
-    #[command(flatten)]
-    registry: RegistryArgs,
-    #[command(flatten)]
-    release: ReleaseArgs,
-    #[command(flatten)]
-    values: ValuesArgs,
-    #[command(flatten)]
-    dependencies: DependencyArgs,
+    source: ChartArgs,
     /// Write to this file in place of standard output
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -57,12 +48,18 @@ pub(crate) struct RenderCommand {
 
 impl RenderCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
-        let project = Project::open(&self.project, context)?;
-        project.warn_uncommitted(context)?;
-        let target = deploy::target(&project, &self.release)?;
-        let values = read_values(&self.values, &project, &context.env)?;
+        let project = Project::open(&self.source.project, context)?;
+        let target = deploy::target(&project, &self.source.release)?;
+        let values = read_values(&self.source.values, &project, &context.env)?;
         let images = plan_images(&project, &[])?;
-        let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
+        project.warn_images(&images, context)?;
+        let loaded = dependencies::load_chart(
+            &project,
+            &self.source.registry,
+            &self.source.dependencies,
+            context,
+        )
+        .await?;
         let manifests = render_chart(
             &project,
             ChartInput {
@@ -74,7 +71,7 @@ impl RenderCommand {
                     revision: 1,
                     is_upgrade: false,
                 },
-                repo: self.registry.repo.as_deref(),
+                repo: self.source.registry.repo.as_deref(),
                 images: names_by_key(&images),
                 capabilities: chart::static_capabilities(
                     self.kube_version.as_deref(),
@@ -109,7 +106,7 @@ impl RenderCommand {
         if self.show_only.is_empty() {
             return Ok(text);
         }
-        kiel_chart::show_only(&text, &self.show_only).map_err(CommandError::new)
+        Ok(kiel_chart::show_only(&text, &self.show_only)?)
     }
 
     /// Templates' names and texts to add to their files.

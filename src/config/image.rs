@@ -1,13 +1,15 @@
 //! One image document: Dockerfile or Stapel.
 
 use kiel_stapel::spec::{
-    Command, DockerConfig, EnvDependency, EnvImport, From, GitMapping, Healthcheck, ImageSpec, Import,
-    NamePart, Position, Shell, StageDependencies, StapelSpec,
+    Command, DockerConfig, EnvDependency, EnvImport, From, GitMapping, Healthcheck, ImageSpec, Import, Mount,
+    MountKind, NamePart, Position, Shell, StageDependencies, StapelSpec,
 };
 use kiel_template::yaml::Node;
 
-use super::model::{ArgDependency, ArgImport, DockerfileImage, Image, ImageKind};
-use super::reader::{Reader, maps, scalar, value};
+use super::model::{
+    ArgDependency, ArgImport, DockerfileImage, ExternalKind, Image, ImageKind, Secret, SecretSource,
+};
+use super::reader::{Reader, is_string, maps, scalar, value};
 
 /// The images of a document, one for each of its names; `names` are the names of all images of the file.
 pub(crate) fn read(
@@ -19,7 +21,9 @@ pub(crate) fn read(
     let Some(image_names) = own_names(reader, node) else {
         return Vec::new();
     };
-    let is_final = reader.boolean(node, "final").unwrap_or(true);
+    let is_final = reader
+        .boolean(node, "final")
+        .unwrap_or(value(node, "artifact").is_none());
     let cache_version = reader.text(node, "cacheVersion").or(cache_version.flatten());
     let image_spec = value(node, "imageSpec").map(|spec| read_image_spec(reader, spec));
     let kind = if value(node, "dockerfile").is_some() {
@@ -32,6 +36,22 @@ pub(crate) fn read(
             .collect();
         ImageKind::Stapel(Box::new(read_stapel(reader, node, &others, names)))
     };
+    let secrets = read_secrets(reader, node);
+    let kind = match kind {
+        ImageKind::Stapel(mut spec) => {
+            spec.secrets = secrets.iter().map(|secret| secret.id.clone()).collect();
+            ImageKind::Stapel(spec)
+        }
+        ImageKind::Dockerfile(docker) => ImageKind::Dockerfile(docker),
+    };
+    let platforms = reader.texts(node, "platform").unwrap_or_default();
+    reader.boolean(node, "staged");
+    if value(node, "artifact").is_some()
+        && let Some(at) = value(node, "docker")
+    {
+        let hint = Some("an artifact is never run: leave it out".to_owned());
+        reader.mistake(at, "an artifact has no `docker`", hint);
+    }
     let line = node.line + reader.lines_before;
     let image = |name| Image {
         name,
@@ -39,22 +59,30 @@ pub(crate) fn read(
         cache_version: cache_version.clone(),
         kind: kind.clone(),
         image_spec: image_spec.clone(),
+        secrets: secrets.clone(),
+        unsupported: Vec::new(),
+        platforms: platforms.clone(),
         line,
     };
     image_names.into_iter().map(image).collect()
 }
 
 fn own_names(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<String>> {
-    if value(node, "image").is_none() {
+    let key = if value(node, "artifact").is_some() {
+        "artifact"
+    } else {
+        "image"
+    };
+    if value(node, key).is_none() {
         let hint = Some("add `image: NAME`; images without a name went with werf v3".to_owned());
         reader.mistake(node, "an image has no name", hint);
         return None;
     }
-    let names = reader.texts(node, "image")?;
+    let names = reader.strings(node, key)?;
     for name in &names {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
         if name.is_empty() || !name.chars().all(good) || name.split('/').any(str::is_empty) {
-            let at = value(node, "image").unwrap_or(node);
+            let at = value(node, key).unwrap_or(node);
             let hint = Some("use Latin letters, digits, `_`, `.`, `-`, in parts separated by `/`".to_owned());
             reader.mistake(at, format!("`{name}` is no name for an image"), hint);
         }
@@ -92,6 +120,23 @@ fn read_dockerfile(reader: &mut Reader, node: &Node<'_>) -> DockerfileImage {
         }
         dependencies.push(ArgDependency { image, imports });
     }
+    let mut context_add_files = Vec::new();
+    for key in ["contextAddFiles", "contextAddFile"] {
+        for file in reader.texts(node, key).unwrap_or_default() {
+            let at = value(node, key).unwrap_or(node);
+            match relative_path(format!("{context}/{file}").trim_start_matches('/')) {
+                Some(path) if !file.starts_with('/') => {
+                    reader.external(at, ExternalKind::ContextAddFile(path.clone()));
+                    context_add_files.push(path);
+                }
+                _ => reader.mistake(
+                    at,
+                    format!("`{file}` of `{key}` must be relative to the context"),
+                    None,
+                ),
+            }
+        }
+    }
     let dockerfile = if context.is_empty() {
         dockerfile
     } else {
@@ -103,12 +148,16 @@ fn read_dockerfile(reader: &mut Reader, node: &Node<'_>) -> DockerfileImage {
         target: reader.text(node, "target"),
         args,
         dependencies,
+        context_add_files,
     }
 }
 
 /// `others` are the images that it may begin with: one that is called like its base means the base.
 fn read_stapel(reader: &mut Reader, node: &Node<'_>, others: &[String], names: &[String]) -> StapelSpec {
-    let base = match (reader.text(node, "fromImage"), reader.text(node, "from")) {
+    let from_image = reader
+        .text(node, "fromImage")
+        .or_else(|| reader.text(node, "fromArtifact"));
+    let base = match (from_image, reader.text(node, "from")) {
         (Some(image), None) => From::Image(image),
         (None, Some(from)) => source(from, others),
         (Some(_), Some(_)) => {
@@ -125,6 +174,11 @@ fn read_stapel(reader: &mut Reader, node: &Node<'_>, others: &[String], names: &
             From::Scratch
         }
     };
+    if let Some(at) = value(node, "fromLatest")
+        && reader.boolean(node, "fromLatest") == Some(true)
+    {
+        reader.external(at, ExternalKind::FromLatest);
+    }
     let git: Vec<GitMapping> = maps(node, "git")
         .into_iter()
         .map(|git| read_git(reader, git))
@@ -150,10 +204,99 @@ fn read_stapel(reader: &mut Reader, node: &Node<'_>, others: &[String], names: &
             .filter_map(|import| read_import(reader, import, names))
             .collect(),
         dependencies: read_dependencies(reader, node),
-        mounts: Vec::new(),
+        mounts: read_mounts(reader, node),
         docker: value(node, "docker").map(|docker| read_docker(reader, docker)),
         secrets: Vec::new(),
     }
+}
+
+fn read_mounts(reader: &mut Reader, node: &Node<'_>) -> Vec<Mount> {
+    let mut mounts: Vec<Mount> = Vec::new();
+    for at in maps(node, "mount") {
+        let Some(mount) = read_mount(reader, at) else {
+            continue;
+        };
+        if mounts.iter().any(|other| other.to == mount.to) {
+            let hint = Some("keep one of them".to_owned());
+            reader.mistake(at, format!("two mounts are at `{}`", mount.to), hint);
+        }
+        mounts.push(mount);
+    }
+    mounts
+}
+
+fn read_mount(reader: &mut Reader, node: &Node<'_>) -> Option<Mount> {
+    let to = absolute(reader, node, "to", "a mount");
+    let from = reader.text(node, "from");
+    if let Some(path) = reader.text(node, "fromPath") {
+        if from.is_some() {
+            let hint = Some("keep one of them".to_owned());
+            reader.mistake(node, "a mount has both `from` and `fromPath`", hint);
+        }
+        reader.external(node, ExternalKind::MountFromPath(path));
+        return None;
+    }
+    let kind = match from.as_deref() {
+        Some("tmp_dir") => MountKind::TmpDir,
+        Some("build_dir") => {
+            reader.external(node, ExternalKind::MountBuildDir);
+            MountKind::BuildDir
+        }
+        _ => {
+            let at = value(node, "from").unwrap_or(node);
+            let hint = Some("write `from: tmp_dir`, `from: build_dir` or `fromPath: PATH`".to_owned());
+            reader.mistake(at, "a mount does not say from where", hint);
+            return None;
+        }
+    };
+    to.map(|to| Mount { kind, to })
+}
+
+fn read_secrets(reader: &mut Reader, node: &Node<'_>) -> Vec<Secret> {
+    let mut secrets: Vec<Secret> = Vec::new();
+    for secret in maps(node, "secrets") {
+        let id = reader.text(secret, "id");
+        let given = ["env", "src", "value"].map(|key| reader.text(secret, key));
+        let (source, default) = match given {
+            [Some(name), None, None] => {
+                reader.external(secret, ExternalKind::SecretEnv(name.clone()));
+                (SecretSource::Env(name.clone()), Some(name))
+            }
+            [None, Some(path), None] => {
+                reader.external(secret, ExternalKind::SecretFile(path.clone()));
+                let name = path.rsplit('/').next().map(str::to_owned);
+                (SecretSource::File(path), name)
+            }
+            [None, None, Some(text)] => {
+                if let Some(id) = &id {
+                    reader.external(secret, ExternalKind::SecretValue(id.clone()));
+                }
+                (SecretSource::Value(text), None)
+            }
+            _ => {
+                let hint = Some("add one of `env: NAME`, `src: PATH`, `value: TEXT`".to_owned());
+                reader.mistake(secret, "a secret needs one source", hint);
+                continue;
+            }
+        };
+        let Some(id) = id.or(default) else {
+            reader.mistake(
+                secret,
+                "a secret with `value` has no `id`",
+                Some("add `id: NAME`".into()),
+            );
+            continue;
+        };
+        if secrets.iter().any(|other| other.id == id) {
+            reader.mistake(
+                secret,
+                format!("the secret `{id}` stands twice"),
+                Some("keep one of them".into()),
+            );
+        }
+        secrets.push(Secret { id, source });
+    }
+    secrets
 }
 
 /// What `from` means: an image of the file, an external one, or nothing.
@@ -168,6 +311,34 @@ fn source(text: String, names: &[String]) -> From {
 }
 
 fn read_git(reader: &mut Reader, node: &Node<'_>) -> GitMapping {
+    let url = value(node, "url");
+    if let Some(at) = value(node, "branch").or(url)
+        && url.is_some()
+        && value(node, "tag").is_none()
+        && value(node, "commit").is_none()
+    {
+        reader.external(at, ExternalKind::GitBranch);
+    }
+    let versions: Vec<&str> = ["branch", "tag", "commit"]
+        .into_iter()
+        .filter(|key| value(node, key).is_some())
+        .collect();
+    if let Some(key) = versions.first()
+        && (url.is_none() || versions.len() > 1)
+    {
+        let at = value(node, key).unwrap_or(node);
+        let (message, hint) = match url {
+            None => (
+                format!("`{key}` of a mapping of this repository"),
+                "this repository is taken at the commit: leave it out, or add `url: URL`".to_owned(),
+            ),
+            Some(_) => (
+                format!("a mapping has {}", versions.join(" and ")),
+                "keep one of them".to_owned(),
+            ),
+        };
+        reader.mistake(at, message, Some(hint));
+    }
     let stages = value(node, "stageDependencies").map(|stages| StageDependencies {
         install: reader.texts(stages, "install").unwrap_or_default(),
         before_setup: reader.texts(stages, "beforeSetup").unwrap_or_default(),
@@ -200,10 +371,10 @@ fn read_git(reader: &mut Reader, node: &Node<'_>) -> GitMapping {
 
 fn read_shell(reader: &mut Reader, node: &Node<'_>) -> Shell {
     Shell {
-        before_install: reader.texts(node, "beforeInstall").unwrap_or_default(),
-        install: reader.texts(node, "install").unwrap_or_default(),
-        before_setup: reader.texts(node, "beforeSetup").unwrap_or_default(),
-        setup: reader.texts(node, "setup").unwrap_or_default(),
+        before_install: reader.strings(node, "beforeInstall").unwrap_or_default(),
+        install: reader.strings(node, "install").unwrap_or_default(),
+        before_setup: reader.strings(node, "beforeSetup").unwrap_or_default(),
+        setup: reader.strings(node, "setup").unwrap_or_default(),
         cache_version: reader.text(node, "cacheVersion"),
         before_install_cache_version: reader.text(node, "beforeInstallCacheVersion"),
         install_cache_version: reader.text(node, "installCacheVersion"),
@@ -230,6 +401,16 @@ fn read_import(reader: &mut Reader, node: &Node<'_>, names: &[String]) -> Option
     } else {
         From::Image(name.clone())
     };
+    if let Some(stage) = reader.text(node, "stage")
+        && !matches!(
+            stage.as_str(),
+            "beforeInstall" | "install" | "beforeSetup" | "setup"
+        )
+    {
+        let at = value(node, "stage").unwrap_or(node);
+        let hint = Some("write beforeInstall, install, beforeSetup or setup".to_owned());
+        reader.mistake(at, format!("`{stage}` is no stage"), hint);
+    }
     let include_paths = reader.texts(node, "includePaths").unwrap_or_default();
     let add = absolute(reader, node, "add", "an import");
     if add.as_deref() == Some("/") && include_paths.is_empty() {
@@ -346,10 +527,10 @@ fn read_docker(reader: &mut Reader, node: &Node<'_>) -> DockerConfig {
 
 fn command(reader: &mut Reader, node: &Node<'_>, key: &str) -> Option<Command> {
     let at = value(node, key)?;
-    if let Some(text) = scalar(at) {
+    if let Some(text) = scalar(at).filter(|_| is_string(at)) {
         return Some(Command::Shell(text.to_owned()));
     }
-    reader.texts(node, key).map(Command::Exec)
+    reader.strings(node, key).map(Command::Exec)
 }
 
 fn read_image_spec(reader: &mut Reader, node: &Node<'_>) -> ImageSpec {

@@ -8,17 +8,19 @@ use kiel_template::functions::{MESSAGE_END, MESSAGE_START};
 use super::model::Config;
 use super::options::LoadOptions;
 use super::parse::parse;
-use super::render::render;
+use super::render::{TEMPLATE, not_found, render};
 use crate::diagnostic::{Diagnostic, Mistakes};
 
 /// The names that are looked for, in their order.
-const NAMES: [&str; 2] = ["werf.yaml", "werf.yml"];
+pub const NAMES: [&str; 2] = ["werf.yaml", "werf.yml"];
 
 /// A configuration with the text that it was read from.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The file's name, relative to the project.
     pub file: String,
+    /// The same for messages about what is below.
+    pub shown: String,
     /// Its text after the templates.
     pub rendered: String,
     /// What it says.
@@ -29,10 +31,12 @@ pub struct Loaded {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConfigError {
     /// No such file in the commit.
-    #[error("cannot find `{}` in the commit; create it with `project: NAME` and `configVersion: 1`, and commit it", .names[0])]
+    #[error("Error: unable to render werf config: unable to read werf config: {}", not_found(&.names[0], *.is_loose))]
     Missing {
         /// The names that were looked for.
         names: Vec<String>,
+        /// Whether the work tree was looked at.
+        is_loose: bool,
     },
     /// It cannot be read.
     #[error("cannot read `{file}`")]
@@ -47,16 +51,11 @@ pub enum ConfigError {
     #[error("cannot read `{0}`: it is not UTF-8")]
     NotText(String),
     /// Its templates fail; the text is the template engine's, which names file and line.
-    #[error("{0}")]
+    #[error("{}", .0.to_string().replacen("error: ", "Error: unable to render werf config: ", 1))]
     Template(Mistakes),
     /// A template of its folder fails.
-    #[error("cannot render `{file}`: {text}")]
-    TemplateFile {
-        /// The configuration.
-        file: String,
-        /// The engine's words.
-        text: String,
-    },
+    #[error("Error: unable to render werf config: {0}")]
+    TemplateFile(String),
     /// It has mistakes.
     #[error("{0}")]
     Invalid(Mistakes),
@@ -83,11 +82,13 @@ pub fn load(
         }
     }
     let Some((file, content)) = found else {
-        return Err(ConfigError::Missing { names });
+        return Err(ConfigError::Missing {
+            names,
+            is_loose: options.inspector.is_loose(),
+        });
     };
     let text = std::str::from_utf8(&content).map_err(|_| ConfigError::NotText(file.clone()))?;
-    let rendered =
-        render(files, &file, text, options).map_err(|error| template_error(&file, text, &error))?;
+    let rendered = render(files, text, options).map_err(|error| template_error(&file, text, &error))?;
     let shown = if rendered == text {
         file.clone()
     } else {
@@ -99,6 +100,7 @@ pub fn load(
     }
     Ok(Loaded {
         file,
+        shown,
         rendered,
         config,
     })
@@ -110,11 +112,8 @@ fn template_error(file: &str, text: &str, error: &kiel_template::Error) -> Confi
         .to_string()
         .replace(MESSAGE_START, "")
         .replace(MESSAGE_END, "");
-    if error.template() != file || error.line() == 0 {
-        return ConfigError::TemplateFile {
-            file: file.to_owned(),
-            text: message,
-        };
+    if error.template() != TEMPLATE || error.line() == 0 {
+        return ConfigError::TemplateFile(message);
     }
     ConfigError::Template(Mistakes {
         file: file.to_owned(),
@@ -122,8 +121,17 @@ fn template_error(file: &str, text: &str, error: &kiel_template::Error) -> Confi
         list: vec![Diagnostic {
             line: error.line(),
             column: error.column().unwrap_or(0) + 1,
+            hint: variable_hint(&message),
             message,
-            hint: None,
         }],
     })
+}
+
+/// What to write for a variable that is not allowed.
+fn variable_hint(message: &str) -> Option<String> {
+    let before = message.strip_suffix("\" not allowed by giterminism")?;
+    let (_, name) = before.rsplit_once("env name \"")?;
+    Some(format!(
+        "to allow it, add to werf-giterminism.yaml:\n  config:\n    goTemplateRendering:\n      allowEnvVariables: [{name}]"
+    ))
 }

@@ -4,6 +4,7 @@
 //! committed counts. Does not know Git, registries or clusters.
 
 mod document;
+pub mod giterminism;
 mod image;
 mod load;
 pub mod model;
@@ -16,8 +17,8 @@ mod schema;
 mod select;
 pub mod slug;
 
-pub use self::load::{ConfigError, Loaded, load};
+pub use self::load::{ConfigError, Loaded, NAMES, load};
 pub use self::names::{NameError, namespace_name, release_name};
-pub use self::options::{GlobMaker, LoadOptions, SharedEnvironment, Variables};
+pub use self::options::{Everything, GlobMaker, Inspector, LoadOptions, SharedEnvironment, Variables};
 pub use self::parse::documents_of;
 pub use self::select::{SelectError, select};

@@ -5,6 +5,8 @@ use indexmap::IndexMap;
 use kiel_stapel::spec::{From, ImageSpec, NamePart, StapelSpec};
 use serde::Serialize;
 
+use crate::diagnostic::Diagnostic;
+
 /// A whole werf.yaml.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Config {
@@ -12,6 +14,9 @@ pub struct Config {
     pub meta: Meta,
     /// One entry per image name, in the order of the file.
     pub images: Vec<Image>,
+    /// What of it depends on more than the commit, in the order of the file.
+    #[serde(skip)]
+    pub external: Vec<External>,
 }
 
 /// The meta document.
@@ -21,6 +26,9 @@ pub struct Meta {
     pub project: String,
     /// `deploy`, with its defaults filled in.
     pub deploy: Deploy,
+    /// Keys that are known and not honoured: no image can be built.
+    #[serde(skip)]
+    pub unsupported: Vec<Diagnostic>,
 }
 
 /// `deploy` of the meta document.
@@ -54,9 +62,70 @@ pub struct Image {
     pub kind: ImageKind,
     /// `imageSpec`: what is changed in the image's configuration in the end.
     pub image_spec: Option<ImageSpec>,
+    /// What its commands may read and its key does not count.
+    #[serde(skip)]
+    pub secrets: Vec<Secret>,
+    /// Keys that are known and not honoured: it cannot be built.
+    #[serde(skip)]
+    pub unsupported: Vec<Diagnostic>,
+    /// What it is to be built for; empty for what builds it.
+    #[serde(skip)]
+    pub platforms: Vec<String>,
     /// Its line in werf.yaml as rendered.
     #[serde(skip)]
     pub line: usize,
+}
+
+/// A secret of an image's commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Its name in the build: `/run/secrets/<id>`.
+    pub id: String,
+    /// Where it comes from.
+    pub source: SecretSource,
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A variable.
+    Env(String),
+    /// A file of the machine, relative to the project.
+    File(String),
+    /// It stands in werf.yaml.
+    Value(String),
+}
+
+/// Something of an image that depends on more than the commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct External {
+    /// What it is.
+    pub what: ExternalKind,
+    /// Line in werf.yaml as rendered, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+}
+
+/// What depends on more than the commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExternalKind {
+    /// `fromLatest`
+    FromLatest,
+    /// A mapping of another repository without `tag` and `commit`.
+    GitBranch,
+    /// `mount` with `from: build_dir`
+    MountBuildDir,
+    /// `mount` with `fromPath`, as written.
+    MountFromPath(String),
+    /// A file of `contextAddFiles`, relative to the project.
+    ContextAddFile(String),
+    /// `secrets` with `env`
+    SecretEnv(String),
+    /// `secrets` with `src`, as written.
+    SecretFile(String),
+    /// `secrets` with `value`, by id.
+    SecretValue(String),
 }
 
 /// How an image is built.
@@ -82,6 +151,9 @@ pub struct DockerfileImage {
     pub args: IndexMap<String, String>,
     /// Images whose names become build arguments.
     pub dependencies: Vec<ArgDependency>,
+    /// `contextAddFiles`: files that the context has from the work tree, relative to the project.
+    #[serde(skip)]
+    pub context_add_files: Vec<String>,
 }
 
 /// Another image of the file whose name becomes build arguments.

@@ -150,8 +150,10 @@ mod tests {
             meta: Meta {
                 project: "demo".into(),
                 deploy,
+                unsupported: Vec::new(),
             },
             images: Vec::new(),
+            external: Vec::new(),
         }
     }
 

@@ -13,6 +13,49 @@ pub type SharedEnvironment = Arc<dyn Environment + Send + Sync>;
 /// Makes a matcher of a glob by werf's rules; they live with Git, which this folder does not know.
 pub type GlobMaker = fn(&str) -> Result<Box<dyn Fn(&str) -> bool>, String>;
 
+/// Says what the templates of werf.yaml may read.
+pub trait Inspector: Send + Sync {
+    /// Refuses a file that is not as the commit has it, in werf's words.
+    ///
+    /// # Errors
+    /// Why it may not be read.
+    fn file(&self, path: &str) -> Result<(), String>;
+
+    /// The same for all files that `matches` takes.
+    ///
+    /// # Errors
+    /// Why they may not be read.
+    fn files(&self, matches: &dyn Fn(&str) -> bool) -> Result<(), String>;
+
+    /// Whether a variable may be read.
+    fn allows_variable(&self, name: &str) -> bool;
+
+    /// Whether nothing is refused: a variable that is not set is empty then.
+    fn is_loose(&self) -> bool;
+}
+
+/// Refuses nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Everything;
+
+impl Inspector for Everything {
+    fn file(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn files(&self, _: &dyn Fn(&str) -> bool) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn allows_variable(&self, _: &str) -> bool {
+        true
+    }
+
+    fn is_loose(&self) -> bool {
+        false
+    }
+}
+
 /// What a configuration may depend on besides its files.
 pub struct LoadOptions<'a> {
     /// `--config`
@@ -33,6 +76,8 @@ pub struct LoadOptions<'a> {
     pub variables: Variables,
     /// For `.Files.Glob`.
     pub glob: GlobMaker,
+    /// What `.Files` and `env` may read.
+    pub inspector: Arc<dyn Inspector>,
     /// Clock and entropy for the template functions that have them.
     pub environment: SharedEnvironment,
 }

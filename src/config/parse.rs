@@ -1,13 +1,15 @@
 //! From the rendered text to the [`Config`]: documents, keys, types, and the rules that tie images together.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use kiel_template::yaml::{self, Node};
+use regex::Regex;
 
 use super::document::{Document, split};
 use super::image;
 use super::model::{Config, Deploy, Image, Meta};
-use super::reader::{Reader, scalar, value};
+use super::reader::{Reader, maps, scalar, value};
 use super::schema::{DOCKERFILE, META, STAPEL};
 use crate::diagnostic::{Diagnostic, Mistakes};
 
@@ -23,7 +25,12 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
         };
         if value(&node, "configVersion").is_some() || value(&node, "project").is_some() {
             reader.check_keys(&node, META, "the meta document");
-            metas.push((meta(&mut reader, &node), node.line + reader.lines_before));
+            let mut read = meta(&mut reader, &node);
+            let unsupported = std::mem::take(&mut reader.unsupported);
+            if let Some((meta, _)) = &mut read {
+                meta.unsupported = unsupported;
+            }
+            metas.push((read, node.line + reader.lines_before));
         } else {
             let keys = if value(&node, "dockerfile").is_some() {
                 DOCKERFILE
@@ -31,25 +38,37 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
                 STAPEL
             };
             reader.check_keys(&node, keys, "an image");
-            nodes.push((node, document.lines_before));
+            nodes.push((
+                node,
+                document.lines_before,
+                std::mem::take(&mut reader.unsupported),
+            ));
         }
     }
     let meta = single_meta(&mut reader, metas);
     let names = image_names(&nodes);
     let mut images = Vec::new();
-    for (node, lines_before) in &nodes {
+    for (node, lines_before, unsupported) in &nodes {
         reader.lines_before = *lines_before;
-        images.extend(image::read(
+        let mut read = image::read(
             &mut reader,
             node,
             &names,
             meta.as_ref().map(|(_, version)| version.clone()),
-        ));
+        );
+        for image in &mut read {
+            image.unsupported.clone_from(unsupported);
+        }
+        images.extend(read);
     }
     check_names(&mut reader, &images);
     check_relations(&mut reader, &images);
     match meta {
-        Some((meta, _)) if reader.mistakes.is_empty() => Ok(Config { meta, images }),
+        Some((meta, _)) if reader.mistakes.is_empty() => Ok(Config {
+            meta,
+            images,
+            external: reader.external,
+        }),
         _ => {
             let mut list = reader.mistakes;
             list.sort_by_key(|mistake| (mistake.line, mistake.column));
@@ -104,7 +123,7 @@ fn read_document<'t>(reader: &mut Reader, document: Document<'t>) -> Option<Node
 }
 
 fn names_of(node: &Node<'_>) -> Vec<String> {
-    let Some(image) = value(node, "image") else {
+    let Some(image) = value(node, "artifact").or_else(|| value(node, "image")) else {
         return Vec::new();
     };
     match image.items() {
@@ -113,8 +132,8 @@ fn names_of(node: &Node<'_>) -> Vec<String> {
     }
 }
 
-fn image_names(nodes: &[(Node<'_>, usize)]) -> Vec<String> {
-    nodes.iter().flat_map(|(node, _)| names_of(node)).collect()
+fn image_names(nodes: &[(Node<'_>, usize, Vec<Diagnostic>)]) -> Vec<String> {
+    nodes.iter().flat_map(|(node, ..)| names_of(node)).collect()
 }
 
 /// The meta document and `build.cacheVersion`.
@@ -141,14 +160,65 @@ fn meta(reader: &mut Reader, node: &Node<'_>) -> Option<ReadMeta> {
             Some("write `configVersion: 1`".into()),
         );
     }
+    cleanup(reader, node);
     let cache_version = value(node, "build").and_then(|build| reader.text(build, "cacheVersion"));
     Some((
         Meta {
             project: project?,
             deploy: deploy(reader, node),
+            unsupported: Vec::new(),
         },
         cache_version,
     ))
+}
+
+/// Policies have no effect yet, but a mistake in them is one.
+fn cleanup(reader: &mut Reader, node: &Node<'_>) {
+    let Some(cleanup) = value(node, "cleanup") else {
+        return;
+    };
+    reader.number(cleanup, "keepImagesBuiltWithinLastNHours");
+    for policy in maps(cleanup, "keepPolicies") {
+        let Some(references) = value(policy, "references") else {
+            let hint = Some("add `references: {branch: …}` or `references: {tag: …}`".to_owned());
+            reader.mistake(policy, "a policy does not say for what", hint);
+            continue;
+        };
+        let (tag, branch) = (value(references, "tag"), value(references, "branch"));
+        if tag.is_some() == branch.is_some() {
+            let hint = Some("write one of `branch: NAME|/RE/` and `tag: NAME|/RE/`".to_owned());
+            reader.mistake(references, "a policy is for branches or for tags", hint);
+        }
+        let Some(limit) = value(references, "limit") else {
+            continue;
+        };
+        if let Some(operator) = reader.text(limit, "operator")
+            && !matches!(operator.as_str(), "Or" | "And")
+        {
+            let at = value(limit, "operator").unwrap_or(limit);
+            reader.mistake(
+                at,
+                format!("`{operator}` is no operator"),
+                Some("write Or or And".to_owned()),
+            );
+        }
+        if let Some(time) = reader.text(limit, "in")
+            && !is_go_duration(&time)
+        {
+            let at = value(limit, "in").unwrap_or(limit);
+            let hint = Some("write hours, minutes or seconds, such as 168h or 1h30m".to_owned());
+            reader.mistake(at, format!("`{time}` is no time"), hint);
+        }
+    }
+}
+
+/// Whether Go's `time.ParseDuration` takes it.
+fn is_go_duration(text: &str) -> bool {
+    static FORM: LazyLock<Regex> = LazyLock::new(|| {
+        let form = r"^[-+]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)$";
+        Regex::new(form).expect("the expression is one")
+    });
+    FORM.is_match(text)
 }
 
 fn deploy(reader: &mut Reader, node: &Node<'_>) -> Deploy {
@@ -243,6 +313,20 @@ fn check_relations(reader: &mut Reader, images: &[Image]) {
     let by_name: HashMap<&str, &Image> = images.iter().map(|image| (image.name.as_str(), image)).collect();
     for image in images {
         for name in image.needs() {
+            if let Some(needed) = by_name.get(name)
+                && !needed.platforms.is_empty()
+                && let Some(platform) = image.platforms.iter().find(|one| !needed.platforms.contains(one))
+            {
+                reader.mistakes.push(Diagnostic {
+                    line: image.line,
+                    column: 1,
+                    message: format!(
+                        "image `{}` is built for {platform} and needs image `{name}`, which is not",
+                        image.name
+                    ),
+                    hint: Some(format!("add {platform} to `platform` of `{name}`")),
+                });
+            }
             if !by_name.contains_key(name) {
                 reader.mistakes.push(Diagnostic {
                     line: image.line,

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use kiel_template::yaml::{Node, Resolved};
 
+use super::model::{External, ExternalKind};
 use super::schema::{DOCKERFILE, Key, STAPEL, Shape, Support, find, nearest};
 use crate::diagnostic::Diagnostic;
 
@@ -10,11 +11,21 @@ use crate::diagnostic::Diagnostic;
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     pub(crate) mistakes: Vec<Diagnostic>,
+    /// Keys of the document that is read that are known and not honoured.
+    pub(crate) unsupported: Vec<Diagnostic>,
+    /// What of that document depends on more than the commit.
+    pub(crate) external: Vec<External>,
     /// Lines of the file before the document that is read.
     pub(crate) lines_before: usize,
 }
 
 impl Reader {
+    /// Notes that something depends on more than the commit.
+    pub(crate) fn external(&mut self, node: &Node<'_>, what: ExternalKind) {
+        let (line, column) = (node.line + self.lines_before, node.column);
+        self.external.push(External { what, line, column });
+    }
+
     /// Adds a mistake at a node.
     pub(crate) fn mistake(&mut self, node: &Node<'_>, message: impl Into<String>, hint: Option<String>) {
         let (line, column) = (node.line + self.lines_before, node.column);
@@ -42,14 +53,19 @@ impl Reader {
                 continue;
             };
             match key.support {
-                Support::NotYet => self.mistake(
-                    key_node,
-                    format!("`{}` is not supported yet", key.name),
-                    Some(
-                        "leave it out; kiel refuses what it cannot honour, since the result would differ from what the file says"
-                            .into(),
-                    ),
-                ),
+                Support::NotYet => {
+                    let unsupported = Diagnostic {
+                        line: key_node.line + self.lines_before,
+                        column: key_node.column,
+                        message: format!("`{}` is not supported yet", key.name),
+                        hint: Some(
+                            "leave it out; kiel refuses what it cannot honour, since the result would differ from what \
+                             the file says"
+                                .into(),
+                        ),
+                    };
+                    self.unsupported.push(unsupported);
+                }
                 Support::Yes | Support::NoEffect => self.check_shape(value, key),
             }
         }
@@ -145,6 +161,23 @@ impl Reader {
         Some(texts)
     }
 
+    /// As [`Self::texts`], of what is text and not a number or a truth value: Go reads these into lists that take
+    /// anything, and refuses what is none.
+    pub(crate) fn strings(&mut self, map: &Node<'_>, name: &str) -> Option<Vec<String>> {
+        let node = value(map, name)?;
+        let items = node.items().unwrap_or(std::slice::from_ref(node));
+        if let Some(other) = items
+            .iter()
+            .find(|item| scalar(item).is_some() && !is_string(item))
+        {
+            let text = scalar(other).unwrap_or_default();
+            let hint = Some(format!("write it in quotes: \"{text}\""));
+            self.mistake(other, format!("`{text}` in `{name}` is no text"), hint);
+            return None;
+        }
+        self.texts(map, name)
+    }
+
     /// A map of texts; a null is an empty text.
     pub(crate) fn text_map(&mut self, map: &Node<'_>, name: &str) -> IndexMap<String, String> {
         let mut texts = IndexMap::new();
@@ -180,6 +213,11 @@ pub(crate) fn maps<'n>(map: &'n Node<'n>, name: &str) -> Vec<&'n Node<'n>> {
             .items()
             .map_or_else(|| vec![node], |items| items.iter().collect()),
     }
+}
+
+/// Whether YAML takes a scalar for a text.
+pub(crate) fn is_string(node: &Node<'_>) -> bool {
+    matches!(node.resolved(), Ok(Some(Resolved::Text(_))))
 }
 
 /// A scalar's text as written, unless it is null.

@@ -9,20 +9,22 @@ use kiel_template::functions::{self, Certificates, Environment};
 use kiel_template::value::{CallError, Function, Functions, Object, Type};
 use kiel_template::{Error, MissingKey, Options, TemplateSet, Value};
 
-use super::options::{GlobMaker, LoadOptions, SharedEnvironment};
+use super::options::{GlobMaker, Inspector, LoadOptions, SharedEnvironment};
 
 /// Stack of the thread that renders; untouched pages cost nothing.
 const STACK: usize = 256 << 20;
 
-/// Renders `text`, the file `name`, with the templates of the templates folder.
+/// The name that werf gives to the file's own template; errors have it.
+pub(super) const TEMPLATE: &str = "werfConfig";
+
+/// Renders `text` with the templates of the templates folder.
 pub(super) fn render(
     files: &Arc<dyn FileTree + Send + Sync>,
-    name: &str,
     text: &str,
     options: &LoadOptions<'_>,
 ) -> Result<String, Error> {
     std::thread::scope(|scope| {
-        let run = || render_here(files, name, text, options);
+        let run = || render_here(files, text, options);
         match std::thread::Builder::new()
             .stack_size(STACK)
             .spawn_scoped(scope, run)
@@ -38,12 +40,11 @@ pub(super) fn render(
 
 fn render_here(
     files: &Arc<dyn FileTree + Send + Sync>,
-    name: &str,
     text: &str,
     options: &LoadOptions<'_>,
 ) -> Result<String, Error> {
     let mut set = TemplateSet::new(Options {
-        name: name.to_owned(),
+        name: TEMPLATE.to_owned(),
         functions: functions(options),
         missing_key: MissingKey::Default,
         stack_budget: STACK - (1 << 20),
@@ -61,8 +62,8 @@ fn render_here(
             set.parse(short, &content[..])?;
         }
     }
-    set.parse(name, text)?;
-    set.execute(name, &data(files, options))
+    set.parse(TEMPLATE, text)?;
+    set.execute(TEMPLATE, &data(files, options))
 }
 
 /// What `.` is.
@@ -80,6 +81,7 @@ fn data(files: &Arc<dyn FileTree + Send + Sync>, options: &LoadOptions<'_>) -> V
             Value::object(Files {
                 tree: Arc::clone(files),
                 glob: options.glob,
+                inspector: Arc::clone(&options.inspector),
             }),
         ),
     ])
@@ -95,16 +97,26 @@ fn functions(options: &LoadOptions<'_>) -> Functions {
         let text = args[0].as_string().cloned().unwrap_or_default();
         Ok(call.tpl(&text, &args[1])?.into())
     });
-    let variables = Arc::clone(&options.variables);
+    let (variables, inspector) = (Arc::clone(&options.variables), Arc::clone(&options.inspector));
     functions.add_variadic("env", &[Type::String], Type::String, move |_, args| {
         let name = args[0].as_str().unwrap_or_default();
+        if !inspector.allows_variable(name) {
+            return Err(CallError::new(format!(
+                "the configuration with potential external dependency found in the werf config: env name {name:?} not \
+                 allowed by giterminism"
+            )));
+        }
+        if args.len() > 2 {
+            return Err("more than 1 optional argument prohibited".into());
+        }
         let default = args.get(1).cloned();
         match (variables(name), default) {
             (Some(value), Some(default)) if value.is_empty() => Ok(default),
             (Some(value), _) => Ok(Value::from(value)),
             (None, Some(default)) => Ok(default),
+            (None, None) if inspector.is_loose() => Ok(Value::from("")),
             (None, None) => Err(CallError::new(format!(
-                "the environment variable {name:?} is not set; set it, or give a default: `env {name:?} \"default\"`"
+                "the environment variable {name:?} must be set or default must be provided"
             ))),
         }
     });
@@ -135,6 +147,7 @@ pub(super) fn shared(environment: &SharedEnvironment) -> Rc<dyn Environment> {
 struct Files {
     tree: Arc<dyn FileTree + Send + Sync>,
     glob: GlobMaker,
+    inspector: Arc<dyn Inspector>,
 }
 
 impl Object for Files {
@@ -151,17 +164,10 @@ impl Object for Files {
             "Get" => Function::new(name, &[Type::String], move |_, args| self.get(argument(args))),
             "Exists" => Function::new(name, &[Type::String], move |_, args| {
                 let path = argument(args);
-                let there = self.tree.read(path).map_err(|error| error.to_string())?.is_some();
-                Ok(Value::Bool(
-                    there || self.tree.is_dir(path).map_err(|error| error.to_string())?,
-                ))
+                Ok(Value::Bool(self.is_file(path)? || self.is_dir(path)?))
             }),
             "IsDir" => Function::new(name, &[Type::String], move |_, args| {
-                Ok(Value::Bool(
-                    self.tree
-                        .is_dir(argument(args))
-                        .map_err(|error| error.to_string())?,
-                ))
+                Ok(Value::Bool(self.is_dir(argument(args))?))
             }),
             "Glob" => Function::new(name, &[Type::String], move |_, args| self.glob(argument(args))),
             _ => return None,
@@ -170,18 +176,29 @@ impl Object for Files {
 }
 
 impl Files {
+    /// A file that may not be read counts as none.
+    fn is_file(&self, path: &str) -> Result<bool, CallError> {
+        let content = self.tree.read(path).map_err(|error| error.to_string())?;
+        Ok(content.is_some() && self.inspector.file(path).is_ok())
+    }
+
+    fn is_dir(&self, path: &str) -> Result<bool, CallError> {
+        Ok(self.tree.is_dir(path).map_err(|error| error.to_string())?)
+    }
+
     fn get(&self, path: &str) -> Result<Value, CallError> {
-        match self.tree.read(path).map_err(|error| error.to_string())? {
+        let refuse = |reason: String| CallError::new(format!("{{{{ .Files.Get {path:?} }}}}: {reason}"));
+        self.inspector.file(path).map_err(refuse)?;
+        match self.tree.read(path).map_err(|error| refuse(error.to_string()))? {
             Some(content) => Ok(Value::from(content.to_vec())),
-            None => Err(CallError::new(format!(
-                "the file {path:?} is not committed in the project"
-            ))),
+            None => Err(refuse(not_found(path, self.inspector.is_loose()))),
         }
     }
 
     /// Path to content, by werf's globs.
     fn glob(&self, pattern: &str) -> Result<Value, CallError> {
         let fits = (self.glob)(pattern)?;
+        self.inspector.files(&fits)?;
         let mut found = Vec::new();
         for path in self.tree.list("").map_err(|error| error.to_string())? {
             if fits(&path)
@@ -192,6 +209,12 @@ impl Files {
         }
         Ok(Value::map(found))
     }
+}
+
+/// werf's words for a file that is not there.
+pub(super) fn not_found(path: &str, is_loose: bool) -> String {
+    let place = if is_loose { "directory" } else { "git repository" };
+    format!("the file {path:?} not found in the project {place}")
 }
 
 fn argument(args: &[Value]) -> &str {

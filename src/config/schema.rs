@@ -19,7 +19,7 @@ pub(crate) enum Shape {
 pub(crate) enum Support {
     /// It does what it says.
     Yes,
-    /// It is known, and refused until it works.
+    /// It is known, and refused where an image is planned, until it works.
     NotYet,
     /// It may stand in the file: it says what kiel does anyway, or concerns a command that kiel does not have yet.
     NoEffect,
@@ -97,13 +97,44 @@ pub(crate) const META: &[Key] = &[
             yes("namespaceSlug"),
         ],
     ),
-    no_effect("cleanup"),
+    Key {
+        name: "cleanup",
+        support: Support::NoEffect,
+        shape: Shape::Map(CLEANUP),
+    },
     map(
         "gitWorktree",
         &[
             no_effect("forceShallowClone"),
             no_effect("allowUnshallow"),
             no_effect("allowFetchOriginBranchesAndTags"),
+        ],
+    ),
+];
+
+/// `cleanup` of the meta document.
+const CLEANUP: &[Key] = &[
+    no_effect("disable"),
+    no_effect("disableCleanup"),
+    no_effect("disableKubernetesBasedPolicy"),
+    no_effect("disableGitHistoryBasedPolicy"),
+    no_effect("disableBuiltWithinLastNHoursPolicy"),
+    no_effect("keepImagesBuiltWithinLastNHours"),
+    maps(
+        "keepPolicies",
+        &[
+            map(
+                "references",
+                &[
+                    no_effect("tag"),
+                    no_effect("branch"),
+                    map(
+                        "limit",
+                        &[no_effect("last"), no_effect("in"), no_effect("operator")],
+                    ),
+                ],
+            ),
+            no_effect("imagesPerReference"),
         ],
     ),
 ];
@@ -126,12 +157,12 @@ pub(crate) const DOCKERFILE: &[Key] = &[
         ],
     ),
     IMAGE_SPEC,
-    not_yet("contextAddFiles"),
-    not_yet("contextAddFile"),
+    yes("contextAddFiles"),
+    yes("contextAddFile"),
     not_yet("addHost"),
     not_yet("network"),
     not_yet("ssh"),
-    not_yet("secrets"),
+    SECRETS,
     not_yet("staged"),
     not_yet("platform"),
     not_yet("tagging"),
@@ -224,17 +255,19 @@ pub(crate) const STAPEL: &[Key] = &[
         ],
     ),
     IMAGE_SPEC,
-    not_yet("artifact"),
-    not_yet("fromArtifact"),
+    yes("artifact"),
+    yes("fromArtifact"),
     not_yet("fromLatest"),
     not_yet("fromExternal"),
     not_yet("disableGitAfterPatch"),
     not_yet("ansible"),
-    not_yet("mount"),
-    not_yet("secrets"),
+    maps("mount", &[yes("from"), yes("to"), not_yet("fromPath")]),
+    SECRETS,
     not_yet("network"),
     not_yet("platform"),
 ];
+
+const SECRETS: Key = maps("secrets", &[yes("id"), yes("env"), yes("src"), yes("value")]);
 
 const IMAGE_SPEC: Key = map(
     "imageSpec",
@@ -285,9 +318,16 @@ pub(crate) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
 
 /// The known key that is nearest to a misspelled one, if one is near enough to be meant.
 pub(crate) fn nearest(keys: &'static [Key], name: &str) -> Option<&'static str> {
+    let names: Vec<&'static str> = keys.iter().map(|key| key.name).collect();
+    nearest_name(&names, name)
+}
+
+/// As [`nearest`], among these names.
+pub(crate) fn nearest_name<'a>(names: &[&'a str], name: &str) -> Option<&'a str> {
     let wanted = name.to_lowercase();
-    keys.iter()
-        .map(|key| (distance(&wanted, &key.name.to_lowercase()), key.name))
+    names
+        .iter()
+        .map(|known| (distance(&wanted, &known.to_lowercase()), *known))
         .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
         .min()
         .map(|(_, known)| known)

@@ -10,6 +10,7 @@
 
 mod files;
 pub mod layer;
+mod overlay;
 pub mod patterns;
 mod repository;
 mod selection;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 pub use files::CommitFiles;
 pub use repository::{Commit, Repository};
 pub use selection::Selection;
-pub use status::Scope;
+pub use status::{Difference, Scope};
 pub use tree::{Reads, SourceTree};
 
 /// Why a repository could not be read, with what mends it where that is known.
@@ -99,6 +100,12 @@ pub enum GitError {
     /// Links lead to each other.
     #[error("cannot follow the link `{0}`: there are too many links behind it, it may lead back to itself")]
     LinkLoop(String),
+    /// What a file is in Git, only a command of the repository's configuration can tell.
+    #[error(
+        "cannot take the file `{0}` as it is in the work tree: a filter of its attributes would change it, and kiel runs \
+         no commands of a repository; commit it"
+    )]
+    ExternalFilter(String),
     /// The index cannot be read.
     #[error("cannot read the index of the repository `{}`; `git status` should show why", dir.display())]
     Index {

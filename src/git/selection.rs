@@ -32,6 +32,24 @@ impl Selection {
         &self.files
     }
 
+    /// The files that it is one of.
+    #[must_use]
+    pub fn tree(&self) -> &SourceTree {
+        &self.tree
+    }
+
+    /// The folder, relative to the repository's root.
+    #[must_use]
+    pub fn dir(&self) -> &str {
+        &self.dir
+    }
+
+    /// Which of its files; it sees paths relative to the folder.
+    #[must_use]
+    pub fn filter(&self) -> &dyn PathMatch {
+        &*self.filter
+    }
+
     /// Each file, with its path relative to the folder. Reads every tree that counts: blocks.
     ///
     /// # Errors

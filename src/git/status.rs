@@ -15,13 +15,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gix::ObjectId;
 use gix::bstr::{BStr, BString, ByteSlice};
-use gix::index::entry::Stage;
+use gix::index::entry::{Mode, Stage};
 use gix::index::extension::Tree as RecordedTree;
 use gix::objs::TreeRefIter;
 use gix::objs::tree::EntryKind;
 use kiel_stapel::listing::FileMode;
 
-use self::work_tree::WorkTree;
+pub(in crate::git) use self::work_tree::{Taken, WorkTree};
 use super::patterns::PathMatch;
 use super::tree::{Entry, file_mode, parse_id};
 use super::{GitError, Repository, SourceTree};
@@ -43,10 +43,23 @@ struct Known {
     conflict: bool,
 }
 
+/// How a file of the work tree differs from the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// Changed or deleted, staged or not; new and staged.
+    Changed,
+    /// New.
+    Untracked,
+    /// New and ignored; only single files are found so.
+    Ignored,
+}
+
+type Differences = BTreeMap<String, Difference>;
+
 type KnownFiles = BTreeMap<BString, Known>;
 
 impl Repository {
-    /// Files of the work tree that are not as `commit` has them: changed (content or mode), new and not ignored,
+    /// Files of the work tree that are not as `tree` has them: changed (content or mode), new and not ignored,
     /// deleted; staged or not. Sorted paths relative to the repository's root. Of `files`, single paths that matter
     /// wherever they are, a new one counts even when it is ignored, and the links on the way to one count too.
     ///
@@ -54,15 +67,15 @@ impl Repository {
     ///
     /// # Errors
     /// The index, an object or a file of the work tree cannot be read.
-    pub fn uncommitted(
+    pub fn differences(
         &self,
         tree: &SourceTree,
         scopes: &[Scope<'_>],
         files: &[&str],
-    ) -> Result<Vec<String>, GitError> {
+    ) -> Result<BTreeMap<String, Difference>, GitError> {
         let repo = self.inner.to_thread_local();
         let Some(work_dir) = repo.workdir() else {
-            return Ok(Vec::new());
+            return Ok(Differences::new());
         };
         let error = |source| GitError::Index {
             dir: work_dir.to_owned(),
@@ -88,7 +101,7 @@ impl Repository {
             ..
         } = gathered;
         let mut work_tree = WorkTree::new(&repo, &index, work_dir).map_err(error)?;
-        let mut changed = BTreeSet::new();
+        let mut changed = Differences::new();
         let look = work_tree.look();
         let suspects = look.beside(as_committed, || {
             scopes
@@ -103,17 +116,35 @@ impl Repository {
         }
         for (path, known) in &known {
             if work_tree.differs(path, known)? {
-                changed.insert(path.to_str_lossy().into_owned());
+                changed.insert(path.to_str_lossy().into_owned(), Difference::Changed);
             }
         }
         for file in singles {
             if !known.contains_key(file.as_bytes().as_bstr())
                 && work_tree.is_file(file.as_bytes().as_bstr())?
             {
-                changed.insert(file);
+                let kind = if work_tree.is_ignored(&file, Mode::FILE)? {
+                    Difference::Ignored
+                } else {
+                    Difference::Untracked
+                };
+                changed.insert(file, kind);
             }
         }
-        Ok(changed.into_iter().collect())
+        Ok(changed)
+    }
+
+    /// The paths of [`Self::differences`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn uncommitted(
+        &self,
+        tree: &SourceTree,
+        scopes: &[Scope<'_>],
+        files: &[&str],
+    ) -> Result<Vec<String>, GitError> {
+        Ok(self.differences(tree, scopes, files)?.into_keys().collect())
     }
 }
 

@@ -30,6 +30,8 @@ struct Inner {
     blobs_read: AtomicU64,
     /// Trees on the way to paths that were asked for; one walk's trees are not kept.
     trees: Mutex<HashMap<ObjectId, Arc<[u8]>>>,
+    /// Objects that are not in the repository.
+    added: HashMap<ObjectId, Arc<[u8]>>,
 }
 
 /// How many objects were read so far.
@@ -49,6 +51,15 @@ pub(super) struct Entry {
 
 impl SourceTree {
     pub(super) fn new(repo: ThreadSafeRepository, commit: Commit) -> Self {
+        Self::with_added(repo, commit, HashMap::new())
+    }
+
+    /// `added` are objects beside those of the repository.
+    pub(super) fn with_added(
+        repo: ThreadSafeRepository,
+        commit: Commit,
+        added: HashMap<ObjectId, Arc<[u8]>>,
+    ) -> Self {
         let (trees_read, blobs_read, trees) = <(AtomicU64, AtomicU64, Mutex<_>)>::default();
         Self {
             inner: Arc::new(Inner {
@@ -57,6 +68,7 @@ impl SourceTree {
                 trees_read,
                 blobs_read,
                 trees,
+                added,
             }),
         }
     }
@@ -165,8 +177,16 @@ impl SourceTree {
             path: path.into(),
             source,
         };
+        if let Some(content) = self.inner.added.get(&id) {
+            return Ok(content.to_vec());
+        }
         self.inner.blobs_read.fetch_add(1, Ordering::Relaxed);
         Ok(repo.find_blob(id).map_err(error)?.take_data())
+    }
+
+    /// The repository for all threads.
+    pub(super) fn shared_repo(&self) -> &ThreadSafeRepository {
+        &self.inner.repo
     }
 
     /// The repository, for one thread.
@@ -222,6 +242,9 @@ impl SourceTree {
             path: path.into(),
             source,
         };
+        if let Some(content) = self.inner.added.get(&id) {
+            return Ok(content.to_vec());
+        }
         self.inner.trees_read.fetch_add(1, Ordering::Relaxed);
         Ok(repo.find_tree(id).map_err(error)?.detach().data)
     }

@@ -68,10 +68,11 @@ pub(super) fn plan(
     image: &Image,
     spec: &DockerfileImage,
     files: &CommitFiles,
+    inputs: &dyn FileTree,
     platform: &Platform,
     keys: &BTreeMap<String, Key>,
 ) -> Result<DockerfilePlan, ImagesError> {
-    let read = files
+    let read = inputs
         .read(&spec.dockerfile)
         .map_err(|error| ImagesError::ReadDockerfile {
             image: image.name.clone(),
@@ -96,7 +97,7 @@ pub(super) fn plan(
                 source,
             }
         })?;
-    let listing = context(image, spec, files, &dockerfile)?;
+    let listing = context(image, spec, files, inputs, &dockerfile)?;
     let record = record(image, &dockerfile, &args, &listing, platform, keys);
     let internal: Vec<&String> = args
         .iter()
@@ -194,13 +195,15 @@ fn context(
     image: &Image,
     spec: &DockerfileImage,
     files: &CommitFiles,
+    inputs: &dyn FileTree,
     dockerfile: &Dockerfile,
 ) -> Result<Selection, ImagesError> {
-    let ignore =
-        DockerIgnore::load(files, &spec.context, &spec.dockerfile).map_err(|source| ImagesError::Ignore {
+    let ignore = DockerIgnore::load(inputs, &spec.context, &spec.dockerfile).map_err(|source| {
+        ImagesError::Ignore {
             image: image.name.clone(),
             source,
-        })?;
+        }
+    })?;
     let error = |source| ImagesError::Git {
         image: image.name.clone(),
         source,

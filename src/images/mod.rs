@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use kiel_llb::Platform;
 use kiel_stapel::key::Key;
 use kiel_stapel::stage::{Keyed, PlanError};
+use kiel_template::files::FileTree;
 use serde::Serialize;
 
 use crate::config::model::{Config, ImageKind};
@@ -27,12 +28,46 @@ pub use dockerfile_image::{BuildArg, DockerfilePlan};
 pub use graph::{Edge, EdgeKind, GraphError, ImageGraph, Node, graph};
 pub use stapel_image::{MappingSelection, StapelImagePlan};
 
+/// Where the files of images are.
+#[derive(Clone, Copy)]
+pub struct ImageFiles<'a> {
+    /// The files of contexts and mappings.
+    pub sources: &'a CommitFiles,
+    /// Contexts that have more than that, by their images.
+    pub of_images: &'a BTreeMap<String, CommitFiles>,
+    /// Where Dockerfiles and ignore files are read.
+    pub inputs: &'a dyn FileTree,
+}
+
+impl<'a> ImageFiles<'a> {
+    /// All at one place.
+    #[must_use]
+    pub fn at(files: &'a CommitFiles) -> Self {
+        static NONE: BTreeMap<String, CommitFiles> = BTreeMap::new();
+        Self {
+            sources: files,
+            of_images: &NONE,
+            inputs: files,
+        }
+    }
+}
+
 /// Why an image has no key.
 #[derive(Debug, thiserror::Error)]
 pub enum ImagesError {
     /// The graph is not sound.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// A key of it is known and not honoured.
+    #[error("cannot plan image `{image}`: {message} (line {line} of werf.yaml)")]
+    Unsupported {
+        /// The image.
+        image: String,
+        /// Its line.
+        line: usize,
+        /// Which key.
+        message: String,
+    },
     /// Git content cannot be read.
     #[error("cannot read the sources of image `{image}`")]
     Git {
@@ -176,20 +211,33 @@ impl PlannedImage {
 pub fn plan_images(
     config: &Config,
     names: &[String],
-    files: &CommitFiles,
+    files: ImageFiles<'_>,
     platform: &Platform,
 ) -> Result<Vec<PlannedImage>, ImagesError> {
     let order = graph(config)?.order(names)?;
     let mut keys: BTreeMap<String, Key> = BTreeMap::new();
     let mut planned = Vec::with_capacity(order.len());
     for image in order.iter().filter_map(|name| config.image(name)) {
+        if let Some(key) = config.meta.unsupported.iter().chain(&image.unsupported).next() {
+            return Err(ImagesError::Unsupported {
+                image: image.name.clone(),
+                line: key.line,
+                message: key.message.clone(),
+            });
+        }
+        let sources = files.of_images.get(&image.name).unwrap_or(files.sources);
         let kind = match &image.kind {
             ImageKind::Dockerfile(spec) => PlannedKind::Dockerfile(Box::new(dockerfile_image::plan(
-                image, spec, files, platform, &keys,
+                image,
+                spec,
+                sources,
+                files.inputs,
+                platform,
+                &keys,
             )?)),
-            ImageKind::Stapel(spec) => {
-                PlannedKind::Stapel(Box::new(stapel_image::plan(image, spec, files, platform, &keys)?))
-            }
+            ImageKind::Stapel(spec) => PlannedKind::Stapel(Box::new(stapel_image::plan(
+                image, spec, sources, platform, &keys,
+            )?)),
         };
         let needs = image.needs().into_iter().map(str::to_owned).collect();
         let image = PlannedImage {

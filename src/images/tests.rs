@@ -59,6 +59,9 @@ fn image(name: &str, kind: ImageKind) -> Image {
         cache_version: None,
         kind,
         image_spec: None,
+        secrets: Vec::new(),
+        unsupported: Vec::new(),
+        platforms: Vec::new(),
         line: 1,
     }
 }
@@ -76,8 +79,10 @@ fn config(images: Vec<Image>) -> Config {
         meta: Meta {
             project: "p".into(),
             deploy,
+            unsupported: Vec::new(),
         },
         images,
+        external: Vec::new(),
     }
 }
 
@@ -99,6 +104,7 @@ fn case() -> Case {
         target: None,
         args: IndexMap::from([("VERSION".to_owned(), "1".to_owned())]),
         dependencies: vec![],
+        context_add_files: Vec::new(),
     };
     Case {
         files: vec![
@@ -136,7 +142,7 @@ impl Case {
             ..self.image.clone()
         };
         let platform = self.platform.parse().expect("a platform");
-        let mut planned = plan_images(&config(vec![image]), &[], &files, &platform)?;
+        let mut planned = plan_images(&config(vec![image]), &[], ImageFiles::at(&files), &platform)?;
         // Dockerfile and ignore file are read; no blob of the context is.
         assert!(files.tree().reads().blobs <= 3, "{:?}", files.tree().reads());
         Ok(planned.remove(0))
@@ -282,6 +288,7 @@ fn a_dependency_counts_with_its_key_and_is_no_external_base() {
                 image: "base".into(),
                 imports: vec![import],
             }],
+            context_add_files: Vec::new(),
         };
         let images = vec![
             image("app", ImageKind::Dockerfile(app)),
@@ -290,7 +297,7 @@ fn a_dependency_counts_with_its_key_and_is_no_external_base() {
         plan_images(
             &config(images),
             &["app".into()],
-            &files,
+            ImageFiles::at(&files),
             &"linux/amd64".parse().expect("a platform"),
         )
         .expect("keys")
@@ -327,7 +334,7 @@ fn a_mapping_leaves_the_folder_of_an_inner_mapping_to_it() {
     };
     let platform = "linux/amd64".parse().expect("a platform");
     let images = vec![image("app", ImageKind::Stapel(Box::new(spec)))];
-    let planned = plan_images(&config(images), &[], &files, &platform).expect("a key");
+    let planned = plan_images(&config(images), &[], ImageFiles::at(&files), &platform).expect("a key");
     let PlannedKind::Stapel(plan) = &planned[0].kind else {
         panic!("a Stapel image")
     };
@@ -365,7 +372,7 @@ fn a_file_on_the_way_to_an_inner_mapping_is_left_out() {
     };
     let platform = "linux/amd64".parse().expect("a platform");
     let images = vec![image("app", ImageKind::Stapel(Box::new(spec)))];
-    let planned = plan_images(&config(images), &[], &files, &platform).expect("a key");
+    let planned = plan_images(&config(images), &[], ImageFiles::at(&files), &platform).expect("a key");
     let PlannedKind::Stapel(plan) = &planned[0].kind else {
         panic!("a Stapel image")
     };
@@ -391,6 +398,7 @@ fn the_dockerfile_vectors_of_the_page_hold() {
             target: vector["target"].as_str().map(str::to_owned),
             args: serde_json::from_value(vector["args"].clone()).expect("arguments"),
             dependencies: vec![],
+            context_add_files: Vec::new(),
         };
         let texts = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
         let mut files = vec![("Dockerfile", texts(&vector["dockerfile"]).leak() as &str)];
@@ -407,7 +415,7 @@ fn the_dockerfile_vectors_of_the_page_hold() {
         let planned = plan_images(
             &config(images),
             &[],
-            &commit,
+            ImageFiles::at(&commit),
             &"linux/amd64".parse().expect("a platform"),
         )
         .expect("a key");

@@ -138,7 +138,8 @@ pub struct Manifest {
     pub artifact_type: Option<String>,
     /// The image's config.
     pub config: Descriptor,
-    /// The layers, base first.
+    /// The layers, base first; engines write null where there is none.
+    #[serde(deserialize_with = "null_is_empty")]
     pub layers: Vec<Descriptor>,
     /// The manifest's annotations.
     #[serde(
@@ -147,6 +148,10 @@ pub struct Manifest {
         deserialize_with = "null_as_default"
     )]
     pub annotations: BTreeMap<String, String>,
+}
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Manifest {
@@ -306,6 +311,26 @@ mod tests {
             parse(MEDIA_OCI_MANIFEST, &bytes),
             Ok(Document::Image(_))
         ));
+    }
+
+    #[test]
+    fn images_without_layers_are_some() {
+        let item = format!(
+            r#"{{"mediaType":"{MEDIA_OCI_LAYER}","digest":"{}","size":1}}"#,
+            Digest::of(b"x")
+        );
+        let body = format!(r#"{{"schemaVersion":2,"config":{item},"layers":null}}"#);
+        let Ok(Document::Image(manifest)) = parse(MEDIA_OCI_MANIFEST, body.as_bytes()) else {
+            panic!("an image")
+        };
+        assert!(manifest.layers.is_empty());
+        assert!(
+            parse(
+                MEDIA_OCI_MANIFEST,
+                format!(r#"{{"schemaVersion":2,"config":{item}}}"#).as_bytes()
+            )
+            .is_err()
+        );
     }
 
     #[test]

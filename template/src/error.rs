@@ -16,6 +16,7 @@ pub struct Error {
 
 /// What went wrong, as far as callers tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// The text is no template.
     Parse,

@@ -79,6 +79,8 @@ impl Token {
 pub(crate) struct Lexer<'a> {
     pub(crate) input: &'a [u8],
     left: &'a [u8],
+    /// Finds the left delimiter.
+    next_left: memchr::memmem::Finder<'a>,
     right: &'a [u8],
     pos: usize,
     start: usize,
@@ -100,9 +102,11 @@ const MARKER: usize = 2;
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(input: &'a [u8], left: &'a str, right: &'a str) -> Self {
+        let left: &[u8] = if left.is_empty() { b"{{" } else { left.as_bytes() };
         Self {
             input,
-            left: if left.is_empty() { b"{{" } else { left.as_bytes() },
+            left,
+            next_left: memchr::memmem::Finder::new(left),
             right: if right.is_empty() { b"}}" } else { right.as_bytes() },
             pos: 0,
             start: 0,
@@ -131,6 +135,56 @@ impl<'a> Lexer<'a> {
         } else {
             self.text()
         }
+    }
+
+    /// Where the next token begins.
+    pub(crate) fn place(&self) -> usize {
+        self.start
+    }
+
+    /// Whether `define` may be next, after a left delimiter.
+    pub(crate) fn may_define(&self) -> bool {
+        let rest = self.rest();
+        rest[leading_space(rest)..].starts_with(b"define")
+    }
+
+    /// After a left delimiter: what stands before the right one, if it is short and on one line. Whether the action
+    /// really ends there is for the caller to find out; the same text is always cut in the same way.
+    pub(crate) fn action_text(&self) -> Option<&'a [u8]> {
+        const LONGEST: usize = 300;
+        let rest = self.rest();
+        let rest = &rest[..rest.len().min(LONGEST)];
+        let rest = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+        let first = *self.right.first()?;
+        let mut at = 0;
+        loop {
+            at += memchr::memchr3(first, b'`', b'"', rest.get(at..)?)?;
+            if rest[at..].starts_with(self.right) {
+                return Some(&rest[..at]);
+            }
+            let quote = rest[at];
+            at += 1;
+            while quote != first {
+                at += memchr::memchr2(quote, b'\\', &rest[at..])? + 1;
+                if rest[at - 1] == quote {
+                    break;
+                }
+                // In quotes, what follows is escaped.
+                at += usize::from(quote == b'"');
+                if at > rest.len() {
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Goes to the end of an action that [`Lexer::action_text`] has told, if it ends there.
+    pub(crate) fn skip_action(&mut self, length: usize) -> Token {
+        self.pos += length;
+        let trims = length >= MARKER && has_right_marker(&self.input[self.pos - MARKER..]);
+        self.pos -= if trims { MARKER } else { 0 };
+        self.start = self.pos;
+        self.right_delim(trims)
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -191,7 +245,7 @@ impl<'a> Lexer<'a> {
 
     fn text(&mut self) -> Token {
         loop {
-            let Some(offset) = find(self.rest(), self.left) else {
+            let Some(offset) = self.next_left.find(self.rest()) else {
                 self.pos = self.input.len();
                 if self.pos > self.start {
                     self.line += count_lines(&self.input[self.start..self.pos]);

@@ -1,10 +1,14 @@
 //! A set of templates that call each other, and how it is parsed and executed.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
 
 use crate::{
-    error::Error,
-    exec::Machine,
+    error::{Error, ErrorKind},
+    exec::{MAX_WRITTEN, Machine},
     hash::NameMap,
     parse::{Names, Syntax, Tree, Trees, is_empty, parse},
     stack::Stack,
@@ -64,7 +68,16 @@ pub struct TemplateSet {
     namespace: Rc<Namespace>,
     /// Trees of texts given to `tpl`: charts render the same values again and again.
     parsed: Rc<RefCell<NameMap<Str, Rc<Trees>>>>,
+    /// How many bytes templates of the set and of its clones have written.
+    written: Rc<Cell<usize>>,
     names: Rc<Names>,
+}
+
+impl Default for TemplateSet {
+    /// A set without templates, with Go's own functions only.
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
 }
 
 impl TemplateSet {
@@ -74,6 +87,7 @@ impl TemplateSet {
             options: Rc::new(options),
             namespace: Rc::new(Namespace::default()),
             parsed: Rc::default(),
+            written: Rc::default(),
             names: Rc::default(),
         }
     }
@@ -124,7 +138,22 @@ impl TemplateSet {
         let mut machine = Machine::new(self, std::mem::take(out));
         let result = machine.execute(&name.into(), data);
         *out = machine.into_output();
-        result
+        result?;
+        let written = self.written.get().saturating_add(out.len());
+        self.written.set(written);
+        if written > MAX_WRITTEN {
+            return Err(Error {
+                text: format!(
+                    "template: {name}: the output of all templates is longer than the limit of {MAX_WRITTEN}"
+                ),
+                kind: ErrorKind::Execute,
+                template: name.to_owned(),
+                line: 0,
+                column: None,
+                cause: None,
+            });
+        }
+        Ok(())
     }
 
     pub(crate) fn name(&self) -> &str {

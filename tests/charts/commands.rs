@@ -7,20 +7,20 @@ use super::fake::Fake;
 use super::world::{Readers, Run, SENT, World, archive, pages, serve};
 
 /// Two users, one with kiel, one with the real Helm, who do the same.
-struct Pair {
-    ours: World,
-    theirs: World,
+pub(super) struct Pair {
+    pub(super) ours: World,
+    pub(super) theirs: World,
 }
 
 impl Pair {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         Ok(Self {
             ours: World::new()?,
             theirs: World::new()?,
         })
     }
 
-    fn write(&self, path: &str, text: impl AsRef<[u8]>) -> Result<()> {
+    pub(super) fn write(&self, path: &str, text: impl AsRef<[u8]>) -> Result<()> {
         self.ours.write(path, &text)?;
         self.theirs.write(path, &text)
     }
@@ -38,7 +38,7 @@ impl Pair {
     }
 
     /// Runs both; they say the same and end the same.
-    async fn check(&self, command: &str) -> Result<Run> {
+    pub(super) async fn check(&self, command: &str) -> Result<Run> {
         let args: Vec<&str> = command.split(' ').collect();
         let ours = self.ours.kiel_helm(&args).await?;
         let theirs = self.theirs.helm(&args).await?;
@@ -86,14 +86,22 @@ async fn repository() -> Result<Fake> {
         ("one", "2.0.0-rc.1"),
         ("two", "0.1.0"),
     ];
-    serve(pages(&charts)?, Readers::All, None).await
+    let mut pages = pages(&charts)?;
+    pages.insert("/signed.tgz".to_owned(), archive("signed", "1.0.0")?);
+    pages.insert("/signed.tgz.prov".to_owned(), b"a signature".to_vec());
+    serve(pages, Readers::All, None).await
+}
+
+/// A pair beside a repository; its URL.
+async fn with_repository() -> Result<(Pair, Fake, String)> {
+    let server = repository().await?;
+    let url = format!("http://{}", server.address);
+    Ok((Pair::new()?, server, url))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repositories_are_kept_as_by_helm() -> Result<()> {
-    let pair = Pair::new()?;
-    let server = repository().await?;
-    let url = format!("http://{}", server.address);
+    let (pair, _server, url) = with_repository().await?;
     for command in [
         "repo list",
         "repo list x",
@@ -158,9 +166,7 @@ async fn repositories_are_kept_as_by_helm() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dependencies_are_listed_updated_and_built_as_by_helm() -> Result<()> {
-    let pair = Pair::new()?;
-    let server = repository().await?;
-    let url = format!("http://{}", server.address);
+    let (pair, _server, url) = with_repository().await?;
     pair.write(
         "c/Chart.yaml",
         format!(
@@ -239,9 +245,7 @@ async fn dependencies_are_listed_updated_and_built_as_by_helm() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_charts_keep_their_files() -> Result<()> {
-    let pair = Pair::new()?;
-    let server = repository().await?;
-    let url = format!("http://{}", server.address);
+    let (pair, _server, url) = with_repository().await?;
     pair.write("c/Chart.yaml", "apiVersion: v1\nname: c\nversion: 1.0.0\n")?;
     pair.write(
         "c/requirements.yaml",
@@ -274,9 +278,7 @@ async fn old_charts_keep_their_files() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn charts_are_named_as_by_helm() -> Result<()> {
-    let pair = Pair::new()?;
-    let server = repository().await?;
-    let url = format!("http://{}", server.address);
+    let (pair, _server, url) = with_repository().await?;
     pair.check(&format!("repo add r {url}")).await?;
     pair.write("there/x", "")?;
     for command in [
@@ -306,11 +308,18 @@ async fn charts_are_named_as_by_helm() -> Result<()> {
         &format!("fetch {url}/two-0.1.0.tgz --untar -d z"),
         "pull one",
         "pull x/one",
+        "pull r/one --prov",
+        "pull r/one --prov --untar --untardir p",
+        &format!("pull one --repo {url} --prov"),
+        &format!("pull {url}/signed.tgz --prov"),
     ] {
         pair.check(command).await?;
     }
     pair.check_files(".")?;
-    ensure!(pair.ours.files(".")?.contains(&"one-1.0.0.tgz".to_owned()));
+    let files = pair.ours.files(".")?;
+    for name in ["one-1.0.0.tgz", "signed.tgz.prov"] {
+        ensure!(files.contains(&name.to_owned()), "{files:?}");
+    }
     Ok(())
 }
 
@@ -339,9 +348,7 @@ async fn values_come_from_the_web_and_from_standard_input() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn template_gets_dependencies_where_it_is_told_to() -> Result<()> {
-    let pair = Pair::new()?;
-    let server = repository().await?;
-    let url = format!("http://{}", server.address);
+    let (pair, _server, url) = with_repository().await?;
     pair.write(
         "c/Chart.yaml",
         format!(

@@ -9,6 +9,7 @@ mod commands;
 mod fake;
 mod hostile;
 mod registries;
+mod signatures;
 #[path = "../support/registry.rs"]
 mod support;
 mod world;

@@ -66,9 +66,31 @@ async fn what_is_pushed_is_helms() -> Result<()> {
         let content = |dir: &str| fs_err::read(world.path("work").join(dir).join(&file_name));
         ensure!(content("ours")? == content("theirs")?);
     }
-    let prov = ["pull", &format!("{place}/helm/plain"), "--prov", "-d", "ours"];
-    world.kiel_helm(&prov).await?.ok()?;
+    for chart in ["plain", "rich"] {
+        let place = format!("{place}/helm/{chart}");
+        let ours = world
+            .kiel_helm(&["pull", &place, "--prov", "-d", "ours", "--version", ">0"])
+            .await?;
+        let pull = [
+            "pull",
+            &place,
+            "--prov",
+            "-d",
+            "theirs",
+            "--version",
+            ">0",
+            "--plain-http",
+        ];
+        let theirs = world.helm(&pull).await?;
+        ensure!(ours == theirs && ours.code == 0, "{ours:?}\n{theirs:?}");
+    }
     ensure!(world.read("ours/plain-1.0.0.tgz.prov")? == "signed");
+    // A provenance file that can't be read is none that is missing.
+    fs_err::remove_file(world.path("work/plain.tgz.prov"))?;
+    fs_err::create_dir(world.path("work/plain.tgz.prov"))?;
+    let ours = world.kiel_helm(&["push", "plain.tgz", &place]).await?;
+    let theirs = world.helm(&["push", "plain.tgz", &place, "--plain-http"]).await?;
+    ensure!(ours == theirs && ours.code == 1, "{ours:?}\n{theirs:?}");
     Ok(())
 }
 

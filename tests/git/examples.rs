@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use kiel::config::{LoadOptions, load};
+use kiel::config::{Everything, LoadOptions, load};
 use kiel::git::patterns::Glob;
-use kiel::images::{PlannedImage, PlannedKind, plan_images};
+use kiel::images::{ImageFiles, PlannedImage, PlannedKind, plan_images};
 use kiel_stapel::stage::Part;
 use kiel_template::files::FileTree;
 use kiel_template::functions::Environment;
@@ -61,12 +61,13 @@ fn plan(sandbox: &Sandbox) -> (Vec<PlannedImage>, u64) {
             let glob = Glob::new(pattern).map_err(|error| error.to_string())?;
             Ok(Box::new(move |path| glob.matches(path)))
         },
+        inspector: Arc::new(Everything),
         environment: Arc::new(NoClock),
     };
     let readable: Arc<dyn FileTree + Send + Sync> = Arc::new(files.clone());
     let loaded = load(&readable, &options).expect("a configuration");
     let platform = "linux/amd64".parse().expect("a platform");
-    let images = plan_images(&loaded.config, &[], &files, &platform).expect("keys");
+    let images = plan_images(&loaded.config, &[], ImageFiles::at(&files), &platform).expect("keys");
     (images, tree.reads().blobs)
 }
 

@@ -85,10 +85,12 @@ pub(crate) fn page() -> String {
 /// Fails unless the run's message is the one that is kept under this name.
 #[track_caller]
 pub(crate) fn check(name: &str, title: &str, project: &Project, args: &[&str], run: &Run) {
-    let from = match run.stderr.starts_with("error:") {
-        true => 0,
-        false => run.stderr.find("\nerror:").map_or(run.stderr.len(), |at| at + 1),
-    };
+    let starts = |word: &'static str| run.stderr.match_indices(word).map(|(at, _)| at);
+    let from = starts("error:")
+        .chain(starts("Error:"))
+        .filter(|at| *at == 0 || run.stderr[..*at].ends_with('\n'))
+        .min()
+        .unwrap_or(run.stderr.len());
     keep(name, title, project, args, run.stderr[from..].trim_end());
 }
 

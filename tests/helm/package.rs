@@ -147,12 +147,6 @@ fn failures_of_package() {
     ] {
         check(folder.path(), args);
     }
-    kiel(&["package", "c", "--sign"], folder.path())
-        .expect_code(1)
-        .expect_stderr(&["Error: --sign: kiel does not sign packages"]);
-    kiel(&["verify", "c-1.0.0+b.tgz"], folder.path())
-        .expect_code(1)
-        .expect_stderr(&["Error: cannot verify `c-1.0.0+b.tgz`"]);
 }
 
 #[test]

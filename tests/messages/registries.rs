@@ -111,7 +111,7 @@ fn foreign_token_service() -> Result<()> {
     let host = fake.address.clone();
     let config =
         format!("{{\"auths\": {{\"{host}\": {{\"username\": \"u\", \"password\": \"correct-horse\"}}}}}}");
-    project.write("docker/config.json", &config);
+    project.commit(&[("docker/config.json", &config)]);
     let folder = project.path().join("docker").display().to_string();
     messages::hide(&folder, "~/.docker");
     messages::hide(&host, "registry.example.com");

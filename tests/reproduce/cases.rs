@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use kiel::images::PlannedKind;
 
-use super::forest::{Forest, Node, Tree, changed, config, git, head, images, keys};
+use super::forest::{Forest, Node, Tree, changed, git, head, images, keys};
 
 /// A change and the keys that it changes.
 type Case = (&'static str, fn(&mut Tree), &'static [&'static str]);
@@ -410,19 +410,19 @@ pub(crate) fn empty_mapping() -> Result<()> {
 
 /// What would make an image depend on another commit than the one at hand is refused, with its line.
 pub(crate) fn other_commits() -> Result<()> {
-    for key in [
-        "branch: main",
-        "tag: v1",
-        "commit: abc",
-        "url: https://example.org/x.git",
+    for (key, want) in [
+        ("branch: main", "`branch` of a mapping of this repository"),
+        ("tag: v1", "`tag` of a mapping of this repository"),
+        ("commit: abc", "`commit` of a mapping of this repository"),
+        ("url: https://example.org/x.git", "`url` is not supported yet"),
     ] {
         let mut tree = project();
         tree.edit("werf.yaml", "  to: /app\n", &format!("  to: /app\n  {key}\n"));
         let forest = Forest::new([&tree])?;
-        let error = config(&forest.tree(0)?).err().with_context(|| key.to_owned())?;
-        let (text, name) = (format!("{error:#}"), key.split(':').next().unwrap_or_default());
+        let error = images(&forest.tree(0)?).err().with_context(|| key.to_owned())?;
+        let text = format!("{error:#}");
         ensure!(
-            text.contains(&format!("`{name}` is not supported yet")) && text.contains("werf.yaml:18"),
+            text.contains(want) && (text.contains("werf.yaml:18") || text.contains("line 18")),
             "{text}"
         );
     }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use kiel::config::model::Config;
-use kiel::config::{LoadOptions, load};
+use kiel::config::{Everything, LoadOptions, load};
 use kiel::git::patterns::Glob;
 use kiel::git::{Repository, SourceTree};
-use kiel::images::{PlannedImage, PlannedKind, plan_images};
+use kiel::images::{ImageFiles, PlannedImage, PlannedKind, plan_images};
 use kiel_stapel::stage::Part;
 use kiel_template::files::FileTree;
 use kiel_template::functions::Environment;
@@ -221,6 +221,7 @@ pub(crate) fn config(tree: &SourceTree) -> Result<Config> {
             let glob = Glob::new(pattern).map_err(|error| error.to_string())?;
             Ok(Box::new(move |path| glob.matches(path)))
         },
+        inspector: Arc::new(Everything),
         environment: Arc::new(NoClock),
     };
     let files: Arc<dyn FileTree + Send + Sync> = Arc::new(tree.files_at(""));
@@ -230,7 +231,12 @@ pub(crate) fn config(tree: &SourceTree) -> Result<Config> {
 /// The images of a commit with their keys.
 pub(crate) fn images(tree: &SourceTree) -> Result<Vec<PlannedImage>> {
     let platform = "linux/amd64".parse().expect("a platform");
-    Ok(plan_images(&config(tree)?, &[], &tree.files_at(""), &platform)?)
+    Ok(plan_images(
+        &config(tree)?,
+        &[],
+        ImageFiles::at(&tree.files_at("")),
+        &platform,
+    )?)
 }
 
 /// Keys by the image's name, and by `image/stage`.

@@ -345,7 +345,7 @@ const EDITS: &[(&str, &str, &str, &[&str])] = &[
     (
         "werf.yaml",
         "beforeInstall: [x]",
-        "beforeInstall: [y]",
+        "beforeInstall: [yy]",
         &[
             "app",
             "app/beforeInstall",

@@ -15,7 +15,7 @@ use kiel::buildkit::engine::Engine;
 use kiel::config::model::{Config, Deploy, DockerfileImage, Image, ImageKind, Meta};
 use kiel::event::{Event, Events};
 use kiel::git::{Repository as GitRepository, SourceTree};
-use kiel::images::plan_images;
+use kiel::images::{ImageFiles, plan_images};
 use kiel::registry::validate::{self, Validated};
 use kiel::registry::{Platform, Registry, RegistryOptions, Repository, Url};
 use kiel_stapel::spec::{From, GitMapping, Import, Position, StapelSpec};
@@ -83,8 +83,10 @@ impl Project {
             meta: Meta {
                 project: "test".into(),
                 deploy,
+                unsupported: Vec::new(),
             },
             images: self.images.clone(),
+            external: Vec::new(),
         })
     }
 
@@ -93,7 +95,12 @@ impl Project {
         let git = GitRepository::discover(dir)?;
         let head = git.head()?;
         let tree = git.source_tree(&head);
-        let planned = plan_images(&self.config(), &[], &tree.files_at(""), &platform())?;
+        let planned = plan_images(
+            &self.config(),
+            &[],
+            ImageFiles::at(&tree.files_at("")),
+            &platform(),
+        )?;
         Ok((
             kiel::build::plan(planned, &self.registry, &self.repository, &head.id).await?,
             tree,
@@ -227,6 +234,9 @@ pub(crate) fn image(name: &str, kind: ImageKind) -> Image {
         cache_version: None,
         kind,
         image_spec: None,
+        secrets: Vec::new(),
+        unsupported: Vec::new(),
+        platforms: Vec::new(),
         line: 1,
     }
 }
@@ -245,6 +255,7 @@ pub(crate) fn dockerfile(name: &str, path: &str) -> Image {
         target: None,
         args: IndexMap::new(),
         dependencies: vec![],
+        context_add_files: Vec::new(),
     };
     image(name, ImageKind::Dockerfile(kind))
 }

@@ -31,7 +31,7 @@ use crate::values::{ValuesFile, ValuesInput};
 use crate::warning::Warning;
 use crate::yaml;
 
-pub use self::unpacked::UnpackedChart;
+pub use self::unpacked::{UnpackError, UnpackedChart};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

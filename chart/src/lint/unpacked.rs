@@ -6,9 +6,40 @@ use std::sync::Arc;
 use kiel_template::files::{FileError, FileTree};
 use kiel_template::format::quote_str;
 
-use crate::archive;
+use crate::archive::{self, ArchiveError};
+use crate::decode::DecodeError;
 use crate::metadata::Metadata;
-use crate::yaml;
+use crate::yaml::{self, YamlError};
+
+/// Why an archive can't be unpacked; the texts are Helm's.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnpackError {
+    /// There is nothing in it.
+    #[error("EOF")]
+    Empty,
+    /// It is not compressed as archives of charts are.
+    #[error("gzip: invalid header")]
+    NoGzip,
+    /// It is no archive of a chart.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// Its `Chart.yaml` is no YAML.
+    #[error("cannot load Chart.yaml: {0}")]
+    Yaml(#[from] YamlError),
+    /// Its `Chart.yaml` has a value of the wrong type.
+    #[error("cannot load Chart.yaml: {0}")]
+    Decode(#[from] DecodeError),
+    /// The chart has no name.
+    #[error("chart name not specified")]
+    NoName,
+    /// No folder can have the chart's name.
+    #[error("chart name {} is not allowed", quote_str(.0.as_bytes()))]
+    Name(String),
+    /// The chart's name leads to another folder.
+    #[error("chart name {} must not contain path separators", quote_str(.0.as_bytes()))]
+    Path(String),
+}
 
 /// The files of an archive.
 #[derive(Debug, Clone)]
@@ -22,54 +53,45 @@ impl UnpackedChart {
     /// Reads an archive.
     ///
     /// # Errors
-    /// Helm's text.
-    pub fn read(data: &[u8]) -> Result<Self, String> {
+    /// See [`UnpackError`].
+    pub fn read(data: &[u8]) -> Result<Self, UnpackError> {
         if data.is_empty() {
-            return Err("EOF".to_owned());
+            return Err(UnpackError::Empty);
         }
         if !data.starts_with(b"\x1f\x8b") {
-            return Err("gzip: invalid header".to_owned());
+            return Err(UnpackError::NoGzip);
         }
-        let files = archive::unpack(data).map_err(|error| error.to_string())?;
+        let files = archive::unpack(data)?;
         let mut name = String::new();
         for file in files.iter().filter(|file| file.name == "Chart.yaml") {
-            let failed = |error: &dyn std::fmt::Display| format!("cannot load Chart.yaml: {error}");
-            let tree = yaml::to_json(&file.data).map_err(|error| failed(&error))?;
             let mut metadata = Metadata::default();
-            metadata.read(&tree).map_err(|error| failed(&error))?;
+            metadata.read(&yaml::to_json(&file.data)?)?;
             name = metadata.name;
         }
-        let quoted = quote_str(name.as_bytes());
         match name.as_str() {
-            "" => return Err("chart name not specified".to_owned()),
-            "." | ".." => return Err(format!("chart name {quoted} is not allowed")),
-            _ if name.contains('/') => {
-                return Err(format!("chart name {quoted} must not contain path separators"));
-            }
+            "" => return Err(UnpackError::NoName),
+            "." | ".." => return Err(UnpackError::Name(name)),
+            _ if name.contains('/') => return Err(UnpackError::Path(name)),
             _ => {}
         }
-        let files = files.into_iter().map(|file| (file.name, file.data)).collect();
+        let files = files
+            .into_iter()
+            .map(|file| (file.name, file.data.to_shared()))
+            .collect();
         Ok(Self { name, files })
     }
 }
 
 impl FileTree for UnpackedChart {
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FileError> {
-        Ok(self.files.get(path).cloned())
+        self.files.read(path)
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>, FileError> {
-        let prefix = if dir.is_empty() {
-            String::new()
-        } else {
-            format!("{dir}/")
-        };
-        let below = self.files.keys().filter(|path| path.starts_with(&prefix));
-        Ok(below.cloned().collect())
+        self.files.list(dir)
     }
 
     fn is_dir(&self, path: &str) -> Result<bool, FileError> {
-        let prefix = format!("{path}/");
-        Ok(path.is_empty() || self.files.keys().any(|file| file.starts_with(&prefix)))
+        self.files.is_dir(path)
     }
 }

@@ -76,7 +76,7 @@ fn outputs() {
     .expect("manifests");
     let crds = |data: &[u8]| CrdFile {
         source: "c/crds/x.yaml".to_owned(),
-        data: Arc::from(data),
+        data: data.into(),
     };
     manifests
         .crd_files

@@ -45,24 +45,13 @@ fn rendered(
         app_version: None,
     };
     let chart = load(&TestTree::new(".helm", files), ".helm", &profile).expect("a chart");
-    let mut input = RenderInput {
-        chart: &chart,
-        values: &ValuesInput::default(),
-        secret_values: &[],
-        service_values: &serde_json::Value::Null,
-        release: Release {
-            name: "r".to_owned(),
-            namespace: "ns".to_owned(),
-            revision: 3,
-            is_upgrade: true,
-        },
-        capabilities: Capabilities::default(),
-        environment: Arc::new(Still),
-        lookup: None,
-        check_schemas: true,
-        extra_functions: None,
-        stack_size: 0,
+    let values = ValuesInput::default();
+    let release = Release {
+        revision: 3,
+        is_upgrade: true,
+        ..Release::new("r", "ns")
     };
+    let mut input = RenderInput::new(&chart, &values, release, Arc::new(Still));
     change(&mut input);
     render_on_own_stack(input)
 }

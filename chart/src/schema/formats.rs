@@ -14,7 +14,7 @@ fn wrong(text: impl Into<String>) -> Check {
 /// Why `text` is not of that format.
 pub(super) fn check(format: &str, text: &str) -> Check {
     match format {
-        "regex" => Pattern::new(text).map(|_| ()),
+        "regex" => Pattern::check(text),
         "json-pointer" => json_pointer(text),
         "relative-json-pointer" => relative_json_pointer(text),
         "uuid" => uuid(text),

@@ -180,7 +180,7 @@ impl<'a> Library<'a> {
         let patterns = patterns.map(|text| ("patternProperties", text.as_str()));
         let own = schema.get("pattern").and_then(Value::as_str);
         for (keyword, text) in patterns.chain(own.map(|text| ("pattern", text))) {
-            if let Err(problem) = Pattern::new(text) {
+            if let Err(problem) = Pattern::check(text) {
                 let place = format!("{url}#{}/{keyword}", encoded(pointer));
                 let (text, place) = (quote_str(text.as_bytes()), quote_str(place.as_bytes()));
                 return Err(format!("invalid regex {text} at {place}: {problem}"));

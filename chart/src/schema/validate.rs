@@ -194,6 +194,16 @@ impl<'l, 'a> Validator<'l, 'a> {
         Ok(outcome.err().map(|failure| failure.to_text()))
     }
 
+    /// Counts steps; after too many of them nothing is looked at any more.
+    fn count(&self, steps: usize) -> bool {
+        self.steps.set(self.steps.get().saturating_add(steps));
+        let is_too_much = self.steps.get() > self.most_steps;
+        if is_too_much {
+            self.gave_up.set(Some("its schema takes too many steps"));
+        }
+        !is_too_much
+    }
+
     fn below<'f>(
         &self,
         frame: &'f Frame<'f, 'a>,
@@ -257,12 +267,10 @@ impl<'l, 'a> Validator<'l, 'a> {
             Value::Object(schema) if !schema.is_empty() => schema,
             _ => return Ok(all_of(value, wanted)),
         };
-        self.steps.set(self.steps.get() + 1);
         if frame.depth > MAX_DEPTH {
             self.gave_up.set(Some("its schema nests too deeply"));
-        } else if self.steps.get() > self.most_steps {
-            self.gave_up.set(Some("its schema takes too many steps"));
         }
+        self.count(1);
         if self.gave_up.get().is_some() {
             return Ok(Unseen::default());
         }

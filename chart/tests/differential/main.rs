@@ -120,7 +120,10 @@ fn compare_here(program: &Path, name: &str, kind: u64, make: Make) -> Result<()>
             let answer = question::wanted(&theirs)?;
             outputs += u64::from(answer.is_ok());
             let want = question::show(&answer);
-            if !question::same(&want, &got) && !is_internal(&want) && !is_chance(&mut oracle, &case, &want, &got)? {
+            if !question::same(&want, &got)
+                && !is_internal(&want)
+                && !is_chance(&mut oracle, &case, &want, &got)?
+            {
                 if let (Some(case), Value::Object(theirs)) = (case.as_object_mut(), theirs) {
                     case.extend(theirs);
                 }

@@ -72,12 +72,7 @@ impl Arguments {
     pub(crate) fn parse(dir: &Path, args: &[String]) -> Result<Self> {
         let mut parsed = Self {
             values: ValuesInput::default(),
-            release: Release {
-                name: "release-name".to_owned(),
-                namespace: "default".to_owned(),
-                revision: 1,
-                is_upgrade: false,
-            },
+            release: Release::new("release-name", "default"),
             capabilities: Capabilities::default(),
             include_crds: false,
             hooks: HookOutput::All,
@@ -145,18 +140,8 @@ impl Arguments {
 
     /// The manifests of a chart that is loaded.
     pub(crate) fn try_render(&self, chart: &Chart) -> Result<Manifests, RenderError> {
-        render_on_own_stack(RenderInput {
-            chart,
-            values: &self.values,
-            secret_values: &[],
-            service_values: &serde_json::Value::Null,
-            release: self.release.clone(),
-            capabilities: self.capabilities.clone(),
-            environment: Arc::new(Fixed),
-            lookup: None,
-            check_schemas: true,
-            extra_functions: None,
-            stack_size: 0,
-        })
+        let mut input = RenderInput::new(chart, &self.values, self.release.clone(), Arc::new(Fixed));
+        input.capabilities = self.capabilities.clone();
+        render_on_own_stack(input)
     }
 }

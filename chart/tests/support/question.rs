@@ -85,24 +85,10 @@ pub(crate) fn answer(case: &Value, folder: &Path) -> Result<Result<Vec<u8>, Stri
         },
         ..Capabilities::default()
     };
-    let input = RenderInput {
-        chart: &chart,
-        values: &values,
-        secret_values: &[],
-        service_values: &Value::Null,
-        release: Release {
-            name: "r".to_owned(),
-            namespace: "ns".to_owned(),
-            revision: 1,
-            is_upgrade: false,
-        },
-        capabilities,
-        environment: Arc::new(fixed::Fixed),
-        lookup: None,
-        check_schemas: true,
-        extra_functions: None,
-        stack_size: STACK,
-    };
+    let release = Release::new("r", "ns");
+    let mut input = RenderInput::new(&chart, &values, release, Arc::new(fixed::Fixed));
+    input.capabilities = capabilities;
+    input.stack_size = STACK;
     Ok(render_texts(&input)
         .map(|mut files| files.remove("c/templates/t.yaml").unwrap_or_default())
         .map_err(|error| error.to_string()))

@@ -60,9 +60,7 @@ impl PrivateKey {
             KeyKind::Rsa4096 => rsa(KeySize::Rsa4096),
             KeyKind::Ecdsa => EcdsaKeyPair::generate(CURVES[0].signing).map(|key| Self::Ec(&CURVES[0], key)),
             KeyKind::Ed25519 => Ed25519KeyPair::generate().map(Self::Ed25519),
-            KeyKind::Dsa => {
-                return Err("DSA is not supported; use \"rsa\", \"ecdsa\" or \"ed25519\"".to_owned());
-            }
+            KeyKind::Dsa => return Err(UNUSABLE.to_owned()),
         }
         .map_err(|error| error.to_string())
     }

@@ -39,6 +39,14 @@ pub(in crate::cli) struct HelmValuesArgs {
 }
 
 impl HelmValuesArgs {
+    /// Whether a file comes from the web.
+    pub(super) fn is_fetched(&self) -> bool {
+        self.values
+            .iter()
+            .chain(&self.set_file)
+            .any(|name| name.contains("://"))
+    }
+
     /// Reads the files.
     pub(in crate::cli) fn read(&self) -> Result<ValuesInput, HelmError> {
         let mut input = ValuesInput {

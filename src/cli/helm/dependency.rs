@@ -8,9 +8,10 @@ use kiel_template::functions::semver::{Constraints, Version};
 
 use super::globals::HelmGlobals;
 use super::remote::{AccessArgs, UnsafeArgs, charts, note, registry_of, say};
+use super::signing::VerifyArgs;
 use super::table::table;
-use super::{HelmError, HelmResult, go_files};
-use crate::charts::{self, Manager};
+use super::{HelmError, HelmResult, go_files, signing};
+use crate::charts::{self, Manager, Verification};
 use crate::cli::Context;
 use crate::ui;
 
@@ -47,6 +48,8 @@ pub(crate) struct BuildCommand {
     /// Take cached indexes as they are
     #[arg(long)]
     skip_refresh: bool,
+    #[command(flatten)]
+    verification: VerifyArgs,
     #[command(flatten)]
     access: AccessArgs,
     #[command(flatten)]
@@ -87,10 +90,17 @@ impl BuildCommand {
         // Go: these flags are for registries; repositories are added with flags of their own.
         let entry = self.access.entry(&self.risks);
         let charts = charts(globals, &entry, self.risks.plain_http(), &registries, context);
+        let keyring = self.verification.keyring(&context.env);
+        let verification = keyring.map(|keyring| Verification {
+            keyring: keyring.map_err(|HelmError(text)| text),
+            is_required: is_update,
+            now: signing::now(),
+        });
         let manager = Manager {
             charts: &charts,
             folder,
             skip_refresh: self.skip_refresh,
+            verification: verification.as_ref(),
             now: jiff::Timestamp::now().to_string(),
             say,
             note: &note,
@@ -116,6 +126,7 @@ pub(super) async fn update(
     let command = BuildCommand {
         chart: folder.display().to_string(),
         skip_refresh: false,
+        verification: VerifyArgs::default(),
         access,
         risks,
     };

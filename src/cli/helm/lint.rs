@@ -134,8 +134,8 @@ impl Opened {
         if is_archive(path) {
             let data =
                 go_files::read(path).map_err(|HelmError(text)| wrap("unable to open tarball", &text))?;
-            let files =
-                UnpackedChart::read(&data).map_err(|text| wrap("unable to extract tarball", &text))?;
+            let files = UnpackedChart::read(&data)
+                .map_err(|error| wrap("unable to extract tarball", &error.to_string()))?;
             let shown_dir = go_files::absolute(path)?;
             return Ok(Self::Archive { files, shown_dir });
         }

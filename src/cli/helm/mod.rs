@@ -23,6 +23,7 @@ mod repo;
 mod search;
 mod selector;
 mod show;
+mod signing;
 mod slices;
 mod table;
 mod template;
@@ -111,6 +112,18 @@ impl<E: std::error::Error> From<E> for HelmError {
 type HelmResult = Result<(), HelmError>;
 
 impl HelmCommand {
+    /// Whether it may wait for anything but this machine's files.
+    pub(crate) fn waits(&self) -> bool {
+        match &self.command {
+            HelmCommands::Template(command) => !command.is_local(),
+            HelmCommands::Create(_)
+            | HelmCommands::Env(_)
+            | HelmCommands::Verify(_)
+            | HelmCommands::Version(_) => false,
+            _ => true,
+        }
+    }
+
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let globals = &self.globals;
         let result = match self.command {
@@ -121,7 +134,7 @@ impl HelmCommand {
             HelmCommands::List(command) => command.run(globals, context).await,
             HelmCommands::Status(command) => command.run(globals, context).await,
             HelmCommands::Package(command) => command.run(globals, context).await,
-            HelmCommands::Verify(command) => command.run(),
+            HelmCommands::Verify(command) => command.run(context),
             HelmCommands::Version(command) => command.run(),
             HelmCommands::Lint(command) => command.run(globals, &context.env),
             HelmCommands::Dependency(command) => command.run(globals, context).await,

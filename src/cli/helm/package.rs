@@ -9,6 +9,7 @@ use kiel_chart::{Chart, DEFAULT_TIME, Profile};
 use kiel_template::functions::semver::Version;
 
 use super::remote::{AccessArgs, UnsafeArgs};
+use super::signing::SignArgs;
 use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files};
 use crate::charts::{Folder, LoadError};
 use crate::cli::Context;
@@ -32,22 +33,12 @@ pub(crate) struct PackageCommand {
     /// Get the charts that the chart depends on first
     #[arg(long, short = 'u')]
     dependency_update: bool,
-    /// Not done by kiel: packages are not signed
-    #[arg(long)]
-    sign: bool,
     #[command(flatten)]
     access: AccessArgs,
     #[command(flatten)]
     risks: UnsafeArgs,
-    /// Key to sign with
-    #[arg(long, value_name = "NAME", hide = true)]
-    key: Option<String>,
-    /// Keyring to sign with
-    #[arg(long, value_name = "PATH", hide = true)]
-    keyring: Option<String>,
-    /// File with the key's passphrase
-    #[arg(long, value_name = "PATH", hide = true)]
-    passphrase_file: Option<String>,
+    #[command(flatten)]
+    signing: SignArgs,
 }
 
 impl PackageCommand {
@@ -57,11 +48,7 @@ impl PackageCommand {
                 "need at least one argument, the path to the chart".to_owned(),
             ));
         }
-        if self.sign {
-            return Err(HelmError(
-                "--sign: kiel does not sign packages; use helm package --sign, or sign the archive in a registry".to_owned(),
-            ));
-        }
+        self.signing.check(&context.env)?;
         let time = match context.env.get("SOURCE_DATE_EPOCH") {
             None => DEFAULT_TIME,
             Some(text) => text
@@ -74,13 +61,13 @@ impl PackageCommand {
                 let access = (self.access.clone(), self.risks.clone());
                 dependency::update(Path::new(chart), true, access, globals, context).await?;
             }
-            let path = self.package(chart, time)?;
+            let path = self.package(chart, time, context)?;
             ui::data(&format!("Successfully packaged chart and saved it to: {path}\n"))?;
         }
         Ok(())
     }
 
-    fn package(&self, path: &str, time: u64) -> Result<String, HelmError> {
+    fn package(&self, path: &str, time: u64, context: &Context) -> Result<String, HelmError> {
         let folder = Folder::new(Path::new(path));
         let mut chart = kiel_chart::load(&folder, "", &Profile::Helm).map_err(LoadError::from)?;
         for warning in folder.link_warnings().iter().chain(&chart.warnings) {
@@ -89,7 +76,7 @@ impl PackageCommand {
         if !self.version.is_empty() {
             chart.metadata.version.clone_from(&self.version);
         }
-        Version::parse(&chart.metadata.version).map_err(HelmError)?;
+        Version::parse(&chart.metadata.version)?;
         if !self.app_version.is_empty() {
             chart.metadata.app_version.clone_from(&self.app_version);
         }
@@ -113,6 +100,7 @@ impl PackageCommand {
         }
         go_files::write(&target, &archive)
             .map_err(|HelmError(text)| HelmError(format!("failed to save: {text}")))?;
+        self.signing.sign(&target, &archive, context)?;
         Ok(target)
     }
 }

@@ -30,6 +30,11 @@ pub(super) struct PostRenderer {
 }
 
 impl PostRendererArgs {
+    /// Whether a program is named.
+    pub(super) fn is_given(&self) -> bool {
+        !self.post_renderer.is_empty()
+    }
+
     /// Looks for the program.
     pub(super) fn find(&self, env: &Environment) -> Result<Option<PostRenderer>, HelmError> {
         let name = &self.post_renderer;

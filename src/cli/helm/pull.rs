@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::globals::HelmGlobals;
-use super::remote::{ChartPathArgs, note};
+use super::remote::{ChartPathArgs, note, say};
 use super::{HelmError, HelmResult};
-use crate::charts;
+use crate::charts::{self, Downloaded, Provenance};
 use crate::cli::Context;
 
 /// Download charts and, if wanted, unpack them
@@ -25,7 +25,7 @@ pub(crate) struct PullCommand {
     /// Folder for the archive
     #[arg(long, short = 'd', default_value = ".", value_name = "DIR")]
     destination: PathBuf,
-    /// The provenance file too, unchecked
+    /// The provenance file too, unchecked unless --verify is given
     #[arg(long)]
     prov: bool,
     #[command(flatten)]
@@ -44,16 +44,34 @@ impl PullCommand {
         let charts = self.chart.charts(name, globals, context);
         let found = charts.get(name, &self.chart.query(self.prov)).await?;
         note(&found.notes);
+        let verified = self.chart.verification.check_download(&found, &context.env)?;
         if self.untar {
-            return self.unpack(name, &found.archive);
+            self.unpack(name, &found.archive)?;
+        } else {
+            self.save(&found)?;
         }
-        let path = self.destination.join(&found.file_name);
-        write(&path, &found.archive)?;
-        if let Some(provenance) = &found.provenance {
-            write(
-                &self.destination.join(format!("{}.prov", found.file_name)),
-                provenance,
-            )?;
+        if let Provenance::Missing { url, reason } = &found.provenance {
+            let archive = url.strip_suffix(".prov").unwrap_or(url);
+            let shown = if self.chart.has_repository() {
+                archive
+            } else {
+                name
+            };
+            say(&format!(
+                "WARNING: Verification not found for {shown}: {reason}\n"
+            ));
+        }
+        if let Some(verified) = verified {
+            say(&verified.to_string());
+        }
+        Ok(())
+    }
+
+    fn save(&self, found: &Downloaded) -> HelmResult {
+        write(&self.destination.join(&found.file_name), &found.archive)?;
+        if let Provenance::Found(content) = &found.provenance {
+            let name = format!("{}.prov", found.file_name);
+            write(&self.destination.join(name), content)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::globals::HelmGlobals;
 use super::remote::{AccessArgs, UnsafeArgs, charts, note, registry_of};
-use super::{HelmError, HelmResult};
+use super::{HelmError, HelmResult, go_files};
 use crate::charts::{self, is_oci};
 use crate::cli::Context;
 
@@ -45,7 +45,11 @@ impl PushCommand {
         }
         let loaded = charts::load(path)?;
         let archive = fs_err::read(path)?;
-        let provenance = fs_err::read(format!("{chart}.prov")).ok();
+        let beside = format!("{chart}.prov");
+        let provenance = match fs_err::exists(&beside)? {
+            true => Some(go_files::read(&beside)?),
+            false => None,
+        };
         let created = rfc3339(kind.modified()?)?;
         let registries: Vec<String> = registry_of(&format!("{}/x", remote.trim_end_matches('/')))
             .into_iter()

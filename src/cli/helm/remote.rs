@@ -7,6 +7,7 @@ use kiel_chart::Chart;
 
 use super::HelmError;
 use super::globals::HelmGlobals;
+use super::signing::VerifyArgs;
 use crate::charts::{
     self, ChartQuery, ChartReference, Charts, ChartsOptions, HelmFiles, Located, RepositoryEntry, is_oci,
 };
@@ -71,6 +72,8 @@ pub(super) struct ChartPathArgs {
     /// Send user and password to whatever host the repository names
     #[arg(long)]
     pass_credentials: bool,
+    #[command(flatten)]
+    pub(super) verification: VerifyArgs,
     #[command(flatten)]
     access: AccessArgs,
     #[command(flatten)]
@@ -196,7 +199,12 @@ impl ChartPathArgs {
         )
     }
 
-    /// What is asked for.
+    /// Whether `--repo` names the repository.
+    pub(super) fn has_repository(&self) -> bool {
+        !self.repo.is_empty()
+    }
+
+    /// What is asked for; the provenance file too where charts have to be signed.
     pub(super) fn query(&self, with_provenance: bool) -> ChartQuery {
         let version = match self.version.as_str() {
             "" if self.devel => ">0.0.0-0",
@@ -209,7 +217,7 @@ impl ChartPathArgs {
                 pass_credentials_all: self.pass_credentials,
                 ..self.access.entry(&self.risks)
             },
-            with_provenance,
+            with_provenance: with_provenance || self.verification.is_wanted(),
         }
     }
 
@@ -222,8 +230,12 @@ impl ChartPathArgs {
     ) -> Result<Located, HelmError> {
         let charts = self.charts(name, globals, context);
         let located = charts.locate(name, &self.query(false)).await?;
-        if let Located::Archive(found) = &located {
-            note(&found.notes);
+        match &located {
+            Located::Path(_) => self.verification.check_file(name.trim(), &context.env)?,
+            Located::Archive(found) => {
+                note(&found.notes);
+                self.verification.check_download(found, &context.env)?;
+            }
         }
         Ok(located)
     }
@@ -245,6 +257,14 @@ pub(super) fn open(located: &Located) -> Result<Chart, HelmError> {
         Located::Path(path) => charts::load(path)?,
         Located::Archive(found) => kiel_chart::load_archive(&found.archive)?,
     })
+}
+
+/// As [`open`], for who asks [`Chart::unreadable`] before the chart's files are used.
+pub(super) fn open_late(located: &Located) -> Result<Chart, HelmError> {
+    match located {
+        Located::Path(path) => Ok(charts::load_late(path)?),
+        Located::Archive(_) => open(located),
+    }
 }
 
 /// Tells something beside the output.

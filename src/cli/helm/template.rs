@@ -1,6 +1,7 @@
 //! `kiel helm template`: a chart's manifests, as Helm prints them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -8,12 +9,12 @@ use kiel_chart::{
     Capabilities, Chart, HookOutput, KubeVersion, Manifests, Release, RenderError, RenderInput, SoFar,
     ValuesInput, check_release_name,
 };
-use serde_json::Value;
+use kiel_template::functions::Environment;
 
 use super::args::HelmValuesArgs;
 use super::install_flags::InstallFlags;
 use super::post_render::{PostRenderer, PostRendererArgs};
-use super::remote::{ChartPathArgs, open};
+use super::remote::{ChartPathArgs, open_late};
 use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files, slices, validate};
 use crate::charts::Located;
 use crate::cli::Context;
@@ -81,6 +82,16 @@ pub(crate) struct TemplateCommand {
 }
 
 impl TemplateCommand {
+    /// Whether all that it needs is on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        let is_here = |chart: &String| Path::new(chart.trim()).exists();
+        let asks_nobody = !self.validate && !self.install.asks_server() && !self.post_renderer.is_given();
+        asks_nobody
+            && !self.dependency_update
+            && self.names.last().is_some_and(is_here)
+            && !self.values.is_fetched()
+    }
+
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
         self.install.check()?;
         let capabilities = self.capabilities()?;
@@ -98,7 +109,7 @@ impl TemplateCommand {
         let values = self.values.read()?;
         let chart = self.load(&located, globals, context).await?;
         let remote = self.connect(globals, context).await?;
-        check_release_name(&name).map_err(HelmError)?;
+        check_release_name(&name)?;
         let capabilities = match remote.as_ref().filter(|_| self.validate) {
             Some(cluster) => deploy::capabilities(cluster)
                 .await
@@ -106,34 +117,22 @@ impl TemplateCommand {
             None => capabilities,
         };
         let mut so_far = SoFar::default();
-        let rendered = kiel_chart::render_before_exit(
-            RenderInput {
-                chart: &chart,
-                values: &values,
-                secret_values: &[],
-                service_values: &Value::Null,
-                release: Release {
-                    name: name.clone(),
-                    namespace: globals.namespace(&context.env),
-                    revision: 1,
-                    is_upgrade: self.is_upgrade,
-                },
-                capabilities,
-                environment: if self.enable_dns {
-                    Arc::new(ClockAndNames)
-                } else {
-                    Arc::new(Clock)
-                },
-                lookup: remote
-                    .as_ref()
-                    .filter(|_| self.install.asks_server())
-                    .map(ClusterLookup::shared),
-                check_schemas: !self.skip_schema_validation,
-                extra_functions: None,
-                stack_size: 0,
-            },
-            &mut so_far,
-        );
+        let mut release = Release::new(&name, &globals.namespace(&context.env));
+        release.is_upgrade = self.is_upgrade;
+        let environment: Arc<dyn Environment + Send + Sync> = if self.enable_dns {
+            Arc::new(ClockAndNames)
+        } else {
+            Arc::new(Clock)
+        };
+        let mut input = RenderInput::new(&chart, &values, release, environment);
+        input.capabilities = capabilities;
+        input.check_schemas = !self.skip_schema_validation;
+        input.lookup = remote
+            .as_ref()
+            .filter(|_| self.install.asks_server())
+            .map(ClusterLookup::shared);
+        let rendered = kiel_chart::render_before_exit(input, &mut so_far);
+        check_read(&chart)?;
         for warning in &so_far.warnings {
             ui::print(&warning.to_string());
         }
@@ -142,7 +141,7 @@ impl TemplateCommand {
                 if let Some(cluster) = remote.as_ref().filter(|_| self.validate) {
                     validate::check(cluster, &manifests, self.include_crds && !self.skip_crds).await?;
                 }
-                self.show(&name, &manifests, post_renderer.as_ref(), globals)
+                self.show(&name, &chart, &manifests, post_renderer.as_ref(), globals)
                     .await
             }
             Err(error) => {
@@ -160,7 +159,7 @@ impl TemplateCommand {
         globals: &HelmGlobals,
         context: &Context,
     ) -> Result<Chart, HelmError> {
-        let chart = open(located)?;
+        let chart = open_late(located)?;
         let wanted = &chart.metadata.dependencies;
         let is_complete = wanted
             .iter()
@@ -169,7 +168,7 @@ impl TemplateCommand {
             Located::Path(path) if self.dependency_update && !is_complete => {
                 let access = self.path.access();
                 dependency::update(path, false, access, globals, context).await?;
-                open(located)
+                open_late(located)
             }
             _ => Ok(chart),
         }
@@ -204,6 +203,7 @@ impl TemplateCommand {
     async fn show(
         &self,
         name: &str,
+        chart: &Chart,
         manifests: &Manifests,
         post_renderer: Option<&PostRenderer>,
         globals: &HelmGlobals,
@@ -225,6 +225,7 @@ impl TemplateCommand {
             } else {
                 dir.clone()
             };
+            check_read(chart)?;
             write_files(dir, &crds)?;
             write_files(&release_dir, &files)?;
             let rest = match post_renderer {
@@ -233,7 +234,7 @@ impl TemplateCommand {
             };
             return self.print(format!("{}\n", rest.trim()));
         }
-        self.print(match post_renderer {
+        let text = match post_renderer {
             Some(program) => {
                 let changed = program.run(&manifests.to_post_renderer(include_crds)).await;
                 let changed = changed.map_err(|HelmError(text)| {
@@ -246,13 +247,15 @@ impl TemplateCommand {
                 manifests.to_output_of(&changed, hooks)
             }
             None => manifests.to_template_output(include_crds, hooks),
-        })
+        };
+        check_read(chart)?;
+        self.print(text)
     }
 
     /// Prints manifests, or those of them that are wanted.
     fn print(&self, mut text: String) -> HelmResult {
         if !self.show_only.is_empty() {
-            text = kiel_chart::show_only(&text, &self.show_only).map_err(HelmError)?;
+            text = kiel_chart::show_only(&text, &self.show_only)?;
         }
         ui::data(&text)?;
         Ok(())
@@ -276,6 +279,14 @@ fn described(error: &RenderError, chart: &Chart, values: &ValuesInput, globals: 
     };
     let space = if more.is_empty() { "" } else { "\n\n" };
     HelmError(format!("{error}{advice}{space}{}", more.trim_end()))
+}
+
+/// Whether everything could be read that was looked at.
+fn check_read(chart: &Chart) -> HelmResult {
+    match chart.unreadable() {
+        Some(error) => Err(HelmError(error.to_string())),
+        None => Ok(()),
+    }
 }
 
 /// Go: from here on an error comes with what was rendered.

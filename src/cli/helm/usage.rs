@@ -9,58 +9,73 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::cli::error::EXIT_FAILURE;
 use crate::ui;
 
-/// What a command takes beside flags: its words, what Helm says where it gets something else, and how it is used.
-const ARGUMENTS: &[(&str, &str, &str)] = &[
-    ("dependency list", "accepts at most 1 argument", "CHART [flags]"),
-    ("dependency build", "accepts at most 1 argument", "CHART [flags]"),
-    ("dependency update", "accepts at most 1 argument", "CHART [flags]"),
+/// What commands take beside flags: their words, what Helm says where they get something else, and how they are used.
+const ARGUMENTS: &[(&[&str], &str, &str)] = &[
     (
-        "pull",
+        &["dependency list", "dependency build", "dependency update"],
+        "accepts at most 1 argument",
+        "CHART [flags]",
+    ),
+    (
+        &["pull"],
         "requires at least 1 argument",
         "[chart URL | repo/chartname] [...] [flags]",
     ),
     (
-        "push",
+        &["push"],
         "requires at least 2 arguments",
         "[chart] [remote] [flags]",
     ),
-    ("registry login", "requires at least 1 argument", "[host] [flags]"),
     (
-        "registry logout",
+        &["registry login", "registry logout"],
         "requires at least 1 argument",
         "[host] [flags]",
     ),
-    ("repo add", "requires 2 arguments", "[NAME] [URL] [flags]"),
-    ("repo index", "requires 1 argument", "[DIR] [flags]"),
-    ("repo list", "accepts no arguments", "[flags]"),
+    (&["repo add"], "requires 2 arguments", "[NAME] [URL] [flags]"),
+    (&["repo index"], "requires 1 argument", "[DIR] [flags]"),
     (
-        "repo remove",
+        &["repo list", "list", "version"],
+        "accepts no arguments",
+        "[flags]",
+    ),
+    (
+        &["repo remove"],
         "requires at least 1 argument",
         "[REPO1 [REPO2 ...]] [flags]",
     ),
     (
-        "template",
+        &["template"],
         "requires at least 1 argument",
         "[NAME] [CHART] [flags]",
     ),
-    ("create", "requires 1 argument", "NAME [flags]"),
-    ("verify", "requires 1 argument", "PATH [flags]"),
-    ("list", "accepts no arguments", "[flags]"),
-    ("history", "requires 1 argument", "RELEASE_NAME [flags]"),
-    ("status", "requires 1 argument", "RELEASE_NAME [flags]"),
-    ("get all", "requires 1 argument", "RELEASE_NAME [flags]"),
-    ("get hooks", "requires 1 argument", "RELEASE_NAME [flags]"),
-    ("get manifest", "requires 1 argument", "RELEASE_NAME [flags]"),
-    ("get metadata", "requires 1 argument", "RELEASE_NAME [flags]"),
-    ("get notes", "requires 1 argument", "RELEASE_NAME [flags]"),
-    ("get values", "requires 1 argument", "RELEASE_NAME [flags]"),
-    ("version", "accepts no arguments", "[flags]"),
-    ("env", "accepts at most 1 argument", "[flags]"),
-    ("show all", "requires 1 argument", "[CHART] [flags]"),
-    ("show chart", "requires 1 argument", "[CHART] [flags]"),
-    ("show values", "requires 1 argument", "[CHART] [flags]"),
-    ("show readme", "requires 1 argument", "[CHART] [flags]"),
-    ("show crds", "requires 1 argument", "[CHART] [flags]"),
+    (&["create"], "requires 1 argument", "NAME [flags]"),
+    (&["verify"], "requires 1 argument", "PATH [flags]"),
+    (
+        &[
+            "history",
+            "status",
+            "get all",
+            "get hooks",
+            "get manifest",
+            "get metadata",
+            "get notes",
+            "get values",
+        ],
+        "requires 1 argument",
+        "RELEASE_NAME [flags]",
+    ),
+    (&["env"], "accepts at most 1 argument", "[flags]"),
+    (
+        &[
+            "show all",
+            "show chart",
+            "show values",
+            "show readme",
+            "show crds",
+        ],
+        "requires 1 argument",
+        "[CHART] [flags]",
+    ),
 ];
 
 /// The command line, with `helm` as its first word where the program is called so.
@@ -175,6 +190,6 @@ fn unknown(path: &str, arg: &str) -> String {
 
 /// What Helm says where a command gets other arguments than it takes.
 pub(super) fn arguments(path: &str) -> Option<String> {
-    let (_, rule, usage) = ARGUMENTS.iter().find(|(name, ..)| *name == path)?;
+    let (_, rule, usage) = ARGUMENTS.iter().find(|(names, ..)| names.contains(&path))?;
     Some(format!("\"helm {path}\" {rule}\n\nUsage:  helm {path} {usage}"))
 }

@@ -1,28 +1,26 @@
-//! `kiel helm verify`: refused by name. Provenance files are OpenPGP; kiel has no such signatures.
+//! `kiel helm verify`: whether a package is what somebody in the keyring has signed.
 
 use clap::Args;
 
-use super::{HelmError, HelmResult};
+use super::HelmResult;
+use super::signing::KeyringArgs;
+use crate::cli::Context;
+use crate::ui;
 
-/// Not done by kiel: checking a package's signature
+/// Check a package by the provenance file beside it
 #[derive(Debug, Args)]
 pub(crate) struct VerifyCommand {
     /// Package
     #[arg(value_name = "PATH", required = true)]
     path: String,
-    /// Keyring
-    #[arg(long, value_name = "PATH")]
-    keyring: Option<String>,
+    #[command(flatten)]
+    keyring: KeyringArgs,
 }
 
 impl VerifyCommand {
-    pub(super) fn run(self) -> HelmResult {
-        let Self { path, keyring } = self;
-        let keyring = keyring
-            .map(|keyring| format!(" --keyring {keyring}"))
-            .unwrap_or_default();
-        Err(HelmError(format!(
-            "cannot verify `{path}`: kiel does not read OpenPGP signatures; use helm verify {path}{keyring}, or gpg --verify {path}.prov and compare the SHA-256 in it"
-        )))
+    pub(super) fn run(self, context: &Context) -> HelmResult {
+        let verified = self.keyring.verify_file(&self.path, &context.env)?;
+        ui::data(&verified.to_string())?;
+        Ok(())
     }
 }

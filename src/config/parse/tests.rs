@@ -77,8 +77,12 @@ fn every_mistake_has_its_line() {
         &["4: an image has neither `from` nor `dockerfile`"],
     );
     check(
-        "image: app\nfrom: a\nansible: {}\n",
-        &["6: `ansible` is not supported yet"],
+        "image: app\nfrom: a\nmount: [{from: tmp_dir}]\nsecrets: [{id: a}, {value: b}]\n",
+        &[
+            "6: a mount has no `to`",
+            "7: a secret needs one source",
+            "7: a secret with `value` has no `id`",
+        ],
     );
     check(
         "image: app\nfrom: a\ngit:\n- {add: a, to: /a}\n",
@@ -160,14 +164,71 @@ fn the_meta_document_is_checked() {
             "project: demo\nconfigVersion: 1\ndeploy: {helmReleaseSlug: maybe}\n",
             "`helmReleaseSlug` must be true or false",
         ),
-        (
-            "project: demo\nconfigVersion: 1\nbuild: {platform: [a]}\n",
-            "`platform` is not supported yet",
-        ),
     ] {
         let mistakes = parse("werf.yaml", text).expect_err(text);
         assert_eq!(mistakes.list[0].message, want);
     }
+}
+
+#[test]
+fn what_is_not_supported_yet_is_kept_for_who_plans_the_image() {
+    let text = "project: demo\nconfigVersion: 1\nbuild: {platform: [a]}\n---\nimage: a\nfrom: b\nansible: {}\n---\n\
+                image: c\nfrom: d\n";
+    let config = parse("werf.yaml", text).expect("a good file");
+    let of = |list: &[Diagnostic]| -> Vec<String> {
+        list.iter()
+            .map(|key| format!("{}: {}", key.line, key.message))
+            .collect()
+    };
+    assert_eq!(
+        of(&config.meta.unsupported),
+        ["3: `platform` is not supported yet"]
+    );
+    assert_eq!(
+        of(&config.images[0].unsupported),
+        ["7: `ansible` is not supported yet"]
+    );
+    assert_eq!(of(&config.images[1].unsupported), [""; 0]);
+}
+
+#[test]
+fn what_depends_on_more_than_the_commit_is_listed() {
+    use crate::config::model::ExternalKind as Kind;
+    let text = format!(
+        "{META}image: a\nfrom: b\nfromLatest: true\ngit:\n- {{url: u, to: /a}}\n- {{url: u, tag: t, to: /b}}\nmount:\n\
+         - {{from: build_dir, to: /c}}\n- {{from: tmp_dir, to: /d}}\n- {{fromPath: ~/x, to: /e}}\nsecrets:\n\
+         - env: TOKEN\n- src: a/key\n- {{id: v, value: secret}}\n---\nimage: c\ndockerfile: D\ncontext: ctx\n\
+         contextAddFiles: [./x/../a.bin]\n"
+    );
+    let config = parse("werf.yaml", &text).expect("a good file");
+    let found: Vec<(usize, &Kind)> = config.external.iter().map(|e| (e.line, &e.what)).collect();
+    let (path, key) = ("~/x".to_owned(), "a/key".to_owned());
+    assert_eq!(
+        found,
+        [
+            (6, &Kind::FromLatest),
+            (8, &Kind::GitBranch),
+            (11, &Kind::MountBuildDir),
+            (13, &Kind::MountFromPath(path)),
+            (15, &Kind::SecretEnv("TOKEN".into())),
+            (16, &Kind::SecretFile(key)),
+            (17, &Kind::SecretValue("v".into())),
+            (22, &Kind::ContextAddFile("ctx/a.bin".into())),
+        ]
+    );
+    let ids: Vec<&str> = config.images[0]
+        .secrets
+        .iter()
+        .map(|secret| secret.id.as_str())
+        .collect();
+    assert_eq!(ids, ["TOKEN", "key", "v"]);
+    let ImageKind::Stapel(spec) = &config.images[0].kind else {
+        panic!("a Stapel image")
+    };
+    assert_eq!(
+        (spec.mounts.len(), &spec.secrets[..]),
+        (2, &["TOKEN", "key", "v"].map(String::from)[..])
+    );
 }
 
 #[test]

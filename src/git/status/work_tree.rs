@@ -1,6 +1,6 @@
 //! The files of the work tree: whether one is as the index has it, and which are new.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
@@ -9,16 +9,25 @@ use gix::filter::plumbing::pipeline::CrlfRoundTripCheck;
 use gix::filter::plumbing::pipeline::convert::ToGitOutcome;
 use gix::index::entry::{Flags, Mode, Stat};
 use gix::index::fs::Metadata;
+use gix::objs::tree::EntryKind;
 use gix::worktree::stack::state::{attributes, ignore};
 use kiel_stapel::listing::FileMode;
 
 use super::stat::Look;
-use super::{Known, KnownFiles, Scope, compare_error, work_tree_error};
+use super::{Difference, Known, KnownFiles, Scope, compare_error, work_tree_error};
 use crate::git::GitError;
 use crate::git::patterns::PathMatch;
 
+/// What `git add` takes of a path.
+pub(in crate::git) enum Taken {
+    /// A file's content or a link's target.
+    Blob(EntryKind, Vec<u8>),
+    /// The commit of another repository.
+    Commit(ObjectId),
+}
+
 /// The work tree with what is needed to compare its files.
-pub(super) struct WorkTree<'a> {
+pub(in crate::git) struct WorkTree<'a> {
     repo: &'a gix::Repository,
     index: &'a gix::index::File,
     root: &'a Path,
@@ -34,7 +43,7 @@ pub(super) struct WorkTree<'a> {
 }
 
 impl<'a> WorkTree<'a> {
-    pub(super) fn new(
+    pub(in crate::git) fn new(
         repo: &'a gix::Repository,
         index: &'a gix::index::File,
         root: &'a Path,
@@ -166,15 +175,24 @@ impl<'a> WorkTree<'a> {
 
     /// The id that `git add` would give; nothing where only an external filter knows.
     fn content_id(&mut self, path: &BStr, metadata: &Metadata) -> Result<Option<ObjectId>, GitError> {
+        let kind = self.repo.object_hash();
+        let id = |data: Vec<u8>| gix::objs::compute_hash(kind, gix::objs::Kind::Blob, &data);
+        let content = self.content(path, metadata)?;
+        content
+            .map(id)
+            .transpose()
+            .map_err(|source| compare_error(path, source))
+    }
+
+    /// What `git add` would store; nothing where only an external filter knows.
+    fn content(&mut self, path: &BStr, metadata: &Metadata) -> Result<Option<Vec<u8>>, GitError> {
         let file = self.system_path(path)?;
         let compare = |source| compare_error(path, source);
-        let hash = |data: &[u8]| {
-            let kind = self.repo.object_hash();
-            gix::objs::compute_hash(kind, gix::objs::Kind::Blob, data).map_err(compare)
-        };
         if metadata.is_symlink() {
             let target = fs_err::read_link(&file).map_err(|source| work_tree_error(path, source))?;
-            return hash(&gix::path::into_bstr(target).map_err(compare)?).map(Some);
+            return Ok(Some(
+                gix::path::into_bstr(target).map_err(compare)?.into_owned().into(),
+            ));
         }
         let content = fs_err::read(&file).map_err(|source| work_tree_error(path, source))?;
         if self.has_external_filter(path)? {
@@ -198,10 +216,35 @@ impl<'a> WorkTree<'a> {
             },
         );
         match converted.map_err(compare)? {
-            ToGitOutcome::Unchanged(_) => hash(&content).map(Some),
-            ToGitOutcome::Buffer(buffer) => hash(buffer).map(Some),
+            ToGitOutcome::Unchanged(_) => Ok(Some(content)),
+            ToGitOutcome::Buffer(buffer) => Ok(Some(buffer.to_vec())),
             ToGitOutcome::Process(_) => Ok(None),
         }
+    }
+
+    /// The file as `git add` would take it; nothing where there is none.
+    pub(in crate::git) fn file(&mut self, path: &str) -> Result<Option<Taken>, GitError> {
+        let path = path.as_bytes().as_bstr();
+        let Some(metadata) = self.metadata(path)? else {
+            return Ok(None);
+        };
+        if metadata.is_dir() {
+            return Ok(self.submodule_head(path).map(Taken::Commit));
+        }
+        let content = self.content(path, &metadata)?;
+        let content = content.ok_or_else(|| GitError::ExternalFilter(path.to_str_lossy().into_owned()))?;
+        let recorded = self.index.entry_by_path(path).map(|entry| entry.mode);
+        let is_link = metadata.is_symlink() || !self.symlinks && recorded == Some(Mode::SYMLINK);
+        let kind = if is_link {
+            EntryKind::Link
+        } else if self.executable_bit && metadata.is_executable()
+            || !self.executable_bit && recorded == Some(Mode::FILE_EXECUTABLE)
+        {
+            EntryKind::BlobExecutable
+        } else {
+            EntryKind::Blob
+        };
+        Ok(Some(Taken::Blob(kind, content)))
     }
 
     fn has_external_filter(&mut self, path: &BStr) -> Result<bool, GitError> {
@@ -224,22 +267,21 @@ impl<'a> WorkTree<'a> {
 
     /// Whether a submodule that is checked out has another commit than the one recorded.
     fn submodule_moved(&self, path: &BStr, id: ObjectId) -> bool {
-        let Ok(folder) = self.system_path(path) else {
-            return false;
-        };
-        let Ok(repo) = gix::open::Options::default().open(folder) else {
-            return false;
-        };
-        repo.to_thread_local()
-            .head_id()
-            .is_ok_and(|head| head.detach() != id)
+        self.submodule_head(path).is_some_and(|head| head != id)
+    }
+
+    /// The commit that is checked out in the repository at `path`.
+    fn submodule_head(&self, path: &BStr) -> Option<ObjectId> {
+        let folder = self.system_path(path).ok()?;
+        let repo = gix::open::Options::default().open(folder).ok()?;
+        Some(repo.to_thread_local().head_id().ok()?.detach())
     }
 
     pub(super) fn new_files(
         &mut self,
         scope: &Scope<'_>,
         known: &KnownFiles,
-        changed: &mut BTreeSet<String>,
+        changed: &mut BTreeMap<String, Difference>,
     ) -> Result<(), GitError> {
         let dir = scope.dir.trim_matches('/');
         let dir_path = dir.as_bytes().as_bstr();
@@ -260,7 +302,7 @@ impl<'a> WorkTree<'a> {
             return self.new_files_below(&prefix, prefix.len(), scope.filter, known, changed);
         }
         if scope.filter.matches("") && !known.contains_key(dir_path) && !self.is_ignored(dir, Mode::FILE)? {
-            changed.insert(dir.into());
+            changed.insert(dir.into(), Difference::Untracked);
         }
         Ok(())
     }
@@ -272,7 +314,7 @@ impl<'a> WorkTree<'a> {
         cut: usize,
         filter: &dyn PathMatch,
         known: &KnownFiles,
-        changed: &mut BTreeSet<String>,
+        changed: &mut BTreeMap<String, Difference>,
     ) -> Result<(), GitError> {
         let folder_path = self.system_path(folder.as_bytes().as_bstr())?;
         let error = |source| work_tree_error(folder.as_bytes().as_bstr(), source);
@@ -295,7 +337,7 @@ impl<'a> WorkTree<'a> {
                     && filter.matches(&path[cut..])
                     && !self.is_ignored(&path, Mode::FILE)?
                 {
-                    changed.insert(path);
+                    changed.insert(path, Difference::Untracked);
                 }
                 continue;
             }
@@ -309,7 +351,7 @@ impl<'a> WorkTree<'a> {
                 if entry.path().join(".git").exists() {
                     // Another repository: Git would record it as a whole.
                     if filter.matches(&path[cut..]) {
-                        changed.insert(path);
+                        changed.insert(path, Difference::Untracked);
                     }
                     continue;
                 }
@@ -345,7 +387,7 @@ impl<'a> WorkTree<'a> {
         names
     }
 
-    fn is_ignored(&mut self, path: &str, mode: Mode) -> Result<bool, GitError> {
+    pub(super) fn is_ignored(&mut self, path: &str, mode: Mode) -> Result<bool, GitError> {
         let platform = self.excludes.at_entry(path.as_bytes().as_bstr(), Some(mode));
         let platform = platform.map_err(|source| compare_error(path.as_bytes().as_bstr(), source))?;
         Ok(platform.is_excluded())

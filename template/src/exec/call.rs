@@ -3,7 +3,7 @@
 use super::{At, Fallible, Slot, State};
 use crate::{
     builtins::{self, Builtin, Param},
-    parse::{Operand, Source, Term},
+    parse::{ActionText, Operand, Term},
     value::{BYTE_SLICE, Call, CallError, Function, Kind, List, Map, Type, Value},
 };
 
@@ -45,6 +45,9 @@ impl<'t> State<'_, '_, 't> {
         if let Some(last) = last {
             values.push(self.convert(last, param(args.len()))?);
         }
+        if let Err(message) = self.machine.limits.before(name, &values) {
+            return Err(self.call_failed(at, name, message.into()));
+        }
         match function.call(&mut Call::new(self.machine), &values) {
             Ok(value) => match self.machine.limits.made(&value) {
                 Ok(()) => Ok(Slot::result(value)),
@@ -55,7 +58,7 @@ impl<'t> State<'_, '_, 't> {
     }
 
     fn call_failed(&mut self, at: At<'t>, name: &str, error: CallError) -> Box<crate::Error> {
-        self.at = at;
+        self.place(at);
         let message = format!("error calling {name}: {}", error.message());
         self.error_because(&message, error.source)
     }
@@ -111,7 +114,7 @@ impl<'t> State<'_, '_, 't> {
         }
         let result = if builtin == Builtin::Call {
             let callee = match (args.first(), slots.first()) {
-                (Some(arg), _) => shown(arg, &self.tree.source),
+                (Some(arg), _) => shown(arg, self.action_text()),
                 // Go: the text of the piped value's reflect.Value.
                 (None, Some(Slot::Value(Value::Str(text)))) => text.to_string(),
                 (None, slot) => format!("<{} Value>", slot.map_or("", Slot::type_name)),
@@ -183,7 +186,7 @@ impl<'t> State<'_, '_, 't> {
 
     /// An argument whose static type is kept.
     pub(super) fn raw_argument(&mut self, dot: &Slot, arg: &'t Operand) -> Fallible<Slot> {
-        self.at = At::Operand(arg);
+        self.place(At::Operand(arg));
         match &arg.term {
             Term::Dot => Ok(dot.clone()),
             Term::Nil => Ok(Slot::Invalid),
@@ -203,11 +206,11 @@ impl<'t> State<'_, '_, 't> {
     fn argument(&mut self, dot: &Slot, want: Type, arg: &'t Operand) -> Fallible<Value> {
         match &arg.term {
             Term::Bool(_) | Term::String { .. } | Term::Number(_) => {
-                self.at = At::Operand(arg);
+                self.place(At::Operand(arg));
                 self.typed_constant(want, arg)
             }
             Term::Nil => {
-                self.at = At::Operand(arg);
+                self.place(At::Operand(arg));
                 if want.can_be_nil() {
                     Ok(zero(want))
                 } else {
@@ -251,11 +254,11 @@ impl<'t> State<'_, '_, 't> {
                 _ => "complex",
             },
             _ => {
-                let shown = shown(arg, &self.tree.source);
+                let shown = shown(arg, self.action_text());
                 return Err(self.error(&format!("can't handle {shown} for arg of type {want}")));
             }
         };
-        let shown = shown(arg, &self.tree.source);
+        let shown = shown(arg, self.action_text());
         Err(self.error(&format!("expected {expected}; found {shown}")))
     }
 
@@ -276,7 +279,7 @@ impl<'t> State<'_, '_, 't> {
     }
 }
 
-fn shown(operand: &Operand, source: &Source) -> String {
+fn shown(operand: &Operand, source: ActionText<'_>) -> String {
     let mut text = String::new();
     operand.write(source, &mut text);
     text

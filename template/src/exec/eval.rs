@@ -10,7 +10,7 @@ use crate::{
 impl<'t> State<'_, '_, 't> {
     /// The pipeline's value, out of its interface; declared variables are pushed.
     pub(super) fn pipeline(&mut self, dot: &Slot, pipe: &'t Pipe) -> Fallible<Slot> {
-        self.at = At::Pipe(pipe);
+        self.place(At::Pipe(pipe));
         if self.machine.stack.exhausted() {
             return Err(self.error("expression is nested too deeply"));
         }
@@ -48,7 +48,7 @@ impl<'t> State<'_, '_, 't> {
         let first = &command.args[0];
         match &first.term {
             Term::Field(fields) => {
-                self.at = At::Operand(first);
+                self.place(At::Operand(first));
                 self.fields(dot, dot.clone(), first, fields, &command.args, last)
             }
             Term::Chain(node, fields) => {
@@ -56,7 +56,7 @@ impl<'t> State<'_, '_, 't> {
                 self.fields(dot, receiver, first, fields, &command.args, last)
             }
             Term::Function(name, callee) => {
-                self.at = At::Operand(first);
+                self.place(At::Operand(first));
                 self.function(dot, name, callee, At::Command(command), &command.args, last)
             }
             Term::Pipe(pipe) => {
@@ -67,7 +67,7 @@ impl<'t> State<'_, '_, 't> {
                 self.variable(dot, first, variable, fields, &command.args, last)
             }
             constant => {
-                self.at = At::Operand(first);
+                self.place(At::Operand(first));
                 self.not_a_function(&command.args, last.as_ref())?;
                 match constant {
                     Term::Dot => Ok(dot.clone()),
@@ -96,7 +96,7 @@ impl<'t> State<'_, '_, 't> {
     fn not_a_function(&self, args: &[Operand], last: Option<&Slot>) -> Fallible<()> {
         if args.len() > 1 || last.is_some() {
             let mut shown = String::new();
-            args[0].write(&self.tree.source, &mut shown);
+            args[0].write(self.action_text(), &mut shown);
             return Err(self.error(&format!("can't give argument to non-function {shown}")));
         }
         Ok(())
@@ -108,12 +108,12 @@ impl<'t> State<'_, '_, 't> {
             Term::Bool(value) => Value::Bool(*value),
             Term::String { value, .. } => Value::Str(value.clone()),
             Term::Number(number) => {
-                self.at = At::Operand(operand);
+                self.place(At::Operand(operand));
                 self.ideal(number)?
             }
             _ => {
                 let mut shown = String::new();
-                operand.write(&self.tree.source, &mut shown);
+                operand.write(self.action_text(), &mut shown);
                 return Err(self.error(&format!("can't evaluate command {shown:?}")));
             }
         }))
@@ -147,7 +147,7 @@ impl<'t> State<'_, '_, 't> {
         args: &'t [Operand],
         last: Option<Slot>,
     ) -> Fallible<Slot> {
-        self.at = At::Operand(operand);
+        self.place(At::Operand(operand));
         let found = self.variables.iter().rev().find(|(id, _)| *id == variable.id);
         let value = match found {
             Some((_, value)) => value.clone(),
@@ -174,7 +174,7 @@ impl<'t> State<'_, '_, 't> {
         chain: &'t Operand,
         node: &'t Operand,
     ) -> Fallible<Slot> {
-        self.at = At::Operand(chain);
+        self.place(At::Operand(chain));
         self.raw_argument(dot, node)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Work is counted, not timed, so that the same chart always comes out the same.
 
-use crate::value::Value;
+use crate::value::{Value, held};
 
 /// How many steps a template set may take in one execution: nodes, iterations and calls, and the texts and lists that
 /// calls make. None of 1,766 renders of public charts reaches it.
@@ -14,62 +14,46 @@ pub(crate) const MAX_TEXT: usize = 32 << 20;
 /// The longest list that a call may make.
 const MAX_ITEMS: usize = 2_000_000;
 
+/// How many bytes long texts and lists may take that are held at the same time, whichever templates made them.
+const MAX_HELD: usize = 128 << 20;
+
+/// The longest text that is read into values: a file of a chart is never longer. A tree is many times as large as its
+/// text.
+const MAX_READ: usize = 5 << 20;
+
+/// What all templates of a set may write together.
+pub(crate) const MAX_WRITTEN: usize = 64 << 20;
+
 /// Levels of `tpl` within `tpl`; Helm's end with its stack.
 pub(super) const MAX_TPL: usize = 200;
 
 /// How many bytes of a text count as one step.
 const BYTES_A_STEP: usize = 64;
 
-/// Likewise of a text so long that few of them fill the memory.
-const BYTES_OF_LONG_TEXT_A_STEP: usize = 16;
+/// The same for long texts that a call reads, which it may do slowly.
+const BYTES_A_STEP_OF_A_CALL: usize = 16;
 
-/// From how many bytes on a text is long.
-const LONG_TEXT: usize = 1 << 20;
+/// Shorter texts are read in no time.
+const LONG_TEXT: usize = 4 * 1024;
 
-/// From how many templates within each other on their texts are counted: nobody nests so deeply on purpose.
-const DEEP: usize = 10;
+/// How many steps a call counts that takes as long as all of them: keys and passwords are slow on purpose.
+const STEPS_OF_A_KEY: u64 = 1_000_000;
 
-/// How many bytes templates that nest so deeply may hold at a time. Each level of one that calls itself keeps what it made.
-const MAX_HELD: usize = 64 << 20;
+/// What a map costs beside its entries.
+const STEPS_OF_A_MAP: usize = 8;
 
-/// From how many bytes or items on a value counts as one that is held.
-const LARGE: usize = 1024;
-
-/// How many bytes an item of a list takes.
-const BYTES_AN_ITEM: usize = 16;
+/// What a `template` costs beside its nodes.
+pub(super) const STEPS_OF_A_TEMPLATE: u64 = 5;
 
 /// What is left.
 #[derive(Debug)]
 pub(super) struct Limits {
     steps: u64,
-    /// Templates that run within each other.
-    nested: usize,
-    /// Bytes that the deep ones of them have made.
-    held: usize,
 }
-
-/// What a template that is entered finds.
-pub(super) struct Level(usize);
 
 impl Limits {
     pub(super) fn new() -> Self {
-        Self {
-            steps: MAX_STEPS,
-            nested: 0,
-            held: 0,
-        }
-    }
-
-    /// A template begins.
-    pub(super) fn enter(&mut self) -> Level {
-        self.nested += 1;
-        Level(self.held)
-    }
-
-    /// It ends: what it made is gone, but for its output.
-    pub(super) fn leave(&mut self, level: &Level) {
-        self.nested -= 1;
-        self.held = level.0;
+        Self { steps: MAX_STEPS }
     }
 
     /// Counts so many steps; false when there were too many.
@@ -84,49 +68,64 @@ impl Limits {
         }
     }
 
+    /// Counts what a call will do with its arguments.
+    pub(super) fn before(&mut self, function: &str, args: &[Value]) -> Result<(), String> {
+        let mut steps = 0;
+        for arg in args {
+            steps += match arg {
+                Value::Str(text) if text.len() >= LONG_TEXT => text.len() / BYTES_A_STEP_OF_A_CALL,
+                Value::List(list) => list.len() / 4,
+                _ => 0,
+            };
+        }
+        let mut steps = steps as u64;
+        match function.trim_start_matches("must") {
+            "bcrypt" | "htpasswd" | "derivePassword" => steps += STEPS_OF_A_KEY,
+            name if name.starts_with("gen") => steps += STEPS_OF_A_KEY,
+            // Each item is held against all before it.
+            "uniq" | "Uniq" => {
+                let items = args
+                    .first()
+                    .and_then(Value::as_list)
+                    .map_or(0, |list| list.len() as u64);
+                steps += items.saturating_mul(items) / 16;
+            }
+            "fromYaml" | "fromYamlArray" | "fromJson" | "fromJsonArray" | "fromToml" | "FromJson"
+            | "split" | "splitList" | "splitn" | "regexSplit" | "RegexSplit" | "regexFindAll"
+            | "RegexFindAll" => {
+                let texts = args.iter().filter_map(Value::as_bytes);
+                check("text", texts.map(<[u8]>::len).max().unwrap_or_default(), MAX_READ)?;
+            }
+            _ => {}
+        }
+        if self.step(steps) { Ok(()) } else { Err(too_many()) }
+    }
+
     /// Counts a call and what it made.
     pub(super) fn made(&mut self, value: &Value) -> Result<(), String> {
         let size = match value {
             Value::Str(text) => {
                 check("text", text.len(), MAX_TEXT)?;
-                if text.len() < LONG_TEXT {
-                    text.len() / BYTES_A_STEP
-                } else {
-                    text.len() / BYTES_OF_LONG_TEXT_A_STEP
-                }
+                text.len() / BYTES_A_STEP
             }
             Value::List(list) => {
                 check("list", list.len(), MAX_ITEMS)?;
                 list.len()
             }
+            Value::Map(_) => STEPS_OF_A_MAP,
             _ => 0,
         };
-        if !self.step(1 + size as u64) {
-            return Err(too_many());
+        let held = held();
+        if held > MAX_HELD {
+            return Err(format!(
+                "texts and lists of {held} bytes are held at the same time, more than the limit of {MAX_HELD}"
+            ));
         }
-        if self.nested > DEEP {
-            self.held += large_size(value);
-            if self.held > MAX_HELD {
-                return Err(format!(
-                    "templates within each other hold more than the limit of {MAX_HELD} bytes"
-                ));
-            }
+        if self.step(1 + size as u64) {
+            Ok(())
+        } else {
+            Err(too_many())
         }
-        Ok(())
-    }
-}
-
-/// The bytes of a value, where they are many.
-fn large_size(value: &Value) -> usize {
-    match value {
-        Value::Str(text) if text.len() >= LARGE => text.len(),
-        Value::List(list) if list.len() >= LARGE => list.len() * BYTES_AN_ITEM,
-        Value::Map(map) if map.len() <= 2 => {
-            let keys = map.keys();
-            let keys = keys.iter().map(|key| key.len());
-            keys.filter(|length| *length >= LARGE).sum()
-        }
-        _ => 0,
     }
 }
 

@@ -61,10 +61,7 @@ impl<'e> Machine<'e> {
     }
 
     pub(super) fn run(&mut self, tree: &Rc<Tree>, dot: &Slot, depth: usize) -> Fallible<()> {
-        let level = self.limits.enter();
-        let outcome = run(self, tree, dot, depth);
-        self.limits.leave(&level);
-        outcome
+        run(self, tree, dot, depth)
     }
 
     fn execute_named(&mut self, name: &Str, data: &Value) -> Fallible<()> {

@@ -12,12 +12,12 @@ mod slot;
 use crate::{
     error::{Error, ErrorKind},
     format,
-    parse::{Branch, Command, Invocation, Node, Operand, Pipe, ROOT_VARIABLE, Tree},
+    parse::{ActionText, Branch, Command, Invocation, Node, Operand, Pipe, ROOT_VARIABLE, Tree},
     value::Value,
 };
 
 pub(crate) use call::zero;
-pub(crate) use limits::MAX_TEXT;
+pub(crate) use limits::{MAX_TEXT, MAX_WRITTEN};
 pub(crate) use machine::Machine;
 pub use machine::without_no_value;
 pub(crate) use slot::Slot;
@@ -52,6 +52,10 @@ struct State<'m, 'e, 't> {
     machine: &'m mut Machine<'e>,
     tree: &'t Tree,
     at: At<'t>,
+    /// The action in which that is.
+    at_base: u32,
+    /// The action that is being evaluated.
+    base: u32,
     /// The stack of variables; the innermost of a name counts.
     variables: Vec<(u32, Slot)>,
     /// How many templates called each other up to here.
@@ -59,12 +63,24 @@ struct State<'m, 'e, 't> {
 }
 
 impl<'t> State<'_, '_, 't> {
+    /// Errors are reported at this node of the action from now on.
+    fn place(&mut self, at: At<'t>) {
+        self.at = at;
+        self.at_base = self.base;
+    }
+
+    /// The text of the action that is being evaluated.
+    fn action_text(&self) -> ActionText<'t> {
+        self.tree.source.action(self.base)
+    }
+
     fn error(&self, message: &str) -> Box<Error> {
         self.error_because(message, None)
     }
 
     fn error_because(&self, message: &str, cause: Option<Box<Error>>) -> Box<Error> {
         let mut context = String::new();
+        let text = self.tree.source.action(self.at_base);
         let pos = match self.at {
             At::Nothing => {
                 return Box::new(Error {
@@ -78,29 +94,29 @@ impl<'t> State<'_, '_, 't> {
             }
             At::Action(pipe) => {
                 context.push_str("{{");
-                pipe.write(&self.tree.source, &mut context);
+                pipe.write(text, &mut context);
                 context.push_str("}}");
                 pipe.pos
             }
             At::Pipe(pipe) => {
-                pipe.write(&self.tree.source, &mut context);
+                pipe.write(text, &mut context);
                 pipe.pos
             }
             At::Command(command) => {
-                command.write(&self.tree.source, &mut context);
+                command.write(text, &mut context);
                 command.pos
             }
             At::Operand(operand) => {
-                operand.write(&self.tree.source, &mut context);
+                operand.write(text, &mut context);
                 operand.pos
             }
             At::Invocation(invocation) => {
-                invocation.write(&self.tree.source, &mut context);
+                invocation.write(text, &mut context);
                 invocation.pos
             }
         };
         let source = &self.tree.source;
-        let (line, column) = source.place(pos);
+        let (line, column) = source.place(pos.saturating_add(self.at_base));
         let template = format::quote_str(&self.tree.name);
         Box::new(Error {
             text: format!(
@@ -131,7 +147,8 @@ impl<'t> State<'_, '_, 't> {
             self.step()?;
             match node {
                 Node::Text(place) => self.machine.out.extend_from_slice(self.tree.source.text(place)),
-                Node::Action(pipe) => {
+                Node::Action(base, pipe) => {
+                    self.base = *base;
                     let value = self.pipeline(dot, pipe)?;
                     if pipe.declared.is_empty() {
                         self.print(pipe, &value)?;
@@ -149,7 +166,10 @@ impl<'t> State<'_, '_, 't> {
                     Flow::Normal => {}
                     flow => return Ok(flow),
                 },
-                Node::Template(invocation) => self.invoke_template(dot, invocation)?,
+                Node::Template(base, invocation) => {
+                    self.base = *base;
+                    self.invoke_template(dot, invocation)?;
+                }
                 Node::Break => return Ok(Flow::Break),
                 Node::Continue => return Ok(Flow::Continue),
             }
@@ -159,6 +179,7 @@ impl<'t> State<'_, '_, 't> {
 
     fn branch(&mut self, dot: &Slot, branch: &'t Branch, with: bool) -> Fallible<Flow> {
         let mark = self.variables.len();
+        self.base = branch.base;
         let value = self.pipeline(dot, &branch.pipe)?;
         let flow = if value.truth() {
             self.walk(if with { &value } else { dot }, &branch.list)
@@ -179,6 +200,7 @@ impl<'t> State<'_, '_, 't> {
     }
 
     fn range_in_scope(&mut self, dot: &Slot, branch: &'t Branch) -> Fallible<Flow> {
+        self.base = branch.base;
         let subject = self.pipeline(dot, &branch.pipe)?;
         let iterated = match subject.value() {
             None => false,
@@ -295,13 +317,16 @@ impl<'t> State<'_, '_, 't> {
     }
 
     fn invoke_template(&mut self, dot: &Slot, invocation: &'t Invocation) -> Fallible<()> {
-        self.at = At::Invocation(invocation);
+        self.place(At::Invocation(invocation));
         let Some(tree) = self.machine.lookup(&invocation.name) else {
             let name = format::quote_str(&invocation.name);
             return Err(self.error(&format!("template {name} not defined")));
         };
         if self.depth >= MAX_DEPTH || self.machine.stack.nearly_exhausted() {
             return Err(self.error(&format!("exceeded maximum template depth ({MAX_DEPTH})")));
+        }
+        if !self.machine.limits.step(limits::STEPS_OF_A_TEMPLATE) {
+            return Err(self.error(&limits::too_many()));
         }
         let dot = match &invocation.pipe {
             Some(pipe) => self.pipeline(dot, pipe)?,
@@ -311,12 +336,12 @@ impl<'t> State<'_, '_, 't> {
     }
 
     fn print(&mut self, pipe: &'t Pipe, slot: &Slot) -> Fallible<()> {
-        self.at = At::Action(pipe);
+        self.place(At::Action(pipe));
         match slot.value() {
             None => self.machine.out.extend_from_slice(b"<no value>"),
             Some(Value::Func(_)) => {
                 let mut shown = String::from("{{");
-                pipe.write(&self.tree.source, &mut shown);
+                pipe.write(self.action_text(), &mut shown);
                 shown.push_str("}}");
                 let name = slot.type_name();
                 return Err(self.error(&format!("can't print {shown} of type {name}")));
@@ -333,6 +358,8 @@ fn run(machine: &mut Machine<'_>, tree: &Tree, dot: &Slot, depth: usize) -> Fall
         machine,
         tree,
         at: At::Nothing,
+        at_base: 0,
+        base: 0,
         variables: vec![(ROOT_VARIABLE, dot.clone())],
         depth,
     };

@@ -2,27 +2,28 @@
 //!
 //! Functions are looked up here, so that executing a template never searches for one by name.
 
+mod names;
 mod node;
 mod number;
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
+pub(crate) use names::Names;
 pub(crate) use node::{
-    Branch, Callee, Command, Fields, Invocation, List, Node, Number, Operand, Pipe, ROOT_VARIABLE, Source,
-    Term, Tree, Variable, is_empty,
+    ActionText, Branch, Callee, Command, Fields, Invocation, List, Node, Number, Operand, Pipe,
+    ROOT_VARIABLE, Source, Term, Tree, Variable, is_empty,
 };
 pub(crate) use number::parse_hex_float;
 
 use crate::{
-    builtins::Builtin,
     error::{Error, ErrorKind},
     format::{quote_str, unquote},
-    hash::NameMap,
     lex::{Kind, Lexer, Token},
     stack::Stack,
     value::{Functions, Str},
 };
 
+use names::Known;
 use smallvec::SmallVec;
 
 /// The longest constant that is kept once for all places that have it, in bytes.
@@ -44,70 +45,6 @@ pub(crate) struct Syntax<'a> {
     pub(crate) names: &'a Names,
 }
 
-/// What texts have again and again, kept once.
-#[derive(Debug)]
-pub(crate) struct Names {
-    /// Names of fields, and constants.
-    texts: RefCell<NameMap<Str, ()>>,
-    /// By how they are written: `.a.b.c`.
-    fields: RefCell<NameMap<Box<[u8]>, Fields>>,
-    /// What names of functions stand for.
-    functions: RefCell<NameMap<Rc<str>, Callee>>,
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        // What a large chart has: tables that grow are filled again and again.
-        const MANY: usize = 2_000;
-        Self {
-            texts: RefCell::new(NameMap::with_capacity_and_hasher(MANY, Default::default())),
-            fields: RefCell::new(NameMap::with_capacity_and_hasher(MANY, Default::default())),
-            functions: RefCell::default(),
-        }
-    }
-}
-
-impl Names {
-    fn text(&self, text: &[u8]) -> Str {
-        let mut texts = self.texts.borrow_mut();
-        if let Some((known, ())) = texts.get_key_value(text) {
-            return known.clone();
-        }
-        let text = Str::from(text);
-        texts.insert(text.clone(), ());
-        text
-    }
-
-    /// The names in `.a.b.c`; none for nothing.
-    fn fields(&self, written: &[u8]) -> Fields {
-        if let Some(known) = self.fields.borrow().get(written) {
-            return Rc::clone(known);
-        }
-        let names = written.split(|byte| *byte == b'.').skip(1);
-        let fields: Fields = names.map(|name| self.text(name)).collect();
-        self.fields
-            .borrow_mut()
-            .insert(written.into(), Rc::clone(&fields));
-        fields
-    }
-
-    /// The function of that name among these or the builtins.
-    fn function(&self, name: &str, known: &Functions) -> Option<(Rc<str>, Callee)> {
-        if let Some((name, callee)) = self.functions.borrow().get_key_value(name) {
-            return Some((Rc::clone(name), callee.clone()));
-        }
-        let callee = match known.get(name) {
-            Some(function) => Callee::Function(function.clone()),
-            None => Callee::Builtin(Builtin::named(name)?),
-        };
-        let name: Rc<str> = name.into();
-        self.functions
-            .borrow_mut()
-            .insert(Rc::clone(&name), callee.clone());
-        Some((name, callee))
-    }
-}
-
 /// Parses a text and the definitions in it.
 pub(crate) fn parse(name: &Str, text: &Arc<[u8]>, syntax: Syntax<'_>) -> Result<Trees, Error> {
     let source = Rc::new(Source {
@@ -119,7 +56,6 @@ pub(crate) fn parse(name: &Str, text: &Arc<[u8]>, syntax: Syntax<'_>) -> Result<
         syntax,
         source,
         trees: Vec::new(),
-        ids: std::iter::once(("$".into(), ROOT_VARIABLE)).collect(),
         operands: Vec::new(),
     };
     shared.lexer.break_keyword = syntax.functions.get("break").is_none();
@@ -136,7 +72,6 @@ struct Shared<'a> {
     syntax: Syntax<'a>,
     source: Rc<Source>,
     trees: Trees,
-    ids: NameMap<Rc<str>, u32>,
     operands: Vec<Operand>,
 }
 
@@ -148,6 +83,12 @@ struct Parser<'p, 'a> {
     peeked: usize,
     /// The variables in scope.
     variables: Vec<u32>,
+    /// The variables of earlier actions that this one has.
+    used: SmallVec<[u32; 4]>,
+    /// Where the action begins that is being parsed: places in it are counted from here.
+    base: usize,
+    /// How many variables there were before it.
+    mark: usize,
     /// Line of the action that is being parsed; 0 outside of one.
     action_line: usize,
     range_depth: usize,
@@ -173,10 +114,18 @@ impl<'p, 'a> Parser<'p, 'a> {
             tokens: [none; 3],
             peeked: 0,
             variables: vec![ROOT_VARIABLE],
+            used: SmallVec::new(),
+            base: 0,
+            mark: 0,
             action_line: 0,
             range_depth: 0,
             paren_depth: 0,
         }
+    }
+
+    /// A place in the action that is being parsed.
+    fn position(&self, pos: usize) -> u32 {
+        position(pos.saturating_sub(self.base))
     }
 
     // Tokens
@@ -306,7 +255,7 @@ impl<'p, 'a> Parser<'p, 'a> {
     fn top_level(&mut self) -> Result<List, Box<Error>> {
         let mut list = List::new();
         while self.peek().kind != Kind::Eof {
-            if self.peek().kind == Kind::LeftDelim {
+            if self.peek().kind == Kind::LeftDelim && self.shared.lexer.may_define() {
                 let delimiter = self.next();
                 if self.next_non_space().kind == Kind::Define {
                     Parser::new(self.shared).definition()?;
@@ -368,7 +317,7 @@ impl<'p, 'a> Parser<'p, 'a> {
             Kind::Text => Ok(Ok(Node::Text(position(token.pos)..position(token.end)))),
             Kind::LeftDelim => {
                 self.action_line = token.line;
-                let node = self.action();
+                let node = self.known_or_new_action(&token);
                 if node.is_ok() {
                     self.action_line = 0;
                 }
@@ -378,33 +327,81 @@ impl<'p, 'a> Parser<'p, 'a> {
         }
     }
 
-    fn action(&mut self) -> Result<Result<Node, Ending>, Box<Error>> {
+    /// After a left delimiter. What is written as an earlier action is not parsed again.
+    fn known_or_new_action(&mut self, delimiter: &Token) -> Result<Result<Node, Ending>, Box<Error>> {
+        self.mark = self.variables.len();
+        if self.peeked > 0 {
+            self.base = delimiter.end;
+            return self.action(None);
+        }
+        self.base = self.shared.lexer.place();
+        let Some(text) = self.shared.lexer.action_text() else {
+            return self.action(None);
+        };
+        match self.shared.syntax.names.action(text, &mut self.variables) {
+            Some(known) => {
+                self.tokens[0] = self.shared.lexer.skip_action(text.len());
+                self.body(known)
+            }
+            None => self.action(Some(text)),
+        }
+    }
+
+    /// `text` is what the action is kept by, should it end there.
+    fn action(&mut self, text: Option<&[u8]>) -> Result<Result<Node, Ending>, Box<Error>> {
+        self.used.clear();
         let token = self.next_non_space();
-        let node = match token.kind {
-            Kind::Block => self.block()?,
+        let action = match token.kind {
+            Kind::Block => return self.block().map(Ok),
             Kind::Break => {
                 self.loop_control("{{break}}")?;
-                Node::Break
+                return Ok(Ok(Node::Break));
             }
             Kind::Continue => {
                 self.loop_control("{{continue}}")?;
-                Node::Continue
+                return Ok(Ok(Node::Continue));
             }
-            Kind::Else => return self.otherwise().map(Err),
+            Kind::Else => match self.otherwise()? {
+                Ending::Else { chained: false } => Known::Else,
+                ending => return Ok(Err(ending)),
+            },
             Kind::End => {
                 self.expect(Kind::RightDelim, "end")?;
-                return Ok(Err(Ending::End));
+                Known::End
             }
-            Kind::If => Node::If(Box::new(self.branch("if")?)),
-            Kind::Range => Node::Range(Box::new(self.branch("range")?)),
-            Kind::With => Node::With(Box::new(self.branch("with")?)),
-            Kind::Template => self.invocation()?,
+            Kind::If => Known::If(self.pipeline("if", Kind::RightDelim)?.into()),
+            Kind::Range => Known::Range(self.pipeline("range", Kind::RightDelim)?.into()),
+            Kind::With => Known::With(self.pipeline("with", Kind::RightDelim)?.into()),
+            Kind::Template => Known::Template(self.invocation()?.into()),
             _ => {
                 self.backup();
-                Node::Action(Box::new(self.pipeline("command", Kind::RightDelim)?))
+                Known::Action(self.pipeline("command", Kind::RightDelim)?.into())
             }
         };
-        Ok(Ok(node))
+        if let Some(text) = text
+            && self.peeked == 0
+            && self.tokens[0].kind == Kind::RightDelim
+            && self.tokens[0].pos == self.base + text.len()
+        {
+            let declared = &self.variables[self.mark..];
+            let names = self.shared.syntax.names;
+            names.keep_action(text, &action, &self.used, declared);
+        }
+        self.body(action)
+    }
+
+    /// What follows an action that opens something, up to its end.
+    fn body(&mut self, action: Known) -> Result<Result<Node, Ending>, Box<Error>> {
+        let (base, scope) = (position(self.base), self.mark);
+        Ok(Ok(match action {
+            Known::End => return Ok(Err(Ending::End)),
+            Known::Else => return Ok(Err(Ending::Else { chained: false })),
+            Known::Action(pipe) => Node::Action(base, pipe),
+            Known::Template(invocation) => Node::Template(base, invocation),
+            Known::If(pipe) => Node::If(Box::new(self.branch("if", pipe, scope)?)),
+            Known::Range(pipe) => Node::Range(Box::new(self.branch("range", pipe, scope)?)),
+            Known::With(pipe) => Node::With(Box::new(self.branch("with", pipe, scope)?)),
+        }))
     }
 
     fn loop_control(&mut self, shown: &str) -> Result<(), Box<Error>> {
@@ -426,9 +423,9 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(Ending::Else { chained: false })
     }
 
-    fn branch(&mut self, context: &str) -> Result<Branch, Box<Error>> {
-        let scope = self.variables.len();
-        let pipe = self.pipeline(context, Kind::RightDelim)?;
+    /// After the pipeline, whose variables begin at `scope`.
+    fn branch(&mut self, context: &str, pipe: Rc<Pipe>, scope: usize) -> Result<Branch, Box<Error>> {
+        let base = position(self.base);
         let depth = usize::from(context == "range");
         self.range_depth += depth;
         let (list, ending) = self.item_list()?;
@@ -439,6 +436,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         };
         self.variables.truncate(scope);
         Ok(Branch {
+            base,
             pipe,
             list,
             otherwise,
@@ -449,13 +447,20 @@ impl<'p, 'a> Parser<'p, 'a> {
     fn else_list(&mut self, context: &str, chained: bool) -> Result<List, Box<Error>> {
         if chained {
             let kind = self.peek().kind;
+            let scope = self.variables.len();
             if context == "if" && kind == Kind::If {
                 self.next();
-                return Ok(vec![Node::If(Box::new(self.branch("if")?))]);
+                let pipe = self.pipeline("if", Kind::RightDelim)?;
+                return Ok(vec![Node::If(Box::new(self.branch("if", pipe.into(), scope)?))]);
             }
             if context == "with" && kind == Kind::With {
                 self.next();
-                return Ok(vec![Node::With(Box::new(self.branch("with")?))]);
+                let pipe = self.pipeline("with", Kind::RightDelim)?;
+                return Ok(vec![Node::With(Box::new(self.branch(
+                    "with",
+                    pipe.into(),
+                    scope,
+                )?))]);
             }
         }
         match self.item_list()? {
@@ -469,17 +474,19 @@ impl<'p, 'a> Parser<'p, 'a> {
         let token = self.next_non_space();
         let name = self.template_name(&token, context)?;
         let pipe = self.pipeline(context, Kind::RightDelim)?;
+        let (base, pos) = (position(self.base), self.position(token.pos));
         let mut inner = Parser::new(self.shared);
         let root = inner.whole_list(context)?;
         inner.add(name.clone(), root)?;
-        Ok(Node::Template(Box::new(Invocation {
-            pos: position(token.pos),
+        let invocation = Invocation {
+            pos,
             name,
             pipe: Some(pipe),
-        })))
+        };
+        Ok(Node::Template(base, invocation.into()))
     }
 
-    fn invocation(&mut self) -> Result<Node, Box<Error>> {
+    fn invocation(&mut self) -> Result<Invocation, Box<Error>> {
         let context = "template clause";
         let token = self.next_non_space();
         let name = self.template_name(&token, context)?;
@@ -488,11 +495,11 @@ impl<'p, 'a> Parser<'p, 'a> {
             self.backup();
             pipe = Some(self.pipeline(context, Kind::RightDelim)?);
         }
-        Ok(Node::Template(Box::new(Invocation {
-            pos: position(token.pos),
+        Ok(Invocation {
+            pos: self.position(token.pos),
             name,
             pipe,
-        })))
+        })
     }
 
     // Pipelines
@@ -500,11 +507,13 @@ impl<'p, 'a> Parser<'p, 'a> {
     fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe, Box<Error>> {
         self.check_stack()?;
         let mut pipe = Pipe {
-            pos: position(self.peek_non_space().pos),
+            pos: 0,
             assign: false,
             declared: Vec::new(),
             commands: SmallVec::new(),
         };
+        let first = self.peek_non_space();
+        pipe.pos = self.position(first.pos);
         self.declarations(&mut pipe, context)?;
         loop {
             let token = self.next_non_space();
@@ -570,23 +579,9 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     fn declare(&mut self, pipe: &mut Pipe, token: &Token) {
-        let variable = self.variable(self.text(token));
+        let variable = self.shared.syntax.names.variable(self.text(token));
         self.variables.push(variable.id);
         pipe.declared.push(variable);
-    }
-
-    fn variable(&mut self, name: &[u8]) -> Variable {
-        let name = String::from_utf8_lossy(name);
-        if let Some((name, id)) = self.shared.ids.get_key_value(&*name) {
-            return Variable {
-                id: *id,
-                name: Rc::clone(name),
-            };
-        }
-        let id = u32::try_from(self.shared.ids.len()).unwrap_or(u32::MAX);
-        let name: Rc<str> = name.into();
-        self.shared.ids.insert(Rc::clone(&name), id);
-        Variable { id, name }
     }
 
     fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), Box<Error>> {
@@ -606,7 +601,8 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     fn command(&mut self) -> Result<Command, Box<Error>> {
-        let pos = position(self.peek_non_space().pos);
+        let first = self.peek_non_space();
+        let pos = self.position(first.pos);
         // Operands of commands that are not complete yet wait in one list: none is allocated larger than it needs.
         let begin = self.shared.operands.len();
         loop {
@@ -640,12 +636,12 @@ impl<'p, 'a> Parser<'p, 'a> {
         }
         let first = self.peek().pos;
         let fields = self.fields(first, first);
-        let pos = position(first);
+        let pos = self.position(first);
         let term = match operand.term {
             Term::Variable(variable, _) => Term::Variable(variable, fields),
             Term::Bool(_) | Term::String { .. } | Term::Number(_) | Term::Nil | Term::Dot => {
                 let mut shown = String::new();
-                operand.write(&self.shared.source, &mut shown);
+                operand.write(self.shared.source.action(position(self.base)), &mut shown);
                 let shown = quote_str(shown.as_bytes());
                 return Err(self.error(&format!("unexpected . after term {shown}")));
             }
@@ -662,10 +658,14 @@ impl<'p, 'a> Parser<'p, 'a> {
             Kind::Dot => Term::Dot,
             Kind::Nil => Term::Nil,
             Kind::Variable => {
-                let variable = self.variable(text);
-                if !self.variables.contains(&variable.id) {
-                    let name = quote_str(text);
-                    return Err(self.error(&format!("undefined variable {name}")));
+                let variable = self.shared.syntax.names.variable(text);
+                match self.variables.iter().position(|id| *id == variable.id) {
+                    None => {
+                        let name = quote_str(text);
+                        return Err(self.error(&format!("undefined variable {name}")));
+                    }
+                    Some(place) if place > 0 && place < self.mark => self.used.push(variable.id),
+                    Some(_) => {}
                 }
                 Term::Variable(variable, self.shared.syntax.names.fields(b""))
             }
@@ -674,7 +674,7 @@ impl<'p, 'a> Parser<'p, 'a> {
                 // Go: a chain of fields stands where its second one does.
                 let pos = if fields.len() > 1 { token.end } else { token.pos };
                 return Ok(Some(Operand {
-                    pos: position(pos),
+                    pos: self.position(pos),
                     term: Term::Field(fields),
                 }));
             }
@@ -695,7 +695,7 @@ impl<'p, 'a> Parser<'p, 'a> {
                 }));
             }
             Kind::String | Kind::RawString => Term::String {
-                end: position(token.end),
+                end: self.position(token.end),
                 value: self.constant(text)?,
             },
             _ => {
@@ -704,7 +704,7 @@ impl<'p, 'a> Parser<'p, 'a> {
             }
         };
         Ok(Some(Operand {
-            pos: position(token.pos),
+            pos: self.position(token.pos),
             term,
         }))
     }

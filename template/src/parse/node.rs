@@ -27,6 +27,11 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// The action that begins there.
+    pub(crate) fn action(&self, base: u32) -> ActionText<'_> {
+        ActionText { source: self, base }
+    }
+
     /// A part of the text.
     pub(crate) fn text(&self, place: &Range<u32>) -> &[u8] {
         self.text
@@ -43,6 +48,20 @@ impl Source {
     }
 }
 
+/// The text of an action: places in pipelines are counted from its beginning.
+#[derive(Clone, Copy)]
+pub(crate) struct ActionText<'s> {
+    source: &'s Source,
+    base: u32,
+}
+
+impl<'s> ActionText<'s> {
+    fn text(self, place: &Range<u32>) -> &'s [u8] {
+        let at = |pos: u32| pos.saturating_add(self.base);
+        self.source.text(&(at(place.start)..at(place.end)))
+    }
+}
+
 /// A sequence of text and actions.
 pub(crate) type List = Vec<Node>;
 
@@ -50,11 +69,12 @@ pub(crate) type List = Vec<Node>;
 pub(crate) enum Node {
     /// Where it is in the source.
     Text(Range<u32>),
-    Action(Box<Pipe>),
+    /// From where its places are counted, and what it is.
+    Action(u32, Rc<Pipe>),
     If(Box<Branch>),
     With(Box<Branch>),
     Range(Box<Branch>),
-    Template(Box<Invocation>),
+    Template(u32, Rc<Invocation>),
     Break,
     Continue,
 }
@@ -62,7 +82,9 @@ pub(crate) enum Node {
 /// `if`, `with` and `range`.
 #[derive(Debug)]
 pub(crate) struct Branch {
-    pub(crate) pipe: Pipe,
+    /// From where the pipeline's places are counted.
+    pub(crate) base: u32,
+    pub(crate) pipe: Rc<Pipe>,
     pub(crate) list: List,
     pub(crate) otherwise: Option<List>,
 }
@@ -92,7 +114,7 @@ pub(crate) struct Command {
     pub(crate) args: SmallVec<[Operand; 1]>,
 }
 
-/// A variable's name, with a number that is equal for equal names of one text.
+/// A variable's name, with a number that is equal for equal names.
 #[derive(Debug, Clone)]
 pub(crate) struct Variable {
     pub(crate) id: u32,
@@ -159,7 +181,7 @@ pub(crate) fn is_empty(tree: &Tree) -> bool {
 }
 
 impl Pipe {
-    pub(crate) fn write(&self, source: &Source, out: &mut String) {
+    pub(crate) fn write(&self, source: ActionText<'_>, out: &mut String) {
         for (index, variable) in self.declared.iter().enumerate() {
             if index > 0 {
                 out.push_str(", ");
@@ -179,7 +201,7 @@ impl Pipe {
 }
 
 impl Command {
-    pub(crate) fn write(&self, source: &Source, out: &mut String) {
+    pub(crate) fn write(&self, source: ActionText<'_>, out: &mut String) {
         for (index, arg) in self.args.iter().enumerate() {
             if index > 0 {
                 out.push(' ');
@@ -190,7 +212,7 @@ impl Command {
 }
 
 impl Operand {
-    pub(crate) fn write(&self, source: &Source, out: &mut String) {
+    pub(crate) fn write(&self, source: ActionText<'_>, out: &mut String) {
         match &self.term {
             Term::Dot => out.push('.'),
             Term::Nil => out.push_str("nil"),
@@ -214,7 +236,7 @@ impl Operand {
     }
 
     /// With parentheses around a pipeline.
-    fn write_nested(&self, source: &Source, out: &mut String) {
+    fn write_nested(&self, source: ActionText<'_>, out: &mut String) {
         if matches!(self.term, Term::Pipe(_)) {
             out.push('(');
             self.write(source, out);
@@ -226,7 +248,7 @@ impl Operand {
 }
 
 impl Invocation {
-    pub(crate) fn write(&self, source: &Source, out: &mut String) {
+    pub(crate) fn write(&self, source: ActionText<'_>, out: &mut String) {
         let _ = write!(out, "{{{{template {}", quote_str(&self.name));
         if let Some(pipe) = &self.pipe {
             out.push(' ');

@@ -5,6 +5,7 @@ use std::{
     rc::Rc,
 };
 
+use super::held::{self, LONG};
 use super::{ANY_SLICE, SliceType, Value};
 
 /// A Go slice other than `[]uint8`. Cloning shares the elements; a nil slice has none, is printed like an empty
@@ -14,7 +15,35 @@ use super::{ANY_SLICE, SliceType, Value};
 #[derive(Clone)]
 pub struct List {
     slice_type: &'static SliceType,
-    items: Option<Rc<RefCell<Vec<Value>>>>,
+    items: Option<Rc<Items>>,
+}
+
+/// The elements, and how many bytes of them are counted as held.
+struct Items {
+    values: RefCell<Vec<Value>>,
+    counted: usize,
+}
+
+impl Items {
+    fn new(values: Vec<Value>) -> Self {
+        let bytes = values.len().saturating_mul(size_of::<Value>());
+        let counted = if bytes >= LONG { bytes } else { 0 };
+        if counted > 0 {
+            held::add(counted);
+        }
+        Self {
+            values: RefCell::new(values),
+            counted,
+        }
+    }
+}
+
+impl Drop for Items {
+    fn drop(&mut self) {
+        if self.counted > 0 {
+            held::remove(self.counted);
+        }
+    }
 }
 
 impl List {
@@ -27,7 +56,7 @@ impl List {
     pub fn typed(slice_type: &'static SliceType, items: Vec<Value>) -> Self {
         Self {
             slice_type,
-            items: Some(Rc::new(RefCell::new(items))),
+            items: Some(Rc::new(Items::new(items))),
         }
     }
 
@@ -60,7 +89,7 @@ impl List {
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.items.as_ref().map_or(0, |items| items.borrow().len())
+        self.items.as_ref().map_or(0, |items| items.values.borrow().len())
     }
 
     /// Whether there are no elements.
@@ -70,24 +99,24 @@ impl List {
 
     /// The element at `index`.
     pub fn get(&self, index: usize) -> Option<Value> {
-        self.items.as_ref()?.borrow().get(index).cloned()
+        self.items.as_ref()?.values.borrow().get(index).cloned()
     }
 
     /// The elements, borrowed; `None` for the nil slice. Don't call back into a template while it is held.
     pub fn borrow(&self) -> Option<Ref<'_, Vec<Value>>> {
-        self.items.as_ref().map(|items| items.borrow())
+        self.items.as_ref().map(|items| items.values.borrow())
     }
 
     /// The elements for a change that all holders see; `None` for the nil slice.
     pub fn borrow_mut(&self) -> Option<RefMut<'_, Vec<Value>>> {
-        self.items.as_ref().map(|items| items.borrow_mut())
+        self.items.as_ref().map(|items| items.values.borrow_mut())
     }
 
     /// The elements as a vector of its own.
     pub fn to_vec(&self) -> Vec<Value> {
         self.items
             .as_ref()
-            .map(|items| items.borrow().clone())
+            .map(|items| items.values.borrow().clone())
             .unwrap_or_default()
     }
 
@@ -102,7 +131,10 @@ impl List {
 
     pub(super) fn map_items(&self, change: impl FnMut(&Value) -> Value) -> Self {
         match &self.items {
-            Some(items) => Self::typed(self.slice_type, items.borrow().iter().map(change).collect()),
+            Some(items) => Self::typed(
+                self.slice_type,
+                items.values.borrow().iter().map(change).collect(),
+            ),
             None => self.clone(),
         }
     }

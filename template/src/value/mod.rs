@@ -14,6 +14,7 @@
 mod entries;
 mod equal;
 mod function;
+mod held;
 mod json;
 mod list;
 mod map;
@@ -22,10 +23,12 @@ mod string;
 mod types;
 
 use std::rc::Rc;
-use std::sync::Arc;
+
+use crate::files::Content;
 
 pub use entries::{Entries, Iter as EntriesIter};
 pub use function::{Body, Call, CallError, Function, Functions, Renderer, Signature};
+pub(crate) use held::held;
 pub use list::List;
 pub use map::Map;
 pub use object::{ErrorValue, Object};
@@ -84,7 +87,7 @@ pub enum Value {
     /// `string`: any bytes.
     Str(Str),
     /// `[]uint8`.
-    Bytes(Arc<[u8]>),
+    Bytes(Content),
     /// A slice of anything but bytes.
     List(List),
     /// A map with string keys.
@@ -139,7 +142,7 @@ impl Value {
 
     /// A `[]uint8`.
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self::Bytes(Arc::from(bytes))
+        Self::Bytes(Content::from(bytes))
     }
 
     /// A value of a type of its own.

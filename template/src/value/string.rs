@@ -1,5 +1,7 @@
 //! Go strings: shared, immutable bytes that are mostly, but not always, UTF-8.
 
+use super::held::{self, LONG};
+
 use std::{borrow::Borrow, borrow::Cow, fmt, ops::Deref, rc::Rc};
 
 /// A Go `string`. Cloning shares the bytes; order and equality are bytewise, as in Go.
@@ -7,6 +9,14 @@ use std::{borrow::Borrow, borrow::Cow, fmt, ops::Deref, rc::Rc};
 pub struct Str(Rc<[u8]>);
 
 impl Str {
+    fn made(bytes: Rc<[u8]>) -> Self {
+        // Who shares it already counted it.
+        if bytes.len() >= LONG && Rc::strong_count(&bytes) == 1 {
+            held::add(bytes.len());
+        }
+        Self(bytes)
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -23,9 +33,17 @@ impl Str {
     }
 }
 
+impl Drop for Str {
+    fn drop(&mut self) {
+        if self.0.len() >= LONG && Rc::strong_count(&self.0) == 1 {
+            held::remove(self.0.len());
+        }
+    }
+}
+
 impl Default for Str {
     fn default() -> Self {
-        Self(Rc::from(&[][..]))
+        Self::made(Rc::from(&[][..]))
     }
 }
 
@@ -51,37 +69,37 @@ impl AsRef<[u8]> for Str {
 
 impl From<&str> for Str {
     fn from(text: &str) -> Self {
-        Self(Rc::from(text.as_bytes()))
+        Self::made(Rc::from(text.as_bytes()))
     }
 }
 
 impl From<String> for Str {
     fn from(text: String) -> Self {
-        Self(Rc::from(text.into_bytes()))
+        Self::made(Rc::from(text.into_bytes()))
     }
 }
 
 impl From<&String> for Str {
     fn from(text: &String) -> Self {
-        Self(Rc::from(text.as_bytes()))
+        Self::made(Rc::from(text.as_bytes()))
     }
 }
 
 impl From<&[u8]> for Str {
     fn from(bytes: &[u8]) -> Self {
-        Self(Rc::from(bytes))
+        Self::made(Rc::from(bytes))
     }
 }
 
 impl From<Vec<u8>> for Str {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Rc::from(bytes))
+        Self::made(Rc::from(bytes))
     }
 }
 
 impl From<Rc<[u8]>> for Str {
     fn from(bytes: Rc<[u8]>) -> Self {
-        Self(bytes)
+        Self::made(bytes)
     }
 }
 

@@ -12,6 +12,7 @@ use super::key_order;
 
 /// Why a value has no YAML. Helm's `toYaml` gives an empty text then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EmitError {
     /// There are too many values, or the text is longer than any chart's.
     #[error("the YAML is longer than the limit of {} bytes", crate::exec::MAX_TEXT)]

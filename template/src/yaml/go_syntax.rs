@@ -19,15 +19,20 @@ struct Rank(u8, f64);
 
 impl Rank {
     fn total_cmp(&self, other: &Self) -> Ordering {
-        self.0.cmp(&other.0).then_with(|| match (self.1.is_nan(), other.1.is_nan()) {
-            (true, false) => Ordering::Less,
-            (false, true) => Ordering::Greater,
-            _ => self.1.total_cmp(&other.1),
-        })
+        self.0
+            .cmp(&other.0)
+            .then_with(|| match (self.1.is_nan(), other.1.is_nan()) {
+                (true, false) => Ordering::Less,
+                (false, true) => Ordering::Greater,
+                _ => self.1.total_cmp(&other.1),
+            })
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "numbers that look alike are told apart by their text")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "numbers that look alike are told apart by their text"
+)]
 fn rank(key: &Node<'_>) -> Rank {
     match key.resolved() {
         Ok(Some(Resolved::Null)) => Rank(0, 0.0),

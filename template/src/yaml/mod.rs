@@ -13,6 +13,7 @@ mod emit_scalar;
 mod error;
 mod go_syntax;
 mod key_order;
+mod lines;
 mod node;
 mod parser;
 mod quick;
@@ -72,6 +73,9 @@ pub fn to_json(text: &str) -> Result<serde_json::Value, YamlError> {
 /// # Errors
 /// Those of [`to_json`].
 pub fn to_json_entries(text: &str, wanted: impl Fn(&str) -> bool) -> Result<serde_json::Value, YamlError> {
+    if let Some(entries) = lines::entries(text, &wanted) {
+        return Ok(entries);
+    }
     if let Ok(entries) = quick::entries(text, &wanted) {
         return Ok(entries);
     }

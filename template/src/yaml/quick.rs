@@ -40,15 +40,19 @@ pub(super) fn entries(text: &str, wanted: impl Fn(&str) -> bool) -> Quick<Value>
     parser.scanner.take()?;
     while parser.scanner.peek()?.kind != TokenKind::BlockEnd {
         let name = parser.pass_key(1)?;
-        if parser.scanner.peek()?.kind != TokenKind::Value {
-            continue;
+        let mut is_there = parser.scanner.peek()?.kind == TokenKind::Value;
+        if is_there {
+            parser.scanner.take()?;
+            is_there = !matches!(
+                parser.scanner.peek()?.kind,
+                TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd
+            );
         }
-        parser.scanner.take()?;
-        let is_there = !matches!(
-            parser.scanner.peek()?.kind,
-            TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd
-        );
         if !is_there {
+            // Of equal keys the last one counts, nothing included.
+            if wanted(&name) {
+                found.insert(name.into_owned(), Value::Null);
+            }
             continue;
         }
         if wanted(&name) {

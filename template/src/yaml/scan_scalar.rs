@@ -87,7 +87,9 @@ impl<'a> Scanner<'a> {
 
     /// Where the characters end that belong to a plain scalar and are not blank.
     fn plain_word_end(&self) -> usize {
-        let mut ahead = 0;
+        let rest = &self.text.as_bytes()[self.position..];
+        let is_letter = |byte: &&u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-'..=b'/');
+        let mut ahead = rest.iter().take_while(is_letter).count();
         while match self.byte(ahead) {
             None | Some(b' ' | b'\t' | b'\r' | b'\n') => false,
             Some(b':') => !self.is_blank_or_end(ahead + 1),

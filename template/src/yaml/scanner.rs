@@ -49,8 +49,7 @@ pub(super) type Scanned<T> = Result<T, YamlError>;
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Scanned<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
-        if !text.as_bytes().iter().all(is_plain) && !text.chars().all(is_allowed_in_stream) {
+        if !is_plain(text) && !text.chars().all(is_allowed_in_stream) {
             return Err(YamlError::plain("yaml: control characters are not allowed"));
         }
         Ok(Self {
@@ -439,6 +438,7 @@ impl<'a> Scanner<'a> {
     /// Skips blanks, comments and line breaks. Tabs count as blanks only where no simple key may start.
     fn skip_to_next_token(&mut self) {
         loop {
+            self.skip_spaces();
             while match self.byte(0) {
                 Some(b' ') => true,
                 Some(b'\t') => self.flow_level > 0 || !self.simple_key_allowed,
@@ -516,13 +516,36 @@ impl<'a> Scanner<'a> {
     /// Moves to `end`, which is further on in the same line.
     pub(super) fn advance_to(&mut self, end: usize) {
         let passed = &self.text.as_bytes()[self.position..end];
+        if passed.is_ascii() {
+            self.pass_ascii(passed.len());
+            return;
+        }
         let characters = passed.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
         self.position = end;
         self.mark.index += characters;
         self.mark.column += characters;
     }
 
+    fn skip_spaces(&mut self) {
+        let rest = &self.text.as_bytes()[self.position..];
+        let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+        self.pass_ascii(spaces);
+    }
+
+    /// Moves over so many characters of one byte each, none of them a line break.
+    fn pass_ascii(&mut self, count: usize) {
+        self.position += count;
+        self.mark.index += count;
+        self.mark.column += count;
+    }
+
     pub(super) fn skip_to_line_end(&mut self) {
+        let rest = &self.text.as_bytes()[self.position..];
+        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+        if is_plain_line(line) {
+            self.pass_ascii(line.len());
+            return;
+        }
         let mut ahead = 0;
         while match self.byte(ahead) {
             None | Some(b'\r' | b'\n') => false,
@@ -570,6 +593,21 @@ impl<'a> Scanner<'a> {
         self.skip_line();
         line_break
     }
+}
+
+/// Whether there are only printable ASCII characters and line feeds. No loop ends early, so that many are looked at
+/// at a time.
+fn is_plain(text: &str) -> bool {
+    let strange = |byte: &u8| byte.wrapping_sub(b' ') > b'~' - b' ' && *byte != b'\n';
+    let mut chunks = text.as_bytes().chunks(256);
+    chunks.all(|chunk| !chunk.iter().fold(false, |any, byte| any | strange(byte)))
+}
+
+/// Whether there are only ASCII characters and no carriage return.
+fn is_plain_line(line: &[u8]) -> bool {
+    !line
+        .iter()
+        .fold(false, |any, byte| any | (*byte == b'\r') | !byte.is_ascii())
 }
 
 /// The characters that a YAML 1.1 stream may hold as Go's reader sees it.

@@ -63,6 +63,17 @@ impl Pattern {
         compile(pattern.as_bytes()).map(Self)
     }
 
+    /// Whether a text is a pattern, without making it ready for use, which takes long.
+    ///
+    /// # Errors
+    /// As of [`Pattern::new`].
+    pub fn check(pattern: &str) -> Result<(), String> {
+        match translate::translate(pattern) {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(format!("error parsing regexp: {problem}")),
+        }
+    }
+
     /// Whether it is found anywhere in a text.
     pub fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text.as_bytes())

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::SemverError;
 use super::version::{Version, compare_prereleases};
 
 const MAX_LENGTH: usize = 512;
@@ -76,15 +77,21 @@ impl Constraints {
     /// Reads constraints.
     ///
     /// # Errors
-    /// Masterminds' texts.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// They are none.
+    pub fn parse(text: &str) -> Result<Self, SemverError> {
         if text.len() > MAX_LENGTH {
-            return Err(format!("constraint string is too long (max {MAX_LENGTH} bytes)"));
+            return Err(SemverError::TooLong {
+                what: "constraint",
+                limit: MAX_LENGTH,
+            });
+        }
+        if let Some(constraint) = Constraint::simple(text) {
+            return Ok(Self(vec![Group::of(vec![constraint?])]));
         }
         let text = rewrite_ranges(text);
         let alternatives: Vec<&str> = text.split("||").collect();
         if alternatives.len() > MAX_GROUPS {
-            return Err(format!("too many constraint groups (max {MAX_GROUPS})"));
+            return Err(SemverError::TooManyGroups(MAX_GROUPS));
         }
         alternatives
             .into_iter()
@@ -111,13 +118,8 @@ fn rewrite_ranges(text: &str) -> String {
 }
 
 impl Group {
-    fn parse(text: &str) -> Result<Self, String> {
-        let improper = |text: &str| {
-            format!(
-                "improper constraint: {}",
-                crate::format::quote_str(text.as_bytes())
-            )
-        };
+    fn parse(text: &str) -> Result<Self, SemverError> {
+        let improper = |text: &str| SemverError::Constraint(text.to_owned());
         if !GROUP.is_match(text) {
             return Err(improper(text));
         }
@@ -125,11 +127,15 @@ impl Group {
             .find_iter(text)
             .map(|each| Constraint::parse(each.as_str()).unwrap_or_else(|| Err(improper(each.as_str()))))
             .collect::<Result<_, _>>()?;
+        Ok(Self::of(constraints))
+    }
+
+    fn of(constraints: Vec<Constraint>) -> Self {
         let names_prerelease = constraints.iter().any(|each| !each.version.prerelease.is_empty());
-        Ok(Self {
+        Self {
             constraints,
             names_prerelease,
-        })
+        }
     }
 
     fn allows(&self, version: &Version) -> bool {
@@ -143,22 +149,73 @@ impl Group {
 
 impl Constraint {
     /// `None` if the text is no constraint.
-    fn parse(text: &str) -> Option<Result<Self, String>> {
+    fn parse(text: &str) -> Option<Result<Self, SemverError>> {
         let found = ONE.captures(text)?;
         let part = |at| found.get(at).map(|part| part.as_str()).unwrap_or_default();
-        let is_open = |part: &str| matches!(part, "" | "x" | "X" | "*");
         let minor = part(4).strip_prefix('.').unwrap_or_default();
         let patch = part(5).strip_prefix('.').unwrap_or_default();
-        let (given, text) = if is_open(part(3)) {
-            (Given::Nothing, format!("0.0.0{}", part(6)))
-        } else if is_open(minor) {
-            (Given::Major, format!("{}.0.0{}", part(3), part(6)))
-        } else if is_open(patch) {
-            (Given::Minor, format!("{}.{minor}.0{}", part(3), part(6)))
-        } else {
-            (Given::Whole, part(2).to_owned())
+        Some(Self::of(part(1), part(2), [part(3), minor, patch], part(6)))
+    }
+
+    /// One constraint without wildcards and metadata, as most are; `None` for anything else, which may well be one, too.
+    /// To make the expressions ready takes longer than all constraints of a chart.
+    fn simple(text: &str) -> Option<Result<Self, SemverError>> {
+        const BLANKS: [char; 5] = ['\t', '\n', '\x0c', '\r', ' '];
+        let text = text.trim_matches(BLANKS);
+        let operator = text.find(|c| !"=!<>~^".contains(c))?;
+        let (operator, version) = text.split_at(operator);
+        if !matches!(
+            operator,
+            "" | "=" | "!=" | ">" | "<" | ">=" | "=>" | "<=" | "=<" | "~" | "~>" | "^"
+        ) {
+            return None;
+        }
+        let version = version.trim_start_matches(BLANKS);
+        let rest = version.strip_prefix('v').unwrap_or(version);
+        let (numbers, prerelease) = rest.split_at(rest.find('-').unwrap_or(rest.len()));
+        let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_name = |part: &str| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            !part.is_empty() && part.bytes().all(fits)
         };
-        let operator = match part(1) {
+        let mut parts = numbers.split('.');
+        let numbers = [
+            parts.next()?,
+            parts.next().unwrap_or("0"),
+            parts.next().unwrap_or("0"),
+        ];
+        let given = rest[..rest.len() - prerelease.len()].split('.').count();
+        let is_plain = parts.next().is_none() && numbers.iter().all(is_number);
+        if !is_plain
+            || !prerelease
+                .strip_prefix('-')
+                .is_none_or(|names| names.split('.').all(is_name))
+        {
+            return None;
+        }
+        let mut parts = [""; 3];
+        parts[..given].copy_from_slice(&numbers[..given]);
+        Some(Self::of(operator, version, parts, prerelease))
+    }
+
+    /// `text` is the version as it was written.
+    fn of(
+        operator: &str,
+        text: &str,
+        [major, minor, patch]: [&str; 3],
+        prerelease: &str,
+    ) -> Result<Self, SemverError> {
+        let is_open = |part: &str| matches!(part, "" | "x" | "X" | "*");
+        let (given, text) = if is_open(major) {
+            (Given::Nothing, format!("0.0.0{prerelease}"))
+        } else if is_open(minor) {
+            (Given::Major, format!("{major}.0.0{prerelease}"))
+        } else if is_open(patch) {
+            (Given::Minor, format!("{major}.{minor}.0{prerelease}"))
+        } else {
+            (Given::Whole, text.to_owned())
+        };
+        let operator = match operator {
             "!=" => Operator::NotEqual,
             ">" => Operator::Greater,
             "<" => Operator::Less,
@@ -168,14 +225,14 @@ impl Constraint {
             "^" => Operator::Caret,
             _ => Operator::Equal,
         };
-        Some(match Version::parse(&text) {
+        match Version::parse(&text) {
             Ok(version) => Ok(Self {
                 operator,
                 version,
                 given,
             }),
-            Err(_) => Err("constraint parser error".to_owned()),
-        })
+            Err(_) => Err(SemverError::ConstraintVersion),
+        }
     }
 
     fn allows(&self, version: &Version) -> bool {
@@ -245,5 +302,60 @@ impl Constraint {
             return version.minor == wanted.minor;
         }
         version.minor == 0 && version.patch == wanted.patch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The short way says what the expressions say.
+    #[test]
+    fn simple_constraints() {
+        let operators = [
+            "", "=", "!=", ">", "<", ">=", "=>", "<=", "=<", "~", "~>", "^", "==", "><",
+        ];
+        let versions = [
+            "1",
+            "v1",
+            "1.2",
+            "v1.2.3",
+            "1.2.3",
+            "01.2",
+            "1.2.3.4",
+            "1.",
+            ".1",
+            "1.2.3-0",
+            "1-a",
+            "1.2-a.b-c",
+            "1.2.3-",
+            "1.2.3-01",
+            "1.2.3-a..b",
+            "1.x",
+            "x",
+            "*",
+            "1.2.3+a",
+            "1.2.3-a+b",
+            "99999999999999999999",
+            "",
+            "a",
+            "1 2",
+            "1.2.3-é",
+        ];
+        for operator in operators {
+            for version in versions {
+                for blank in ["", " ", "\t "] {
+                    let text = format!("{blank}{operator}{blank}{version}{blank}");
+                    let Some(short) = Constraint::simple(&text) else {
+                        continue;
+                    };
+                    let whole = Group::parse(&rewrite_ranges(&text));
+                    let whole = whole.map(|group| format!("{:?}", group.constraints));
+                    assert_eq!(short.map(|each| format!("{:?}", [each])), whole, "{text:?}");
+                }
+            }
+        }
+        assert!(Constraint::simple(">= 1.25.0-0").is_some_and(|found| found.is_ok()));
+        assert!(Constraint::simple("1.x").is_none());
     }
 }

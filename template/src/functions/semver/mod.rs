@@ -17,26 +17,58 @@ pub(super) fn register(functions: &mut Functions) {
     functions.add("semver", &[STRING], |_, args| {
         match Version::parse(&String::from_utf8_lossy(text(args, 0))) {
             Ok(version) => Ok(Value::object(version)),
-            Err(error) => fail(error),
+            Err(error) => fail(error.to_string()),
         }
     });
     functions.add("semverCompare", &[STRING, STRING], |_, args| {
         let constraints = match Constraints::parse(&String::from_utf8_lossy(text(args, 0))) {
             Ok(constraints) => constraints,
-            Err(error) => return fail(error),
+            Err(error) => return fail(error.to_string()),
         };
         match Version::parse(&String::from_utf8_lossy(text(args, 1))) {
             Ok(version) => boolean(constraints.allow(&version)),
-            Err(error) => fail(error),
+            Err(error) => fail(error.to_string()),
         }
     });
+}
+
+/// Why a text is no version or no constraint; the texts are those of Masterminds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SemverError {
+    /// A version or constraint is longer than any that is meant.
+    #[error("{what} string is too long (max {limit} bytes)")]
+    TooLong {
+        /// `version` or `constraint`.
+        what: &'static str,
+        /// The most bytes that it may have.
+        limit: usize,
+    },
+    /// It is no version.
+    #[error("invalid semantic version")]
+    Version,
+    /// A number of the version is larger than 64 bits hold.
+    #[error("error parsing version segment: strconv.ParseUint: parsing \"{0}\": value out of range")]
+    Number(String),
+    /// A number of the prerelease has a zero too many.
+    #[error("version segment starts with 0")]
+    LeadingZero,
+    /// There are more alternatives than are read.
+    #[error("too many constraint groups (max {0})")]
+    TooManyGroups(usize),
+    /// It is no constraint.
+    #[error("improper constraint: {}", crate::format::quote_str(.0.as_bytes()))]
+    Constraint(String),
+    /// A constraint's version is none.
+    #[error("constraint parser error")]
+    ConstraintVersion,
 }
 
 /// Whether `version` satisfies `constraint`, by Masterminds/semver's rules: `>=1.2.0-0 <2`, `~1.4 || ^3`.
 ///
 /// # Errors
-/// Masterminds' texts for what is no constraint or no version.
-pub fn satisfies(constraint: &str, version: &str) -> Result<bool, String> {
+/// One of them is none.
+pub fn satisfies(constraint: &str, version: &str) -> Result<bool, SemverError> {
     Ok(Constraints::parse(constraint)?.allow(&Version::parse(version)?))
 }
 

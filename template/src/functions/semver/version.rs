@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use super::SemverError;
+
 /// Longest text that is read as a version.
 const MAX_LENGTH: usize = 256;
 
@@ -27,12 +29,14 @@ impl Version {
     /// Reads `[v]N[.N[.N]][-prerelease][+metadata]`.
     ///
     /// # Errors
-    /// Masterminds' texts.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// It is none.
+    pub fn parse(text: &str) -> Result<Self, SemverError> {
         if text.len() > MAX_LENGTH {
-            return Err(format!("version string is too long (max {MAX_LENGTH} bytes)"));
+            return Err(SemverError::TooLong {
+                what: "version",
+                limit: MAX_LENGTH,
+            });
         }
-        let invalid = || "invalid semantic version".to_owned();
         let rest = text.strip_prefix('v').unwrap_or(text);
         let (rest, metadata) = match rest.split_once('+') {
             Some((rest, metadata)) => (rest, Some(metadata)),
@@ -49,15 +53,12 @@ impl Version {
             || !prerelease.is_none_or(are_identifiers)
             || !metadata.is_none_or(are_identifiers)
         {
-            return Err(invalid());
+            return Err(SemverError::Version);
         }
         let number = |at: usize| {
             let Some(text) = numbers.get(at) else { return Ok(0) };
-            text.parse::<u64>().map_err(|_| {
-                format!(
-                    "error parsing version segment: strconv.ParseUint: parsing \"{text}\": value out of range"
-                )
-            })
+            text.parse::<u64>()
+                .map_err(|_| SemverError::Number((*text).to_owned()))
         };
         let prerelease = prerelease.unwrap_or_default();
         let version = Self {
@@ -72,7 +73,7 @@ impl Version {
             part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit())
         };
         if prerelease.split('.').any(leading_zero) {
-            return Err("version segment starts with 0".to_owned());
+            return Err(SemverError::LeadingZero);
         }
         Ok(version)
     }

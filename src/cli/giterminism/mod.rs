@@ -1,0 +1,334 @@
+//! Giterminism: what counts is in the commit, or `werf-giterminism.yaml` allows it to be elsewhere.
+//!
+//! Refusals are werf's sentences, which scripts look for; each is followed by what to run and what to write. With
+//! `--loose-giterminism` nothing is refused and the configuration is read from the work tree; with `--dev` the work
+//! tree counts as if it had been committed.
+
+mod config;
+mod project;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use kiel_template::files::FileTree as _;
+
+pub(crate) use self::config::TemplateGuard;
+use super::error::CommandError;
+use crate::config::giterminism::{FILE, Giterminism, RULES, RuleType};
+use crate::git::patterns::{Glob, PathMatch};
+use crate::git::{Difference, GitError, Repository, Scope, SourceTree};
+
+/// How many files a warning or a remedy names.
+const SHOWN: usize = 10;
+
+/// What the work tree counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nothing, but for what the rules allow.
+    Strict,
+    /// The configuration is read from it.
+    Loose,
+    /// All of it counts.
+    Dev,
+}
+
+/// Knows what may be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Guard {
+    repository: Repository,
+    commit: SourceTree,
+    rules: Giterminism,
+    mode: Mode,
+}
+
+/// Files that may not be read as they are.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// werf's words.
+    pub(crate) sentence: String,
+    /// Relative to the project.
+    paths: Vec<String>,
+    /// The key that would allow them.
+    rule: Option<&'static str>,
+}
+
+impl Refusal {
+    /// The sentence with what stands before it, and the remedy.
+    pub(crate) fn error(&self, before: &str) -> CommandError {
+        CommandError::new(format!("Error: {before}{}", self.sentence)).hint(self.remedy())
+    }
+
+    fn remedy(&self) -> String {
+        let quoted = |path: &String| {
+            if path.chars().all(|c| c.is_alphanumeric() || "/._-+@".contains(c)) {
+                path.clone()
+            } else {
+                format!("'{}'", path.replace('\'', "'\\''"))
+            }
+        };
+        let names = if self.paths.len() > SHOWN {
+            "--all".to_owned()
+        } else {
+            self.paths.iter().map(quoted).collect::<Vec<_>>().join(" ")
+        };
+        let mut text = format!("git add {names} && git commit, or try it with --dev before");
+        if let Some(rule) = self.rule {
+            text = format!("{text}\n{}", to_allow(rule, &self.paths));
+        }
+        text
+    }
+}
+
+/// What to write to allow something.
+fn to_allow(rule: &str, items: &[String]) -> String {
+    let mut text = format!("to allow it, add to {FILE}:");
+    for (depth, part) in rule.split('.').enumerate() {
+        let indent = "  ".repeat(depth + 1);
+        // Writing to a String cannot fail.
+        _ = write!(text, "\n{indent}{part}:");
+    }
+    let is_list = RULES
+        .iter()
+        .any(|known| known.key == rule && known.kind == RuleType::List);
+    if !is_list {
+        text.push_str(" true");
+    } else {
+        _ = write!(text, " [{}]", items.join(", "));
+    }
+    text
+}
+
+impl Guard {
+    /// Reads the rules; `dir` is the project's folder in the repository.
+    pub(crate) fn new(
+        repository: &Repository,
+        commit: &SourceTree,
+        mode: Mode,
+    ) -> Result<Self, CommandError> {
+        let mut guard = Self {
+            repository: repository.clone(),
+            commit: commit.clone(),
+            rules: Giterminism::default(),
+            mode,
+        };
+        if mode == Mode::Loose {
+            return Ok(guard);
+        }
+        if let Some(refusal) = guard.file(FILE, None)?.filter(|refusal| !refusal.is_ignored()) {
+            return Err(refusal.error("unable to read werf giterminism config: "));
+        }
+        let Some(content) = commit.files_at(repository.prefix()).read(FILE)? else {
+            return Ok(guard);
+        };
+        guard.rules = Giterminism::parse(&String::from_utf8_lossy(&content)).map_err(|mistakes| {
+            let text = mistakes.to_string();
+            let before = "Error: the giterminism config validation failed: ";
+            CommandError::new(text.replacen("error: ", before, 1))
+        })?;
+        Ok(guard)
+    }
+
+    /// The commit with those files of the work tree in place of its own that may be read: for everything but the
+    /// files of images.
+    pub(crate) fn inputs(&self, config: &[&str]) -> Result<SourceTree, CommandError> {
+        let mut paths = Vec::new();
+        match self.mode {
+            Mode::Dev => {}
+            Mode::Loose => {
+                let config: Vec<String> = config.iter().map(|path| self.in_repository(path)).collect();
+                let config: Vec<&str> = config.iter().map(String::as_str).collect();
+                let all = Scope {
+                    dir: self.repository.prefix(),
+                    filter: &|_: &str| true,
+                };
+                paths = self.repository.uncommitted(&self.commit, &[all], &config)?;
+            }
+            Mode::Strict => {
+                if self.rules.allows("config.allowUncommitted") {
+                    let config: Vec<String> = config.iter().map(|path| self.in_repository(path)).collect();
+                    let config: Vec<&str> = config.iter().map(String::as_str).collect();
+                    paths.extend(self.repository.uncommitted(&self.commit, &[], &config)?);
+                }
+                let lists = RULES.iter().filter(|rule| rule.key.contains("llowUncommitted"));
+                let allowed: Vec<&str> = lists
+                    .flat_map(|rule| self.rules.list(rule.key))
+                    .map(String::as_str)
+                    .collect();
+                if !allowed.is_empty() {
+                    let filter = |path: &str| allowed.iter().any(|pattern| is_covered(pattern, path));
+                    let scope = Scope {
+                        dir: self.repository.prefix(),
+                        filter: &filter,
+                    };
+                    paths.extend(self.repository.uncommitted(&self.commit, &[scope], &[])?);
+                }
+            }
+        }
+        Ok(self.repository.overlay(&self.commit, &paths)?)
+    }
+
+    /// Why the file at `path` may not be read, if it may not; `rule` is the list or switch that allows it.
+    pub(crate) fn file(&self, path: &str, rule: Option<&'static str>) -> Result<Option<Refusal>, GitError> {
+        if self.mode != Mode::Strict {
+            return Ok(None);
+        }
+        let full = self.in_repository(path);
+        let found = self.repository.differences(&self.commit, &[], &[&full])?;
+        let found: BTreeMap<String, Difference> = found
+            .into_iter()
+            .map(|(path, kind)| (self.in_project(&path), kind))
+            .collect();
+        let refused = |path: &String| rule.is_none_or(|rule| !self.accepts(rule, path));
+        if let Some((other, _)) = found.iter().find(|(other, _)| *other != path && refused(other)) {
+            // The file itself is as committed, or allowed; what its links lead to is not.
+            let sentence = if refused(&path.to_owned()) || rule.is_none() {
+                format!(
+                    "symlink {path:?} check failed: {}",
+                    sentence(std::slice::from_ref(other), found[other])
+                )
+            } else {
+                format!(
+                    "accepted file {path:?} check failed: the link target {other:?} should be also accepted by \
+                     giterminism config"
+                )
+            };
+            if !found.contains_key(path) {
+                return Ok(Some(Refusal {
+                    sentence,
+                    paths: vec![other.clone()],
+                    rule,
+                }));
+            }
+        }
+        Ok(found
+            .get(path)
+            .filter(|_| refused(&path.to_owned()))
+            .map(|kind| refusal(vec![path.to_owned()], *kind, rule)))
+    }
+
+    /// Why the files below `dir` that `filter` takes may not be read, if they may not.
+    pub(crate) fn folder(
+        &self,
+        dir: &str,
+        filter: &dyn PathMatch,
+        rule: &'static str,
+    ) -> Result<Option<Refusal>, GitError> {
+        if self.mode != Mode::Strict {
+            return Ok(None);
+        }
+        // The folder may be a link.
+        let full = self.in_repository(dir);
+        let full = self.commit.resolve(&full)?.unwrap_or(full);
+        let scope = Scope { dir: &full, filter };
+        let found = self.repository.differences(&self.commit, &[scope], &[])?;
+        let in_project = found
+            .into_iter()
+            .map(|(path, kind)| (self.in_project(&path), kind));
+        Ok(self.judge(
+            in_project.filter(|(path, _)| !self.accepts(rule, path)),
+            Some(rule),
+        ))
+    }
+
+    /// New files are told before changed ones, and alone.
+    fn judge(
+        &self,
+        found: impl Iterator<Item = (String, Difference)>,
+        rule: Option<&'static str>,
+    ) -> Option<Refusal> {
+        let (mut untracked, mut changed) = (Vec::new(), Vec::new());
+        for (path, kind) in found {
+            match kind {
+                Difference::Changed => changed.push(path),
+                Difference::Untracked | Difference::Ignored => untracked.push(path),
+            }
+        }
+        if !untracked.is_empty() {
+            return Some(refusal(untracked, Difference::Untracked, rule));
+        }
+        (!changed.is_empty()).then(|| refusal(changed, Difference::Changed, rule))
+    }
+
+    fn accepts(&self, rule: &str, path: &str) -> bool {
+        self.rules.allows(rule)
+            || self
+                .rules
+                .list(rule)
+                .iter()
+                .any(|pattern| is_covered(pattern, path))
+    }
+
+    /// A path of the project as one of the repository.
+    fn in_repository(&self, path: &str) -> String {
+        match (self.repository.prefix(), path) {
+            ("", path) => path.to_owned(),
+            (prefix, "") => prefix.to_owned(),
+            (prefix, path) => format!("{prefix}/{path}"),
+        }
+    }
+
+    /// The other way round; what lies outside begins with `../`.
+    fn in_project(&self, path: &str) -> String {
+        let prefix = self.repository.prefix();
+        if prefix.is_empty() {
+            return path.to_owned();
+        }
+        match path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')) {
+            Some(rest) => rest.to_owned(),
+            None => format!("{}{path}", "../".repeat(prefix.split('/').count())),
+        }
+    }
+}
+
+impl Refusal {
+    /// A file that Git does not see is as good as none.
+    fn is_ignored(&self) -> bool {
+        self.sentence.is_empty()
+    }
+}
+
+fn refusal(paths: Vec<String>, kind: Difference, rule: Option<&'static str>) -> Refusal {
+    Refusal {
+        sentence: sentence(&paths, kind),
+        paths,
+        rule,
+    }
+}
+
+/// werf's words; nothing for a file that is ignored, which is as good as none.
+fn sentence(paths: &[String], kind: Difference) -> String {
+    let word = match kind {
+        Difference::Changed => "",
+        Difference::Untracked => "untracked ",
+        Difference::Ignored => return String::new(),
+    };
+    match paths {
+        [path] => format!("the {word}file {path:?} must be committed"),
+        paths => {
+            let lines: String = paths.iter().map(|path| format!(" - {path}\n")).collect();
+            format!("the following {word}files must be committed:\n\n{lines}")
+        }
+    }
+}
+
+/// Whether a rule's path, folder or glob covers a path.
+fn is_covered(pattern: &str, path: &str) -> bool {
+    let pattern = clean(pattern);
+    let below = path
+        .strip_prefix(pattern.as_str())
+        .is_some_and(|rest| rest.starts_with('/'));
+    pattern.is_empty() || pattern == path || below || Glob::new(&pattern).is_ok_and(|glob| glob.matches(path))
+}
+
+/// Without `.`, `x/..` and double slashes.
+pub(crate) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => _ = parts.pop(),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}

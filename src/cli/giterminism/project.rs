@@ -1,0 +1,233 @@
+//! What a project's chart, Dockerfiles and the files of its images may be.
+
+use std::collections::BTreeMap;
+
+use kiel_template::files::FileTree as _;
+
+use super::config::machine_path;
+use super::{Mode, Refusal, SHOWN};
+use crate::cli::Context;
+use crate::cli::args::DEFAULT_REPORT;
+use crate::cli::env::Environment;
+use crate::cli::error::CommandError;
+use crate::cli::project::Project;
+use crate::config::model::ImageKind;
+use crate::diagnostic::Mistakes;
+use crate::git::{CommitFiles, GitError, Scope};
+use crate::images::{PlannedImage, PlannedKind};
+
+impl Project {
+    /// The chart's folder.
+    pub(crate) fn check_chart(&self, dir: &str) -> Result<(), CommandError> {
+        let refusal = self
+            .guard
+            .folder(dir, &|_: &str| true, "helm.allowUncommittedFiles")?;
+        let before = format!(
+            "chart render: render chart: load chart at {dir:?}: load chart dir: unable to load chart directory: unable to \
+             load chart directory: "
+        );
+        refusal.map_or(Ok(()), |refusal| Err(refusal.error(&before)))
+    }
+
+    /// The Dockerfiles and ignore files of these images.
+    pub(crate) fn check_dockerfiles(&self, names: &[String]) -> Result<(), CommandError> {
+        for image in self
+            .config
+            .images
+            .iter()
+            .filter(|image| names.contains(&image.name))
+        {
+            let ImageKind::Dockerfile(docker) = &image.kind else {
+                continue;
+            };
+            let path = &docker.dockerfile;
+            let all = "unable to calculate images tree: unable to map dockerfile to images sets: ";
+            let before =
+                format!("{all}unable to read dockerfile {path}: unable to read dockerfile {path:?}: ");
+            let is_gone = self.dir.join(path).symlink_metadata().is_err() && self.guard.mode == Mode::Strict;
+            let refusal = self
+                .guard
+                .file(path, Some("config.dockerfile.allowUncommitted"))?;
+            match refusal.filter(|refusal| !refusal.is_ignored()) {
+                Some(refusal) if !is_gone => return Err(refusal.error(&before)),
+                None if self.files.read(path)?.is_some() => {}
+                _ => {
+                    let hint = "commit the file, or correct `dockerfile` and `context`";
+                    return Err(CommandError::new(format!("Error: {before}file not found")).hint(hint));
+                }
+            }
+            let of_context = if docker.context.is_empty() {
+                ".dockerignore".to_owned()
+            } else {
+                format!("{}/.dockerignore", docker.context)
+            };
+            for path in [format!("{path}.dockerignore"), of_context] {
+                let rule = "config.dockerfile.allowUncommittedDockerignoreFiles";
+                let refusal = self.guard.file(&path, Some(rule))?;
+                if let Some(refusal) = refusal.filter(|refusal| !refusal.is_ignored()) {
+                    let again = format!("unable to read dockerignore file {path:?}: ").repeat(2);
+                    let before = format!("{all}unable to create dockerignore path matcher: {again}");
+                    return Err(refusal.error(&before));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to build from files that differ from the commit.
+    pub(crate) fn check_images(&self, images: &[PlannedImage]) -> Result<(), CommandError> {
+        if self.guard.mode != Mode::Strict {
+            return Ok(());
+        }
+        let mut first: Option<(String, Refusal)> = None;
+        for image in images {
+            let Some(refusal) = self.of_image(image)? else {
+                continue;
+            };
+            match &mut first {
+                Some((_, first)) => {
+                    first.paths.extend(refusal.paths);
+                    first.paths.sort();
+                    first.paths.dedup();
+                }
+                None => {
+                    let stage = match image.kind {
+                        PlannedKind::Dockerfile(_) => "dockerfile",
+                        PlannedKind::Stapel(_) => "gitArchive",
+                    };
+                    let name = &image.name;
+                    let before = format!(
+                        "unable to process images: unable to process image {name:?}: phase build on image {name} stage \
+                         {stage} handler failed: "
+                    );
+                    first = Some((before, refusal));
+                }
+            }
+        }
+        first.map_or(Ok(()), |(before, refusal)| Err(refusal.error(&before)))
+    }
+
+    /// Warns once about files of images that differ from the commit: their names are those of the commit.
+    pub(crate) fn warn_images(&self, images: &[PlannedImage], context: &Context) -> Result<(), CommandError> {
+        let mut files = Vec::new();
+        if self.guard.mode != Mode::Dev {
+            for image in images {
+                files.extend(
+                    self.of_image(image)?
+                        .map(|refusal| refusal.paths)
+                        .unwrap_or_default(),
+                );
+            }
+        }
+        files.sort();
+        files.dedup();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let more = match files.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        files.truncate(SHOWN);
+        context.events.warn(format!(
+            "these files differ from the commit and are not used as they are: {}{more}; commit them to use them",
+            files.join(", ")
+        ));
+        Ok(())
+    }
+
+    fn of_image(&self, image: &PlannedImage) -> Result<Option<Refusal>, GitError> {
+        let selections: Vec<_> = match &image.kind {
+            PlannedKind::Dockerfile(plan) => vec![&plan.files],
+            PlannedKind::Stapel(plan) => plan.content.iter().map(|content| &content.all).collect(),
+        };
+        let scopes: Vec<Scope<'_>> = selections
+            .into_iter()
+            .map(|selection| Scope {
+                dir: selection.dir(),
+                filter: selection.filter(),
+            })
+            .collect();
+        let guard = &self.guard;
+        let added = match self.config.image(&image.name).map(|image| &image.kind) {
+            Some(ImageKind::Dockerfile(docker)) => &docker.context_add_files[..],
+            _ => &[],
+        };
+        let found = guard.repository.differences(&guard.commit, &scopes, &[])?;
+        let found = found
+            .into_iter()
+            .map(|(path, kind)| (guard.in_project(&path), kind))
+            // kiel's own file, not one of the project.
+            .filter(|(path, _)| path != DEFAULT_REPORT && !added.contains(path));
+        Ok(guard.judge(found, None))
+    }
+}
+
+impl Project {
+    /// As the function of that name, for this project.
+    pub(crate) fn machine_path(&self, path: &str, env: &Environment) -> String {
+        machine_path(&self.dir, path, env)
+    }
+
+    /// Refuses to plan images that have keys which are not honoured.
+    pub(crate) fn check_supported(&self, names: &[String]) -> Result<(), CommandError> {
+        let mut list = self.config.meta.unsupported.clone();
+        for image in self
+            .config
+            .images
+            .iter()
+            .filter(|image| names.contains(&image.name))
+        {
+            list.extend(
+                image
+                    .unsupported
+                    .iter()
+                    .filter(|key| !list.contains(key))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
+        }
+        if list.is_empty() {
+            return Ok(());
+        }
+        let mistakes = Mistakes {
+            file: self.shown.clone(),
+            text: self.rendered.clone(),
+            list,
+        };
+        Err(CommandError::new(mistakes.to_string()))
+    }
+
+    /// The files of images whose contexts have files of the work tree.
+    pub(crate) fn added_files(&self) -> Result<BTreeMap<String, CommitFiles>, CommandError> {
+        let mut of_images = BTreeMap::new();
+        for image in &self.config.images {
+            let ImageKind::Dockerfile(docker) = &image.kind else {
+                continue;
+            };
+            if docker.context_add_files.is_empty() {
+                continue;
+            }
+            let paths: Vec<String> = docker
+                .context_add_files
+                .iter()
+                .map(|path| self.guard.in_repository(path))
+                .collect();
+            for (path, full) in docker.context_add_files.iter().zip(&paths) {
+                let is_there = self
+                    .repository
+                    .work_dir()
+                    .is_some_and(|dir| dir.join(full).is_file());
+                if !is_there {
+                    return Err(CommandError::new(format!(
+                        "cannot add `{path}` to the context of image `{}`: the work tree has no such file",
+                        image.name
+                    )));
+                }
+            }
+            let tree = self.repository.overlay(&self.tree, &paths)?;
+            of_images.insert(image.name.clone(), tree.files_at(self.repository.prefix()));
+        }
+        Ok(of_images)
+    }
+}

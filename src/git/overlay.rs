@@ -1,0 +1,156 @@
+//! A commit's files with some of the work tree's in place of its own, as if they had been committed.
+//!
+//! The new blobs and trees are held in memory; nothing is written to the repository. Since the trees are those that
+//! Git would write, everything that is known by a tree's id is the same as after a commit.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use gix::ObjectId;
+use gix::objs::tree::{Entry as TreeEntry, EntryKind};
+use gix::objs::{Tree, TreeRefIter, WriteTo as _};
+
+use super::status::{Taken, WorkTree};
+use super::tree::parse_id;
+use super::{GitError, Repository, SourceTree};
+
+/// What becomes of a path: an entry, or nothing.
+type Change = Option<(EntryKind, ObjectId)>;
+
+impl Repository {
+    /// The files of `tree` with those at `paths` (relative to the repository's root) as the work tree has them.
+    ///
+    /// # Errors
+    /// A file or an object cannot be read, or a file goes through an external filter.
+    pub fn overlay(&self, tree: &SourceTree, paths: &[String]) -> Result<SourceTree, GitError> {
+        let repo = self.inner.to_thread_local();
+        let Some(work_dir) = repo.workdir().filter(|_| !paths.is_empty()) else {
+            return Ok(tree.clone());
+        };
+        let error = |source| GitError::Index {
+            dir: work_dir.to_owned(),
+            source,
+        };
+        let index = repo.index_or_empty().map_err(error)?;
+        let mut work_tree = WorkTree::new(&repo, &index, work_dir).map_err(error)?;
+        let mut overlay = Overlay {
+            tree,
+            repo: &repo,
+            added: HashMap::new(),
+        };
+        let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
+        for path in paths {
+            let change = match work_tree.file(path)? {
+                None => None,
+                Some(Taken::Commit(id)) => Some((EntryKind::Commit, id)),
+                Some(Taken::Blob(kind, content)) => {
+                    Some((kind, overlay.add(gix::objs::Kind::Blob, content, path)?))
+                }
+            };
+            changes.insert(path, change);
+        }
+        let mut commit = tree.commit().clone();
+        let root = parse_id(&commit.tree)?;
+        let changes: Vec<(&str, Change)> = changes.into_iter().collect();
+        let root = match overlay.folder(Some(root), "", &changes)? {
+            Some(root) => root,
+            None => overlay.add(gix::objs::Kind::Tree, Vec::new(), "")?,
+        };
+        commit.tree = root.to_string();
+        Ok(SourceTree::with_added(
+            tree.shared_repo().clone(),
+            commit,
+            overlay.added,
+        ))
+    }
+}
+
+struct Overlay<'a> {
+    tree: &'a SourceTree,
+    repo: &'a gix::Repository,
+    added: HashMap<ObjectId, Arc<[u8]>>,
+}
+
+impl Overlay<'_> {
+    fn add(&mut self, kind: gix::objs::Kind, content: Vec<u8>, path: &str) -> Result<ObjectId, GitError> {
+        let hash = self.repo.object_hash();
+        let id = gix::objs::compute_hash(hash, kind, &content).map_err(|source| GitError::Compare {
+            path: path.to_owned(),
+            source,
+        })?;
+        self.added.insert(id, content.into());
+        Ok(id)
+    }
+
+    /// The folder after the changes, whose paths are relative to it and sorted; nothing where none of it is left.
+    fn folder(
+        &mut self,
+        id: Option<ObjectId>,
+        path: &str,
+        changes: &[(&str, Change)],
+    ) -> Result<Option<ObjectId>, GitError> {
+        let mut entries: BTreeMap<Vec<u8>, (EntryKind, ObjectId)> = BTreeMap::new();
+        if let Some(id) = id {
+            let content = self.tree.read_tree(self.repo, id, path)?;
+            for entry in TreeRefIter::from_bytes(&content, id.kind()) {
+                let entry = entry.map_err(|source| GitError::Object {
+                    id: id.to_string(),
+                    path: path.into(),
+                    source,
+                })?;
+                let kind = entry.mode.kind();
+                entries.insert(entry.filename.to_vec(), (kind, entry.oid.to_owned()));
+            }
+        }
+        let mut below: BTreeMap<&str, Vec<(&str, Change)>> = BTreeMap::new();
+        for (rest, change) in changes {
+            match rest.split_once('/') {
+                Some((name, rest)) => below.entry(name).or_default().push((rest, *change)),
+                None => match change {
+                    Some(entry) => _ = entries.insert(rest.as_bytes().to_vec(), *entry),
+                    // A folder in its place brings changes of its own.
+                    None if entries
+                        .get(rest.as_bytes())
+                        .is_some_and(|(kind, _)| *kind != EntryKind::Tree) =>
+                    {
+                        _ = entries.remove(rest.as_bytes());
+                    }
+                    None => {}
+                },
+            }
+        }
+        for (name, changes) in below {
+            let before = entries.get(name.as_bytes()).copied();
+            let tree = before
+                .filter(|(kind, _)| *kind == EntryKind::Tree)
+                .map(|(_, id)| id);
+            let adds = changes.iter().any(|(_, change)| change.is_some());
+            // Files went with a folder that something else has replaced.
+            if before.is_some() && tree.is_none() && !adds {
+                continue;
+            }
+            match self.folder(tree, &format!("{path}/{name}"), &changes)? {
+                Some(id) => _ = entries.insert(name.as_bytes().to_vec(), (EntryKind::Tree, id)),
+                None => _ = entries.remove(name.as_bytes()),
+            }
+        }
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let entry = |(name, (kind, oid)): (Vec<u8>, (EntryKind, ObjectId))| TreeEntry {
+            mode: kind.into(),
+            filename: name.into(),
+            oid,
+        };
+        let mut entries: Vec<TreeEntry> = entries.into_iter().map(entry).collect();
+        entries.sort();
+        let mut content = Vec::new();
+        Tree { entries }
+            .write_to(&mut content)
+            .map_err(|source| GitError::WorkTree {
+                path: path.to_owned(),
+                source,
+            })?;
+        self.add(gix::objs::Kind::Tree, content, path).map(Some)
+    }
+}

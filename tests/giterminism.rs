@@ -1,0 +1,266 @@
+//! What may be read that is not committed: refused, allowed by a rule, by `--loose-giterminism`, taken by `--dev`.
+//! Expectations are what werf 2.66.2 does.
+
+mod harness;
+
+use harness::Project;
+
+const META: &str = "project: demo\nconfigVersion: 1\n---\n";
+const RULES: &str = "giterminismConfigVersion: 1\n";
+
+/// A project with this werf.yaml behind the meta document, these rules, and these files.
+fn project(images: &str, rules: &str, files: &[(&str, &str)]) -> Project {
+    let (config, rules) = (format!("{META}{images}"), format!("{RULES}{rules}"));
+    let mut all = vec![("werf.yaml", config.as_str())];
+    if rules != RULES {
+        all.push(("werf-giterminism.yaml", &rules));
+    }
+    all.extend_from_slice(files);
+    Project::with("giterminism", &all)
+}
+
+#[track_caller]
+fn renders(project: &Project, flags: &[&str], want: &str) {
+    let run = project
+        .kiel(&[&["config", "render"], flags].concat())
+        .expect_code(0);
+    assert_eq!(run.stdout, format!("{META}{want}"));
+}
+
+#[track_caller]
+fn refuses(project: &Project, args: &[&str], want: &str) {
+    let run = project.kiel(args).expect_code(1).expect_stderr(&[want]);
+    assert_eq!(run.stdout, "");
+}
+
+const RENDER: [&str; 2] = ["config", "render"];
+const IMAGE: &str = "image: app\ndockerfile: Dockerfile\n";
+
+#[test]
+fn the_configuration() {
+    let changed = format!("{META}{IMAGE}# changed\n");
+    let strict = project(IMAGE, "", &[]);
+    renders(&strict, &[], IMAGE);
+    strict.write("werf.yaml", &changed);
+    let sentence = "Error: unable to render werf config: unable to read werf config: the file \"werf.yaml\" must be committed";
+    refuses(&strict, &RENDER, sentence);
+    renders(&strict, &["--loose-giterminism"], &format!("{IMAGE}# changed\n"));
+    renders(&strict, &["--dev"], &format!("{IMAGE}# changed\n"));
+    renders(&strict, &["--dev", "--dev-ignore", "werf.yaml"], IMAGE);
+    let allowed = project(IMAGE, "config: {allowUncommitted: true}\n", &[]);
+    allowed.write("werf.yaml", &changed);
+    renders(&allowed, &[], &format!("{IMAGE}# changed\n"));
+    fs_err::remove_file(strict.path().join("werf.yaml")).expect("it is there");
+    refuses(&strict, &RENDER, sentence);
+    refuses(
+        &strict,
+        &["config", "render", "--dev"],
+        "not found in the project git repository",
+    );
+}
+
+#[test]
+fn rules_themselves() {
+    let project = project(IMAGE, "", &[]);
+    project.write(
+        "werf-giterminism.yaml",
+        "giterminismConfigVersion: 1\nconfig: {allowUncommitted: true}\n",
+    );
+    refuses(
+        &project,
+        &RENDER,
+        "the untracked file \"werf-giterminism.yaml\" must be committed",
+    );
+    renders(&project, &["--dev"], IMAGE);
+}
+
+#[test]
+fn templates_and_files() {
+    let images = "{{ include \"a.tmpl\" . }}# {{ .Files.Get \"f/a.txt\" }} {{ .Files.Exists \"f/new\" }}\n";
+    let files = [(".werf/a.tmpl", "image: a\ndockerfile: D\n"), ("f/a.txt", "old")];
+    let strict = project(images, "", &files);
+    strict.write(".werf/b.tmpl", "");
+    refuses(
+        &strict,
+        &RENDER,
+        "the untracked file \".werf/b.tmpl\" must be committed",
+    );
+    fs_err::remove_file(strict.path().join(".werf/b.tmpl")).expect("it is there");
+    strict.write("f/a.txt", "new");
+    strict.write("f/new", "new");
+    let sentence = "error calling Get: {{ .Files.Get \"f/a.txt\" }}: the file \"f/a.txt\" must be committed";
+    refuses(&strict, &RENDER, sentence);
+    let rules = "config: {goTemplateRendering: {allowUncommittedFiles: [\"f/*\"]}, allowUncommittedTemplates: [.werf]}\n";
+    let allowed = project(images, rules, &files);
+    allowed.write("f/a.txt", "new");
+    allowed.write("f/new", "new");
+    allowed.write(".werf/a.tmpl", "image: b\ndockerfile: D\n");
+    renders(&allowed, &[], "image: b\ndockerfile: D\n# new true\n");
+}
+
+#[test]
+fn links_count_with_their_targets() {
+    let project = project(
+        "# {{ .Files.Get \"l\" }}\nimage: a\nfrom: b\n",
+        "config: {goTemplateRendering: {allowUncommittedFiles: [l]}}\n",
+        &[("d/t", "1")],
+    );
+    fs_err::os::unix::fs::symlink("d/t", project.path().join("l")).expect("a link");
+    project.commit(&[]);
+    renders(&project, &[], "# 1\nimage: a\nfrom: b\n");
+    project.write("d/t", "2");
+    let sentence = "accepted file \"l\" check failed: the link target \"d/t\" should be also accepted by giterminism config";
+    refuses(&project, &RENDER, sentence);
+}
+
+#[test]
+fn the_chart() {
+    let chart = [
+        (".helm/templates/a.yaml", "kind: A\nx: {{ .Values.v }}\n"),
+        (".helm/values.yaml", "v: 1\n"),
+    ];
+    let strict = project("", "", &chart);
+    strict.write(".helm/notes.swp", "x");
+    refuses(
+        &strict,
+        &["render"],
+        "the untracked file \".helm/notes.swp\" must be committed",
+    );
+    let allowed = project(
+        "",
+        "helm: {allowUncommittedFiles: [.helm/values.yaml, more.yaml]}\n",
+        &chart,
+    );
+    allowed.write(".helm/values.yaml", "v: 2\n");
+    assert!(
+        allowed
+            .kiel(&["render"])
+            .expect_code(0)
+            .stdout
+            .ends_with("x: 2\n")
+    );
+    allowed.write("more.yaml", "v: 3\n");
+    let run = allowed.kiel(&["render", "--values", "more.yaml"]).expect_code(0);
+    assert!(run.stdout.ends_with("x: 3\n"), "{}", run.stdout);
+    allowed.write("other.yaml", "v: 4\n");
+    refuses(
+        &allowed,
+        &["render", "--values", "other.yaml"],
+        "the untracked file \"other.yaml\" must be committed",
+    );
+    refuses(
+        &allowed,
+        &["render", "--values", "/etc/hostname"],
+        "not found in the project git repository",
+    );
+}
+
+/// What `--dev` has built is found when it is committed, and nothing of it is to be seen in the repository.
+#[test]
+fn development_builds_are_those_of_the_commit() {
+    let project = project(
+        IMAGE,
+        "",
+        &[
+            ("Dockerfile", "FROM scratch\nCOPY src /\n"),
+            ("src/a", "1"),
+            (".gitignore", "*.log\n"),
+        ],
+    );
+    project.write("src/a", "2");
+    project.write("src/b", "new");
+    project.write("src/x.log", "ignored");
+    refuses(
+        &project,
+        &["build", "--repo", &project.repo],
+        "the untracked file \"src/b\" must be committed",
+    );
+    let (head, status) = (
+        project.git(&["for-each-ref"]),
+        project.git(&["status", "--porcelain"]),
+    );
+    let built = project.kiel_in_repo(&["build", "--dev"]).expect_code(0);
+    assert!(built.stderr.contains("1 built, 0 reused"), "{}", built.stderr);
+    assert_eq!(project.git(&["for-each-ref"]), head);
+    assert_eq!(project.git(&["status", "--porcelain"]), status);
+    project.commit(&[]);
+    let found = project.kiel_in_repo(&["build"]).expect_code(0);
+    assert!(found.stderr.contains("0 built, 1 reused"), "{}", found.stderr);
+}
+
+/// An engine's manifest of an image of nothing has no list of layers.
+#[test]
+fn an_image_of_nothing_is_built_and_reported() {
+    let project = project(
+        "image: a/b-c\ndockerfile: Dockerfile\n",
+        "",
+        &[("Dockerfile", "FROM scratch\nLABEL a=b\n")],
+    );
+    let save = ["build", "--save-build-report", "--build-report-path"];
+    refuses(
+        &project,
+        &[&save[..], &["r.txt", "--repo", &project.repo]].concat(),
+        "Error: getting build report path failed: invalid --build-report-path \"r.txt\"",
+    );
+    project
+        .kiel_in_repo(&[&save[..], &["r.json"]].concat())
+        .expect_code(0);
+    let text = fs_err::read_to_string(project.path().join("r.json")).expect("a report");
+    assert!(
+        text.starts_with("{\n\t\"Runtime\": {\n\t\t\"Backend\": \"buildkit\",\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\n\t\t\t\"Stages\": [\n\t\t\t\t{\n\t\t\t\t\t\"Name\": \"dockerfile\",\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("\n\t\"ImagesByPlatform\": {}\n}\n"), "{text}");
+    project
+        .kiel_in_repo(&[&save[..], &["r.env"]].concat())
+        .expect_code(0);
+    let text = fs_err::read_to_string(project.path().join("r.env")).expect("a report");
+    let names: Vec<&str> = text.lines().filter_map(|line| line.split('=').next()).collect();
+    assert_eq!(names.len(), 7, "{text}");
+    assert!(
+        text.contains(&format!("WERF_A_B_C_DOCKER_REPO={}\n", project.repo)),
+        "{text}"
+    );
+}
+
+/// Files and secrets that a rule allows reach the build; the key counts the files and not the secrets.
+#[test]
+fn added_files_and_secrets() {
+    let images = "image: app\ndockerfile: Dockerfile\ncontextAddFiles: [made/a.bin]\nsecrets:\n- env: KIEL_TEST_TOKEN\n- {id: word, value: canary-word}\n";
+    let rules = "config:\n  dockerfile: {allowContextAddFiles: [made]}\n  secrets: {allowEnvVariables: [KIEL_TEST_TOKEN], allowValueIds: [word]}\n";
+    let dockerfile = "FROM busybox:1.36\nCOPY made /made\nRUN --mount=type=secret,id=KIEL_TEST_TOKEN --mount=type=secret,id=word \
+                      cat /made/a.bin /run/secrets/KIEL_TEST_TOKEN /run/secrets/word | wc -c > /count && grep -q bin-1 /made/a.bin\n";
+    let project = project(
+        images,
+        rules,
+        &[("Dockerfile", dockerfile), (".gitignore", "made\n")],
+    );
+    let build = |token: &str| {
+        let mut command = project.command(&["build", "--repo", &project.repo]);
+        harness::Run::of(&command.env("KIEL_TEST_TOKEN", token).output().expect("kiel runs"))
+    };
+    build("canary-1")
+        .expect_code(1)
+        .expect_stderr(&["the work tree has no such file"]);
+    project.write("made/a.bin", "bin-1");
+    let first = build("canary-1").expect_code(0);
+    assert!(first.stderr.contains("1 built, 0 reused"), "{}", first.stderr);
+    assert!(!first.stderr.contains("canary"), "{}", first.stderr);
+    assert!(
+        build("canary-2")
+            .expect_code(0)
+            .stderr
+            .contains("0 built, 1 reused")
+    );
+    project.write("made/a.bin", "bin-1 and more");
+    assert!(
+        build("canary-2")
+            .expect_code(0)
+            .stderr
+            .contains("1 built, 0 reused")
+    );
+}
