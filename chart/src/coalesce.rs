@@ -4,10 +4,12 @@
 //! a subchart *is* the subchart's values, so what a template sets in one is seen in the other.
 
 use kiel_template::Value;
+use kiel_template::format::quote_str;
 use kiel_template::value::Map;
 
 use crate::model::Chart;
 use crate::tree::{NodeId, Tree};
+use crate::warning::Warning;
 
 /// The key of the values that all charts of a release see.
 pub(crate) const GLOBAL: &str = "global";
@@ -32,7 +34,7 @@ pub(crate) enum Nulls {
 /// Joins values over the charts of a tree and collects warnings.
 pub(crate) struct Coalescer<'t, 'c> {
     tree: &'t Tree<'c>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 impl<'t, 'c> Coalescer<'t, 'c> {
@@ -53,12 +55,24 @@ impl<'t, 'c> Coalescer<'t, 'c> {
         Ok(copy)
     }
 
-    pub(crate) fn into_warnings(self) -> Vec<String> {
+    pub(crate) fn into_warnings(self) -> Vec<Warning> {
         self.warnings
     }
 
-    fn warn(&mut self, text: &str) {
-        self.warnings.push(format!("warning: {text}"));
+    pub(crate) fn add_warning(&mut self, warning: Warning) {
+        self.warnings.push(warning);
+    }
+
+    /// Notes what Helm logs at that place of its `coalesce.go`.
+    fn warn(&mut self, line: u32, text: &str) {
+        self.warnings
+            .push(Warning::logged(&format!("coalesce.go:{line}"), text));
+    }
+
+    /// Likewise, with the value that is passed over.
+    fn warn_of(&mut self, line: u32, text: &str, value: &Value) {
+        self.warnings
+            .push(Warning::logged_with(&format!("coalesce.go:{line}"), text, value));
     }
 
     fn chart(&mut self, chart: NodeId, dest: &Map, prefix: &str, nulls: Nulls) -> Result<(), CoalesceError> {
@@ -109,7 +123,12 @@ impl<'t, 'c> Coalescer<'t, 'c> {
                     self.tables(table, defaults, &joined(&prefix, &key.to_lossy()), nulls);
                 }
                 (Value::Map(_), Value::Nil) => {}
-                (Value::Map(_), _) => self.warn(&format!("skipped value for {prefix}.{key}: Not a table.")),
+                (Value::Map(_), _) => {
+                    self.warn(
+                        237,
+                        &format!("warning: skipped value for {prefix}.{key}: Not a table."),
+                    );
+                }
                 _ => {}
             }
         }
@@ -121,18 +140,16 @@ impl<'t, 'c> Coalescer<'t, 'c> {
             None => Map::new(),
             Some(Value::Map(table)) => table,
             Some(_) => {
-                return self.warn(&format!(
-                    "skipping globals because destination {GLOBAL} is not a table."
-                ));
+                let text = format!("warning: skipping globals because destination {GLOBAL} is not a table.");
+                return self.warn(138, &text);
             }
         };
         let theirs = match source.get(GLOBAL) {
             None => Map::new(),
             Some(Value::Map(table)) => table,
             Some(_) => {
-                return self.warn(&format!(
-                    "skipping globals because source {GLOBAL} is not a table."
-                ));
+                let text = format!("warning: skipping globals because source {GLOBAL} is not a table.");
+                return self.warn(145, &text);
             }
         };
         for (key, value) in theirs.to_vec() {
@@ -146,11 +163,15 @@ impl<'t, 'c> Coalescer<'t, 'c> {
                     ours.insert(key, Value::Map(table));
                 }
                 (Value::Map(_), Some(_)) => {
-                    self.warn(&format!(
-                        "Conflict: cannot merge map onto non-map for {key:?}. Skipping."
-                    ));
+                    let text = format!(
+                        "Conflict: cannot merge map onto non-map for {}. Skipping.",
+                        quote_str(key.as_bytes())
+                    );
+                    self.warn(161, &text);
                 }
-                (_, Some(Value::Map(_))) => self.warn(&format!("key {key} is table. Skipping")),
+                (_, Some(Value::Map(_))) => {
+                    self.warn(175, &format!("key {key} is table. Skipping"));
+                }
                 _ => {
                     ours.insert(key, value);
                 }
@@ -187,13 +208,13 @@ impl<'t, 'c> Coalescer<'t, 'c> {
                 }
                 (_, Value::Map(_)) => {
                     let key = joined(prefix, &key.to_lossy());
-                    self.warn(&format!("cannot overwrite table with non table for {key}"));
+                    let text = format!("warning: cannot overwrite table with non table for {key}");
+                    self.warn_of(316, &text, &value);
                 }
                 (Value::Map(_), value) if !value.is_nil() => {
                     let key = joined(prefix, &key.to_lossy());
-                    self.warn(&format!(
-                        "destination for {key} is a table. Ignoring non-table value"
-                    ));
+                    let text = format!("warning: destination for {key} is a table. Ignoring non-table value");
+                    self.warn_of(319, &text, value);
                 }
                 _ => {}
             }
@@ -243,10 +264,15 @@ fn as_bool_verb(value: &Value) -> String {
 
 /// The table at a path of names, as far as tables go.
 pub(crate) fn table_at(values: &Map, path: &str) -> Option<Map> {
+    find_table(values, path).ok()
+}
+
+/// Likewise, or the name that is no table.
+pub(crate) fn find_table<'p>(values: &Map, path: &'p str) -> Result<Map, &'p str> {
     path.split('.')
         .try_fold(values.clone(), |table, name| match table.get(name) {
-            Some(Value::Map(next)) => Some(next),
-            _ => None,
+            Some(Value::Map(next)) => Ok(next),
+            _ => Err(name),
         })
 }
 

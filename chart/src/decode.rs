@@ -21,6 +21,8 @@ pub struct DecodeError {
 pub(crate) enum Place<'p> {
     Root(&'p str),
     Field(&'p Place<'p>, &'p str),
+    /// A structure of that name within another.
+    Structure(&'p Place<'p>, &'p str),
 }
 
 impl<'p> Place<'p> {
@@ -32,12 +34,16 @@ impl<'p> Place<'p> {
         Self::Field(self, name)
     }
 
+    pub(crate) fn structure(&'p self, name: &'p str) -> Self {
+        Self::Structure(self, name)
+    }
+
     pub(crate) fn error(&self, found: &Value, wanted: &'static str) -> DecodeError {
-        let path = self.path();
-        let target = if path.contains('.') {
-            format!("struct field {path}")
-        } else {
+        let fields = self.fields();
+        let target = if fields.is_empty() {
             "value".to_owned()
+        } else {
+            format!("struct field {}{fields}", self.innermost())
         };
         DecodeError {
             found: type_name(found),
@@ -46,10 +52,18 @@ impl<'p> Place<'p> {
         }
     }
 
-    fn path(&self) -> String {
+    fn innermost(&self) -> &str {
         match self {
-            Self::Root(structure) => (*structure).to_owned(),
-            Self::Field(parent, name) => format!("{}.{name}", parent.path()),
+            Self::Root(structure) | Self::Structure(_, structure) => structure,
+            Self::Field(parent, _) => parent.innermost(),
+        }
+    }
+
+    fn fields(&self) -> String {
+        match self {
+            Self::Root(_) => String::new(),
+            Self::Structure(parent, _) => parent.fields(),
+            Self::Field(parent, name) => format!("{}.{name}", parent.fields()),
         }
     }
 }

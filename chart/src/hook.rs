@@ -1,5 +1,7 @@
 //! Helm's hooks: manifests that run at certain points of a release instead of belonging to it.
 
+use kiel_template::format::quote_str;
+
 use crate::manifests::Document;
 
 /// A point in the life of a release.
@@ -72,7 +74,7 @@ pub struct Hook {
 
 /// An event that Helm doesn't know; it leaves the whole manifest out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown hook: {0:?}")]
+#[error("unknown hook: {}", quote_str(.0.as_bytes()))]
 pub(crate) struct UnknownHook(String);
 
 impl Hook {

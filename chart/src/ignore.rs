@@ -14,7 +14,7 @@ pub enum IgnoreError {
     #[error("double-star (**) syntax is not supported")]
     DoubleStar,
     /// The rule is no valid pattern.
-    #[error("cannot read ignore rule `{0}`: syntax error in pattern")]
+    #[error("syntax error in pattern")]
     Pattern(String),
 }
 

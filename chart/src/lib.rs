@@ -163,6 +163,7 @@ mod test_tree;
 mod tree;
 mod values;
 mod version;
+mod warning;
 mod yaml;
 
 pub use archive::{ArchiveError, unpack};
@@ -184,13 +185,14 @@ pub use oci::{MEDIA_ARCHIVE, MEDIA_CONFIG, MEDIA_OLD_ARCHIVE, MEDIA_PROVENANCE};
 pub use order::install_rank;
 pub use package::{DEFAULT_TIME, PackageError, chart_file, package};
 pub use render::{
-    AddFunctions, Release, ReleaseNameError, RenderError, RenderInput, check_release_name, render,
+    AddFunctions, Release, ReleaseNameError, RenderError, RenderInput, SoFar, check_release_name, render,
     render_before_exit, render_on_own_stack, render_texts,
 };
 pub use show_only::{ShowOnlyError, show_only};
 pub use strvals::StrvalsError;
 pub use values::{ValuesError, ValuesFile, ValuesInput};
 pub use version::parse_strict;
+pub use warning::Warning;
 pub use yaml::YamlError;
 
 #[cfg(doctest)]

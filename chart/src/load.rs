@@ -12,6 +12,7 @@ use crate::ignore::{IgnoreError, IgnoreRules};
 use crate::metadata::{Lock, Metadata, ValidationError};
 use crate::model::{Chart, File};
 use crate::version;
+use crate::warning::Warning;
 use crate::yaml::{self, YamlError};
 
 /// Largest file that a chart may have, in bytes.
@@ -33,7 +34,7 @@ pub enum ChartError {
     #[error("cannot find chart `{0}`: no such folder")]
     NoFolder(String),
     /// The chart's `.helmignore` is wrong.
-    #[error("cannot use `{path}`: {source}")]
+    #[error("{source}")]
     Ignore {
         /// The file.
         path: String,
@@ -302,11 +303,11 @@ fn place(chart: &mut Chart, file: File) -> Result<(), ChartError> {
         "values.schema.json" => chart.schema = Some(file.data.to_shared()),
         "requirements.yaml" => {
             read_into(&mut chart.metadata, "requirements.yaml", &file)?;
-            place_old(chart, file, "Dependencies are handled in Chart.yaml");
+            place_old(chart, file, OLD_DEPENDENCIES);
         }
         "requirements.lock" => {
             chart.lock = read_lock("requirements.lock", &file)?;
-            place_old(chart, file, "Dependency locking is handled in Chart.yaml");
+            place_old(chart, file, OLD_LOCK);
         }
         name if name.starts_with("templates/") => chart.templates.push(file),
         _ => chart.files.push(file),
@@ -314,15 +315,21 @@ fn place(chart: &mut Chart, file: File) -> Result<(), ChartError> {
     Ok(())
 }
 
+/// What Helm logs about a `requirements.yaml` in a chart that has no use for it.
+const OLD_DEPENDENCIES: &str = "load.go:120: Warning: Dependencies are handled in Chart.yaml since apiVersion \"v2\". We recommend migrating dependencies to Chart.yaml.";
+/// Likewise about a `requirements.lock`.
+const OLD_LOCK: &str = "load.go:138: Warning: Dependency locking is handled in Chart.lock since apiVersion \"v2\". We recommend migrating to Chart.lock.";
+
 /// The dependency files of `v1` charts are among the files that templates can read.
-fn place_old(chart: &mut Chart, file: File, what: &str) {
+fn place_old(chart: &mut Chart, file: File, line: &str) {
     if chart.metadata.api_version == "v1" {
         chart.files.push(file);
     } else {
-        chart.warnings.push(format!(
-            "chart `{}`: `{}` is a file of apiVersion v1 charts; {what} since apiVersion v2",
+        let text = format!(
+            "chart `{}`: `{}` is a file of apiVersion v1 charts",
             chart.metadata.name, file.name
-        ));
+        );
+        chart.warnings.push(Warning::logged_as(line, text));
     }
 }
 

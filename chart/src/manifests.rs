@@ -13,6 +13,7 @@ use crate::hook::Hook;
 use crate::model::Chart;
 use crate::order::install_rank;
 use crate::split::split_documents;
+use crate::warning::Warning;
 use crate::yaml::{self, YamlError};
 
 /// The entries of a manifest that decide what happens to it.
@@ -96,7 +97,7 @@ pub struct Manifests {
     /// The text of the root chart's `NOTES.txt`.
     pub notes: Option<String>,
     /// What the user should know.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// The chart alone, with dependencies and imports as in effect.
     pub(crate) chart: Option<Chart>,
     pub(crate) crd_files: Vec<CrdFile>,
@@ -137,6 +138,37 @@ impl Manifests {
             push_block(&mut output, &document.source, &document.text);
         }
         output
+    }
+
+    /// What a post-renderer gets: the release's manifest, with the files of `crds/` if wanted.
+    pub fn to_post_renderer(&self, include_crds: bool) -> String {
+        let mut manifest = String::new();
+        for file in self.crd_files.iter().filter(|_| include_crds) {
+            push_block(&mut manifest, &file.source, &file.text());
+        }
+        self.push_documents(&mut manifest);
+        manifest
+    }
+
+    /// As [`Manifests::to_template_output`], where a post-renderer has made `manifest` of the release's.
+    pub fn to_output_of(&self, manifest: &str, hooks: HookOutput) -> String {
+        let mut output = format!("{}\n", manifest.trim());
+        for document in self.hooks_for(hooks) {
+            push_block(&mut output, &document.source, &document.text);
+        }
+        output
+    }
+
+    /// The files of `crds/` as `helm template --output-dir` writes them; none unless wanted.
+    pub fn crd_files(&self, include_crds: bool) -> Vec<(String, String)> {
+        let files = self.crd_files.iter().filter(|_| include_crds);
+        files
+            .map(|file| {
+                let mut block = String::new();
+                push_block(&mut block, &file.source, &file.text());
+                (file.source.clone(), block)
+            })
+            .collect()
     }
 
     /// What `helm template --output-dir` writes: a file's name and a text to add to it, in order.
@@ -198,17 +230,31 @@ impl Manifests {
     }
 
     /// Sorts the rendered files (by path) into documents and hooks.
-    pub(crate) fn add_rendered(&mut self, files: BTreeMap<String, String>) -> Result<(), ManifestError> {
+    ///
+    /// `not_text` is the first file that is not UTF-8.
+    pub(crate) fn add_rendered(
+        &mut self,
+        files: &BTreeMap<String, String>,
+        not_text: Option<(String, YamlError)>,
+    ) -> Result<(), ManifestError> {
+        let (broken, fault) = not_text.unzip();
         let mut count = 0;
         for (path, content) in files {
             let base = path.rsplit('/').next().unwrap_or_default();
             if base.starts_with('_') {
                 continue;
             }
-            for text in split_documents(&content) {
+            if let Some(source) = fault
+                .as_ref()
+                .filter(|_| broken.as_deref() == Some(path.as_str()))
+            {
+                let (path, source) = (path.clone(), source.clone());
+                return Err(ManifestError::Yaml { path, source });
+            }
+            for text in split_documents(content) {
                 count += 1;
-                check_size(&path, text, count)?;
-                let mut document = Document::parse(&path, text)?;
+                check_size(path, text, count)?;
+                let mut document = Document::parse(path, text)?;
                 match Hook::of(&document) {
                     None => self.documents.push(document),
                     Some(Ok(hook)) => {
@@ -217,8 +263,11 @@ impl Manifests {
                     }
                     Some(Err(unknown)) => {
                         let Document { kind, name, .. } = document;
-                        self.warnings
-                            .push(format!("{path}: skipping {kind} `{name}`: {unknown}"));
+                        let text = format!("{path}: skipping {kind} `{name}`: {unknown}");
+                        self.warnings.push(Warning::logged_as(
+                            &format!("manifest_sorter.go:199: info: skipping {unknown}"),
+                            text,
+                        ));
                     }
                 }
             }
@@ -318,6 +367,7 @@ impl Document {
         let Some(metadata) = decode::object(metadata, &place, METADATA)? else {
             return Ok(());
         };
+        let place = place.structure("");
         decode::set_text(&mut self.name, metadata, "name", &place)?;
         if let Some(annotations) = decode::field(metadata, "annotations") {
             self.annotations = decode::text_map(annotations, &place.field("annotations"))?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kiel_template::format::{self, quote_str};
 use serde_json::{Map, Value, json};
 
 use crate::decode::{self, DecodeError, Place};
@@ -51,6 +52,8 @@ pub struct Metadata {
     /// Whether the file has a list of dependencies, if only an empty one: without it Helm leaves the
     /// charts in `charts/` as they are.
     pub lists_dependencies: bool,
+    /// The first list of the file that has a null in it.
+    pub null_nodes: Option<&'static str>,
 }
 
 /// A maintainer of a chart.
@@ -130,6 +133,7 @@ impl Metadata {
             self.annotations = decode::text_map(value, &place.field("annotations"))?;
         }
         if let Some(value) = decode::field(object, "maintainers") {
+            self.note_nulls("maintainers", value);
             self.maintainers = read_list(
                 value,
                 &place.field("maintainers"),
@@ -139,6 +143,7 @@ impl Metadata {
         }
         if let Some(value) = decode::field(object, "dependencies") {
             self.lists_dependencies = true;
+            self.note_nulls("dependencies", value);
             self.dependencies = read_list(
                 value,
                 &place.field("dependencies"),
@@ -147,6 +152,13 @@ impl Metadata {
             )?;
         }
         Ok(())
+    }
+
+    fn note_nulls(&mut self, list: &'static str, value: &Value) {
+        let mut items = value.as_array().into_iter().flatten();
+        if items.any(Value::is_null) {
+            self.null_nodes.get_or_insert(list);
+        }
     }
 
     /// Cleans all texts of what can't be printed and checks the rules for a chart's metadata.
@@ -161,19 +173,25 @@ impl Metadata {
             return fail("chart.metadata.name is required".to_owned());
         }
         if name == "." || name == ".." {
-            return fail(format!("chart.metadata.name {name:?} is not allowed"));
+            return fail(format!("chart.metadata.name {} is not allowed", quoted(name)));
         }
         if name.contains('/') {
-            return fail(format!("chart.metadata.name {name:?} is invalid"));
+            return fail(format!("chart.metadata.name {} is invalid", quoted(name)));
         }
         if self.version.is_empty() {
             return fail("chart.metadata.version is required".to_owned());
         }
         if !is_version(&self.version) {
-            return fail(format!("chart.metadata.version {:?} is invalid", self.version));
+            return fail(format!(
+                "chart.metadata.version {} is invalid",
+                quoted(&self.version)
+            ));
         }
         if !matches!(self.chart_type.as_str(), "" | "application" | "library") {
             return fail("chart.metadata.type must be application or library".to_owned());
+        }
+        if let Some(list) = self.null_nodes {
+            return fail(format!("{list} must not contain empty or null nodes"));
         }
         self.validate_dependencies()
     }
@@ -186,9 +204,9 @@ impl Metadata {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
             if !alias_is_valid {
-                let name = &dependency.name;
                 return Err(ValidationError(format!(
-                    "dependency {name:?} has disallowed characters in the alias"
+                    "dependency {} has disallowed characters in the alias",
+                    quoted(&dependency.name)
                 )));
             }
             let key = if dependency.alias.is_empty() {
@@ -198,7 +216,8 @@ impl Metadata {
             };
             if seen.contains(&key) {
                 return Err(ValidationError(format!(
-                    "more than one dependency with name or alias {key:?}"
+                    "more than one dependency with name or alias {}",
+                    quoted(key)
                 )));
             }
             seen.push(key);
@@ -397,6 +416,7 @@ fn read_list<T>(
 fn read_maintainer(value: &Value, place: &Place) -> Result<Maintainer, DecodeError> {
     let mut person = Maintainer::default();
     if let Some(object) = decode::object(value, place, "chart.Maintainer")? {
+        let place = &place.structure("Maintainer");
         decode::set_text(&mut person.name, object, "name", place)?;
         decode::set_text(&mut person.email, object, "email", place)?;
         decode::set_text(&mut person.url, object, "url", place)?;
@@ -409,6 +429,7 @@ fn read_dependency(value: &Value, place: &Place) -> Result<Dependency, DecodeErr
     let Some(object) = decode::object(value, place, "chart.Dependency")? else {
         return Ok(dependency);
     };
+    let place = &place.structure("Dependency");
     for (target, name) in [
         (&mut dependency.name, "name"),
         (&mut dependency.version, "version"),
@@ -433,6 +454,10 @@ fn read_dependency(value: &Value, place: &Place) -> Result<Dependency, DecodeErr
     Ok(dependency)
 }
 
+fn quoted(text: &str) -> String {
+    quote_str(text.as_bytes())
+}
+
 /// White space becomes a blank, what can't be printed goes.
 fn sanitized(text: &str) -> String {
     text.chars()
@@ -440,7 +465,7 @@ fn sanitized(text: &str) -> String {
             if c.is_whitespace() {
                 Some(' ')
             } else {
-                (!c.is_control()).then_some(c)
+                format::is_printable(c).then_some(c)
             }
         })
         .collect()

@@ -6,6 +6,7 @@ use kiel_template::files::{Content, FileError};
 use serde_json::{Value, json};
 
 use crate::metadata::{Lock, Metadata};
+use crate::warning::Warning;
 
 /// A file of a chart, with its path from the chart's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub struct Chart {
     /// The charts in `charts/`, by name.
     pub dependencies: Vec<Chart>,
     /// What a user should know about how the chart is written.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Chart {

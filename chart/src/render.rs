@@ -17,10 +17,12 @@ use crate::context::{Context, is_partial};
 use crate::functions::{self, Lookup};
 use crate::manifests::{CrdFile, ManifestError, Manifests};
 use crate::model::Chart;
-use crate::schema::{self, Verdict};
+use crate::schema;
 use crate::tree::{NodeId, Tree};
 use crate::values::{ValuesError, ValuesFile, ValuesInput};
 use crate::version;
+use crate::warning::Warning;
+use crate::yaml;
 
 /// How much stack a render may use, in bytes. It is reserved, not taken.
 pub(crate) const STACK_SIZE: usize = 160 << 20;
@@ -184,6 +186,15 @@ impl<'a> RenderInput<'a> {
 /// Adds functions to those that templates can call.
 pub type AddFunctions = Arc<dyn Fn(&mut Functions) + Send + Sync>;
 
+/// What a render has to tell even where it fails.
+#[derive(Debug, Clone, Default)]
+pub struct SoFar {
+    /// The warnings, in the order in which Helm prints them.
+    pub warnings: Vec<Warning>,
+    /// The files' texts where one of them is no manifest: what `helm template --debug` prints then.
+    pub text: String,
+}
+
 /// What is made of a render, and what becomes of its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -195,22 +206,22 @@ pub(crate) enum Purpose {
 
 /// Renders on a thread of its own, with room for everything that Helm could nest.
 pub fn render_on_own_stack(input: RenderInput<'_>) -> Result<Manifests, RenderError> {
-    spawn(input, Purpose::Release)
+    spawn(input, Purpose::Release, &mut SoFar::default())
 }
 
 /// As [`render_on_own_stack`], for a program that prints the result and ends: what the templates took of memory is not
-/// given back, and [`Manifests::chart_json`] is null.
-pub fn render_before_exit(input: RenderInput<'_>) -> Result<Manifests, RenderError> {
-    spawn(input, Purpose::Print)
+/// given back, and [`Manifests::chart_json`] is null. `so_far` gets what there is to tell, whether it fails or not.
+pub fn render_before_exit(input: RenderInput<'_>, so_far: &mut SoFar) -> Result<Manifests, RenderError> {
+    spawn(input, Purpose::Print, so_far)
 }
 
-fn spawn(mut input: RenderInput<'_>, purpose: Purpose) -> Result<Manifests, RenderError> {
+fn spawn(mut input: RenderInput<'_>, purpose: Purpose, so_far: &mut SoFar) -> Result<Manifests, RenderError> {
     input.stack_size = STACK_SIZE;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("render".to_owned())
             .stack_size(STACK_SIZE)
-            .spawn_scoped(scope, || render_for(&input, purpose))?;
+            .spawn_scoped(scope, || render_for(&input, purpose, so_far))?;
         thread.join().unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -222,23 +233,37 @@ fn spawn(mut input: RenderInput<'_>, purpose: Purpose) -> Result<Manifests, Rend
 /// What each file's template wrote, by the file's name, before it is cut into documents: partials left out, `NOTES.txt`
 /// and what is no YAML included. On this thread, as [`render`].
 pub fn render_texts(input: &RenderInput<'_>) -> Result<BTreeMap<String, Vec<u8>>, RenderError> {
-    Ok(prepare(input, Purpose::Release)?.rendered)
+    Ok(prepare(input, Purpose::Release, &mut SoFar::default())?.rendered)
 }
 
 /// Renders on this thread; its stack bounds how deeply templates may nest.
 pub fn render(input: &RenderInput<'_>) -> Result<Manifests, RenderError> {
-    render_for(input, Purpose::Release)
+    render_for(input, Purpose::Release, &mut SoFar::default())
 }
 
-fn render_for(input: &RenderInput<'_>, purpose: Purpose) -> Result<Manifests, RenderError> {
-    let Prepared {
-        tree,
-        mut manifests,
-        mut rendered,
-    } = prepare(input, purpose)?;
-    manifests.notes = take_notes(&mut rendered, tree.name(tree.root()));
+fn render_for(
+    input: &RenderInput<'_>,
+    purpose: Purpose,
+    so_far: &mut SoFar,
+) -> Result<Manifests, RenderError> {
+    let Prepared { tree, mut rendered } = prepare(input, purpose, so_far)?;
+    let mut manifests = Manifests {
+        notes: take_notes(&mut rendered, tree.name(tree.root())),
+        ..Manifests::default()
+    };
+    let not_text = rendered.iter().find_map(|(path, text)| {
+        let fault = yaml::check_text(text).err()?;
+        Some((path.clone(), fault))
+    });
     let rendered = rendered.into_iter().map(|(path, text)| (path, to_text(text)));
-    manifests.add_rendered(rendered.collect())?;
+    let rendered = rendered.collect();
+    let sorted = manifests.add_rendered(&rendered, not_text);
+    so_far.warnings.append(&mut manifests.warnings);
+    if let Err(error) = sorted {
+        so_far.text = unsorted(&rendered);
+        return Err(error.into());
+    }
+    manifests.warnings.clone_from(&so_far.warnings);
     add_crds(&tree, &mut manifests);
     match purpose {
         Purpose::Release => {
@@ -253,28 +278,35 @@ fn render_for(input: &RenderInput<'_>, purpose: Purpose) -> Result<Manifests, Re
 /// A release before its text is looked at.
 struct Prepared<'c> {
     tree: Tree<'c>,
-    manifests: Manifests,
     rendered: BTreeMap<String, Vec<u8>>,
 }
 
-fn prepare<'c>(input: &RenderInput<'c>, purpose: Purpose) -> Result<Prepared<'c>, RenderError> {
+fn prepare<'c>(
+    input: &RenderInput<'c>,
+    purpose: Purpose,
+    so_far: &mut SoFar,
+) -> Result<Prepared<'c>, RenderError> {
     let chart = input.chart;
+    add_warnings(chart, &mut so_far.warnings);
     check_installable(chart)?;
+    if chart.metadata.deprecated {
+        so_far.warnings.push(Warning::printed("This chart is deprecated"));
+    }
+    check_dependencies(chart)?;
     let user = joined_values(input.values, input.secret_values, input.service_values)?;
     let mut tree = Tree::new(chart);
     tree.process_dependencies(&user)?;
 
     let mut coalescer = Coalescer::new(&tree);
     let values = coalescer.values(tree.root(), &user, Nulls::Remove)?;
-    let mut manifests = Manifests::default();
-    manifests.warnings.extend(coalescer.into_warnings());
-    manifests.warnings.extend(tree.take_warnings());
-    add_warnings(chart, &mut manifests.warnings);
+    let joining = coalescer.into_warnings();
+    so_far.warnings.extend(tree.take_warnings());
+    so_far.warnings.extend(joining);
     if input.check_schemas {
         let mut refused = String::new();
-        check_schemas(&tree, tree.root(), &values, &mut refused, &mut manifests.warnings);
+        check_schemas(&tree, tree.root(), &values, &mut refused, &mut so_far.warnings);
         if !refused.is_empty() {
-            return Err(RenderError::Schema(refused.trim_end().to_owned()));
+            return Err(RenderError::Schema(refused));
         }
     }
     check_kube_version(input)?;
@@ -283,17 +315,17 @@ fn prepare<'c>(input: &RenderInput<'c>, purpose: Purpose) -> Result<Prepared<'c>
     if purpose == Purpose::Print {
         std::mem::forget(values);
     }
-    Ok(Prepared {
-        tree,
-        manifests,
-        rendered,
-    })
+    Ok(Prepared { tree, rendered })
 }
 
 fn check_installable(chart: &Chart) -> Result<(), RenderError> {
     if !matches!(chart.metadata.chart_type.as_str(), "" | "application") {
         return Err(RenderError::NotInstallable(chart.metadata.chart_type.clone()));
     }
+    Ok(())
+}
+
+fn check_dependencies(chart: &Chart) -> Result<(), RenderError> {
     let is_there = |name: &str| {
         chart
             .dependencies
@@ -372,14 +404,20 @@ fn with_integers(json: &serde_json::Value) -> Value {
     }
 }
 
-fn add_warnings(chart: &Chart, warnings: &mut Vec<String>) {
-    if chart.metadata.deprecated {
-        warnings.push("This chart is deprecated".to_owned());
-    }
+/// All files one after another, as they come out of the templates.
+fn unsorted(rendered: &BTreeMap<String, String>) -> String {
+    let written = rendered.iter().filter(|(_, text)| !text.trim().is_empty());
+    written
+        .map(|(path, text)| format!("---\n# Source: {path}\n{text}\n"))
+        .collect()
+}
+
+/// What was found when the charts were loaded.
+pub(crate) fn add_warnings(chart: &Chart, warnings: &mut Vec<Warning>) {
     let mut pending = vec![chart];
     while let Some(chart) = pending.pop() {
         warnings.extend(chart.warnings.iter().cloned());
-        pending.extend(&chart.dependencies);
+        pending.extend(chart.dependencies.iter().rev());
     }
 }
 
@@ -389,16 +427,14 @@ pub(crate) fn check_schemas(
     id: NodeId,
     values: &Map,
     refused: &mut String,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Warning>,
 ) {
     let name = tree.name(id);
     if let Some(schema) = &tree.node(id).chart.schema {
-        match schema::judge(schema, &Value::Map(values.clone()).to_json()) {
-            Verdict::Accepted => {}
-            Verdict::Refused(reasons) => refused.push_str(&format!("{name}:\n{reasons}")),
-            Verdict::Unusable(reason) => warnings.push(format!(
-                "chart `{name}`: its values are not checked by values.schema.json: {reason}"
-            )),
+        let judgement = schema::judge(schema, &Value::Map(values.clone()).to_json());
+        warnings.extend(judgement.warnings.iter().map(|warning| warning.about(name)));
+        if let Some(reasons) = judgement.refused {
+            refused.push_str(&format!("{name}:\n{reasons}"));
         }
     }
     for child in &tree.node(id).children {

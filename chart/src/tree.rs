@@ -5,12 +5,14 @@
 //! and requirements are numbered here, and copies of a chart keep the numbers.
 
 use kiel_template::Value;
+use kiel_template::format::quote_str;
 use kiel_template::value::Map;
 
-use crate::coalesce::{CoalesceError, Coalescer, Nulls, leaf_at, table_at};
+use crate::coalesce::{CoalesceError, Coalescer, Nulls, find_table, leaf_at, table_at};
 use crate::metadata::{Dependency, Metadata};
 use crate::model::Chart;
 use crate::version;
+use crate::warning::Warning;
 
 /// A chart's number in its [`Tree`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,7 @@ impl Requirement {
 pub(crate) struct Tree<'c> {
     nodes: Vec<Node<'c>>,
     requirements: Vec<Requirement>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 impl Node<'_> {
@@ -159,7 +161,7 @@ impl<'c> Tree<'c> {
         self.nodes[id.0].values.to_json()
     }
 
-    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
+    pub(crate) fn take_warnings(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.warnings)
     }
 
@@ -272,9 +274,12 @@ impl<'c> Tree<'c> {
             match tags.get(tag) {
                 Some(Value::Bool(true)) => any_true = true,
                 Some(Value::Bool(false)) => any_false = true,
-                Some(_) => self.warnings.push(format!(
-                    "Warning: Tag '{tag}' for chart {} returned non-bool value",
-                    dependency.name
+                Some(_) => self.warnings.push(Warning::logged(
+                    "dependencies.go:95",
+                    &format!(
+                        "Warning: Tag '{tag}' for chart {} returned non-bool value",
+                        dependency.name
+                    ),
                 )),
                 None => {}
             }
@@ -292,9 +297,12 @@ impl<'c> Tree<'c> {
                     dependency.enabled = enabled;
                     return;
                 }
-                Some(_) => self.warnings.push(format!(
-                    "Warning: Condition path '{condition}' for chart {} returned non-bool value",
-                    dependency.name
+                Some(_) => self.warnings.push(Warning::logged(
+                    "dependencies.go:64",
+                    &format!(
+                        "Warning: Condition path '{condition}' for chart {} returned non-bool value",
+                        dependency.name
+                    ),
                 )),
                 None => {}
             }
@@ -313,7 +321,6 @@ impl<'c> Tree<'c> {
         let mut coalescer = Coalescer::new(self);
         let values = coalescer.values(id, &Map::new(), Nulls::Keep)?;
         let imported = Map::new();
-        let mut warnings = Vec::new();
         for requirement in &requirements {
             let Requirement {
                 dependency,
@@ -326,14 +333,11 @@ impl<'c> Tree<'c> {
                 let Some((child, parent)) = import_paths(import) else {
                     continue;
                 };
-                match table_at(&values, &format!("{}.{child}", dependency.name)) {
-                    Some(table) => {
+                match find_table(&values, &format!("{}.{child}", dependency.name)) {
+                    Ok(table) => {
                         coalescer.tables(&imported, &nested(&parent, table), "", Nulls::Keep);
                     }
-                    None => warnings.push(format!(
-                        "Warning: ImportValues missing table from chart {}: {child} is not a table",
-                        dependency.name
-                    )),
+                    Err(name) => coalescer.add_warning(no_table(import, &dependency.name, name)),
                 }
             }
         }
@@ -346,7 +350,7 @@ impl<'c> Tree<'c> {
             coalescer.tables(&values, &imported, "", Nulls::Keep);
             values
         };
-        warnings.extend(coalescer.into_warnings());
+        let warnings = coalescer.into_warnings();
         for requirement in requirements {
             self.requirements[requirement.0].rewrite_imports();
         }
@@ -354,6 +358,17 @@ impl<'c> Tree<'c> {
         self.nodes[id.0].values = Value::Map(values);
         Ok(())
     }
+}
+
+/// That an import finds no table: `name` of its path is none.
+fn no_table(import: &serde_json::Value, chart: &str, name: &str) -> Warning {
+    let name = quote_str(name.as_bytes());
+    if import.is_string() {
+        let text = format!("Warning: ImportValues missing table: {name} is not a table");
+        return Warning::logged("dependencies.go:287", &text);
+    }
+    let text = format!("Warning: ImportValues missing table from chart {chart}: {name} is not a table");
+    Warning::logged("dependencies.go:270", &text)
 }
 
 /// The child's table and where it goes in the parent.

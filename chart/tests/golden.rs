@@ -92,6 +92,7 @@ fn expected(case: &Path) -> Result<Result<String, String>> {
 
 fn check(case: &Path) -> Result<()> {
     let got = support::Arguments::parse(case, &arguments(case)?)?.template(case, "chart");
+    let got = got.map_err(|text| text.trim_end().to_owned());
     compare(&got, &expected(case)?)
 }
 

@@ -27,7 +27,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use kiel_chart::{ValuesFile, ValuesInput, load_archive};
@@ -366,14 +366,13 @@ fn run_template(bench: &Bench, input: &[u8]) {
     }
 }
 
-fn read_yaml(bench: &Bench, input: &[u8]) {
+fn read_yaml(_: &Bench, input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     drop(yaml::parse_documents(&text));
     drop(yaml::to_json(&text));
     if let Ok(value) = yaml::from_str(&text) {
         drop(yaml::to_string(&value));
     }
-    let _ = bench;
 }
 
 fn write_all(_: &Bench, input: &[u8]) {
@@ -455,26 +454,39 @@ fn survive_here(at: usize) -> Result<()> {
                 String::from_utf8_lossy(&input)
             );
         }
+        let peak = peak_memory()?;
+        ensure!(
+            peak < MEMORY,
+            "{} takes {peak} KiB at round {round}: {:?}",
+            kind.name,
+            String::from_utf8_lossy(&input)
+        );
     }
-    let peak = peak_memory()?;
-    ensure!(peak < MEMORY, "{}: {peak} KiB", kind.name);
     Ok(())
 }
 
-/// Ends the process, with the input, when one takes too long.
+/// Ends the process, with the input, when one takes too long or too much.
 fn watch(name: &'static str, watched: Weak<Mutex<(u64, Vec<u8>)>>) {
     std::thread::spawn(move || {
-        let mut before = 0;
+        let (mut round, mut since) = (0, Instant::now());
         loop {
-            std::thread::park_timeout(PATIENCE);
+            std::thread::park_timeout(Duration::from_millis(20));
             let Some(watched) = watched.upgrade() else { return };
             let Ok(now) = watched.lock() else { return };
-            if now.0 == before && before > 0 {
-                let text = format!("{name}: no end of {:?}\n", String::from_utf8_lossy(&now.1));
+            if now.0 != round {
+                (round, since) = (now.0, Instant::now());
+            }
+            let takes_much = peak_memory().is_ok_and(|peak| peak > 2 * MEMORY);
+            if round > 0 && (takes_much || since.elapsed() > PATIENCE) {
+                let what = if takes_much {
+                    "too much memory for"
+                } else {
+                    "no end of"
+                };
+                let text = format!("{name}: {what} {:?}\n", String::from_utf8_lossy(&now.1));
                 drop(std::io::stderr().write_all(text.as_bytes()));
                 std::process::abort();
             }
-            before = now.0;
         }
     });
 }

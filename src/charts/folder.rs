@@ -1,11 +1,12 @@
 //! A folder of the disk as a tree of files.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read as _};
-
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
+use kiel_chart::Warning;
 use kiel_template::files::{Content, FileError, FileTree};
 
 /// How deeply folders may nest: a link to a folder above it ends here.
@@ -14,10 +15,11 @@ const MAX_DEPTH: usize = 100;
 /// Files that may not be looked at are read later from so many bytes on: for shorter ones it is not worth the while.
 const MIN_LATER: u64 = 8 * 1024;
 
-/// A folder; symbolic links are followed.
+/// A folder; symbolic links are followed, and noted.
 #[derive(Debug, Clone)]
 pub struct Folder {
     path: PathBuf,
+    links: Arc<Mutex<BTreeSet<(String, PathBuf)>>>,
     /// Whether files are read only when they are looked at, where that may never be.
     reads_late: bool,
 }
@@ -26,7 +28,8 @@ impl Folder {
     /// The folder at `path`, which need not exist.
     pub fn new(path: &Path) -> Self {
         Self {
-            path: path.to_owned(),
+            path: std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| cleaned(&path)),
+            links: Arc::default(),
             reads_late: false,
         }
     }
@@ -39,11 +42,29 @@ impl Folder {
         }
     }
 
+    /// What Helm says about the links that were met when the folder was listed.
+    pub fn link_warnings(&self) -> Vec<Warning> {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let links = links.iter().map(|(path, target)| {
+            let text = format!(
+                "found symbolic link in path: {} resolves to {}. Contents of linked file included and used",
+                self.path.join(path).display(),
+                target.display()
+            );
+            Warning::logged("walk.go:75", &text)
+        });
+        links.collect()
+    }
+
     #[allow(clippy::disallowed_methods, reason = "the error is told in Helm's words")]
     fn kind(&self, path: &str) -> io::Result<std::fs::Metadata> {
         let path = self.path.join(path);
         // The message names the file that is wanted, Helm's words name what a link leads to.
         std::fs::metadata(&path).map_err(|error| match std::fs::read_link(&path) {
+            Ok(_) if error.raw_os_error() == Some(nix::libc::ELOOP) => io::Error::other(format!(
+                "error evaluating symlink {}: EvalSymlinks: too many links",
+                path.display()
+            )),
             Ok(target) => {
                 let parent = path.parent().unwrap_or(&path);
                 io::Error::other(format!(
@@ -76,6 +97,9 @@ impl Folder {
             let mut kind = entry.file_type()?;
             if kind.is_symlink() {
                 kind = self.kind(&path)?.file_type();
+                let target = fs_err::canonicalize(self.path.join(&path))?;
+                let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+                links.insert((path.clone(), target));
             }
             if kind.is_dir() {
                 self.walk(&path, depth + 1, found)?;

@@ -54,6 +54,20 @@ pub enum LoadError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file that is no archive; the text is Helm's.
+    #[error("file '{path}' does not appear to be a gzipped archive; got '{found}'")]
+    NotArchive {
+        /// The file.
+        path: PathBuf,
+        /// What it seems to be.
+        found: &'static str,
+    },
+    /// A file of YAML, perhaps values; the text is Helm's.
+    #[error("file '{path}' seems to be a YAML file, but expected a gzipped archive")]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+    },
     /// A folder can't be read.
     #[error(transparent)]
     Folder(kiel_template::files::FileError),
@@ -84,7 +98,10 @@ pub fn load_late(path: &Path) -> Result<Chart, LoadError> {
 
 fn load_with(path: &Path, folder: fn(&Path) -> Folder) -> Result<Chart, LoadError> {
     if path.is_dir() {
-        return Ok(kiel_chart::load(&folder(path), "", &Profile::Helm)?);
+        let folder = folder(path);
+        let mut chart = kiel_chart::load(&folder, "", &Profile::Helm)?;
+        chart.warnings.splice(..0, folder.link_warnings());
+        return Ok(chart);
     }
     if !path.exists() {
         return Err(LoadError::Missing {
@@ -95,7 +112,39 @@ fn load_with(path: &Path, folder: fn(&Path) -> Folder) -> Result<Chart, LoadErro
         path: path.to_owned(),
         source,
     })?;
+    check_archive(path, &data)?;
     Ok(kiel_chart::load_archive(&data)?)
+}
+
+/// Go: `ensureArchive`: another file given by mistake, as one with values, is told from a damaged archive.
+fn check_archive(path: &Path, data: &[u8]) -> Result<(), LoadError> {
+    if data.starts_with(&[0x1f, 0x8b, 0x08]) {
+        return Ok(());
+    }
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if path.extension().is_some_and(|end| end == "yml" || end == "yaml") {
+        return Err(LoadError::Yaml { path });
+    }
+    // Go: what is shorter than its buffer ends in zeros, which no text has.
+    let is_text = data.len() >= SNIFFED && !data[..SNIFFED].iter().any(|byte| is_binary(*byte));
+    let found = match data {
+        [b'P', b'K', 3, 4, ..] => "application/zip",
+        [b'%', b'P', b'D', b'F', b'-', ..] => "application/pdf",
+        [0xfe, 0xff, ..] => "text/plain; charset=utf-16be",
+        [0xff, 0xfe, ..] => "text/plain; charset=utf-16le",
+        [0xef, 0xbb, 0xbf, ..] => "text/plain; charset=utf-8",
+        _ if is_text => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    };
+    Err(LoadError::NotArchive { path, found })
+}
+
+/// How much of a file tells what it is, in bytes.
+const SNIFFED: usize = 512;
+
+/// Whether no text has this byte, by the rules of browsers.
+fn is_binary(byte: u8) -> bool {
+    matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f)
 }
 
 /// Packs a chart; `now` is a time by RFC 3339.

@@ -136,7 +136,7 @@ pub(crate) async fn plan(
     };
     let manifests = tokio::task::block_in_place(|| render_chart(chart.project, input))?;
     for warning in &manifests.warnings {
-        context.events.warn(warning.clone());
+        context.events.warn(warning.text().to_owned());
     }
     let rendered = to_rendered(&manifests, chart.values.merge_json()?)?;
     let options = PlanOptions {

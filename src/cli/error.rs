@@ -152,7 +152,7 @@ fn build_logs(error: &BuildError, files: &LogFiles, paths: &mut Vec<String>) {
 fn write_chain(f: &mut fmt::Formatter<'_>, error: &(dyn Error + 'static)) -> fmt::Result {
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
     // What servers and programs say is part of it.
-    let text = plain_text(&error.to_string()).into_owned();
+    let text = plain_text(error.to_string().trim_end()).into_owned();
     match text.split_once(':') {
         Some((word @ ("error" | "Error"), rest)) => write!(f, "{red}{word}:{red:#}{rest}")?,
         _ => write!(f, "{red}error:{red:#} {text}")?,

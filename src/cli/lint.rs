@@ -124,7 +124,9 @@ impl LintCommand {
         };
         let reports = lint::lint_on_own_stack(&[lint_chart], &options)?;
         let results = reports.into_iter().map(|report| (dir.clone(), Ok(report)));
-        let judged = print_results(results.collect(), &self.flags);
+        let judged = print_results(results.collect(), &self.flags, |warning| {
+            warning.text().to_owned()
+        });
         if judged.is_ok() {
             // What `fail` and `required` refuse is no finding, but would end a release.
             let input = ChartInput {

@@ -95,7 +95,7 @@ impl RenderCommand {
             },
         )?;
         for warning in &manifests.warnings {
-            context.events.warn(warning.clone());
+            context.events.warn(warning.text().to_owned());
         }
         if let Some(dir) = &self.output_dir {
             write_files(dir, &self.files(&manifests)?)?;

@@ -58,6 +58,7 @@ impl Journal {
                 .collect(),
             version: plan.revision,
             namespace: plan.target.namespace.to_string(),
+            labels: std::collections::BTreeMap::new(),
             extra: serde_json::Map::new(),
         };
         let journal = Self {

@@ -1,5 +1,6 @@
 //! The record's JSON as Helm 3 and 4 write it, and its encoding.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use base64::Engine as _;
@@ -100,6 +101,9 @@ pub struct Release {
     /// The namespace.
     #[serde(default)]
     pub namespace: String,
+    /// The labels of the Secret that it was read from.
+    #[serde(skip)]
+    pub labels: BTreeMap<String, String>,
     /// What a newer Helm adds.
     #[serde(flatten)]
     pub extra: Map<String, Value>,

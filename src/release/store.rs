@@ -172,7 +172,11 @@ fn decode_secret(name: &str, secret: &Value) -> Result<Release, ReleaseError> {
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .ok_or_else(|| corrupt("its data is not base64"))?;
-    decode(name, &inner)
+    let mut release = decode(name, &inner)?;
+    let labels = secret["metadata"]["labels"].as_object().into_iter().flatten();
+    let labels = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    release.labels = labels.collect();
+    Ok(release)
 }
 
 /// Writes a new revision; `Exists` where another run was faster.
@@ -281,6 +285,7 @@ mod tests {
             hooks: Vec::new(),
             version: 1,
             namespace: "x".into(),
+            labels: std::collections::BTreeMap::new(),
             extra: Map::new(),
         };
         let message = secret(&target, &release).expect_err("too large").to_string();

@@ -50,7 +50,9 @@ fn releases() -> Project {
             "second <one>",
         ])
         .expect_code(0);
-    project.helm(&["install", "b-release", "c"]).expect_code(0);
+    project
+        .helm(&["install", "b-release", "c", "--labels", "team=a"])
+        .expect_code(0);
     project.helm(&["install", "failed", "d"]).expect_code(1);
     project.helm(&["test", "r"]).expect_code(0);
     project
@@ -72,6 +74,10 @@ fn releases_are_told_as_by_helm() {
         &["list", "-m", "1", "--offset", "1"],
         &["list", "--offset", "9"],
         &["list", "-f", "^b"],
+        &["list", "-l", "team=a"],
+        &["list", "--selector", "team!=a,name in (r,b-release)", "-q"],
+        &["list", "--selector", "!team", "-q", "-o", "json"],
+        &["list", "--time-format", "2006-01-02 Mon Z0700"],
         &["list", "more"],
         &["history", "r"],
         &["hist", "r", "-o", "json"],
@@ -87,6 +93,13 @@ fn releases_are_told_as_by_helm() {
         &["status", "r", "--revision", "7"],
         &["get", "all", "r"],
         &["get", "all", "b-release"],
+        &[
+            "get",
+            "all",
+            "r",
+            "--template",
+            "{{ .Release.Name }} {{ .Release.Version }} {{ .Release.Info.Status }} {{ .Release.Namespace | len }} {{ .Release.Chart.Metadata.Name }}-{{ .Release.Chart.Metadata.Version }} {{ .Release.Chart.Metadata.AppVersion }} {{ range .Release.Hooks }}{{ .Name }} {{ end }}{{ .Release.Config.a }}\n{{ .Release.Manifest }}",
+        ],
         &["get", "hooks", "r"],
         &["get", "manifest", "r", "--revision", "1"],
         &["get", "notes", "r"],

@@ -129,6 +129,7 @@ fn head(value: &Value) -> Result<Option<Head>, DecodeError> {
     if let Some(metadata) = decode::field(object, "Metadata") {
         let place = place.field("Metadata");
         if let Some(metadata) = decode::object(metadata, &place, "rules.k8sYamlMetadata")? {
+            let place = place.structure("k8sYamlMetadata");
             let mut namespace = String::new();
             decode::set_text(&mut namespace, metadata, "Namespace", &place)?;
             decode::set_text(&mut head.name, metadata, "Name", &place)?;

@@ -24,10 +24,11 @@ use crate::capabilities::KubeVersion;
 use crate::coalesce::{Coalescer, Nulls};
 use crate::load::{Profile, load};
 use crate::model::Chart;
-use crate::render::{AddFunctions, RenderError, STACK_SIZE, joined_values};
-use crate::schema::{self, Verdict};
+use crate::render::{AddFunctions, RenderError, STACK_SIZE, add_warnings, joined_values};
+use crate::schema;
 use crate::tree::Tree;
 use crate::values::{ValuesFile, ValuesInput};
+use crate::warning::Warning;
 use crate::yaml;
 
 pub use self::unpacked::{UnpackError, UnpackedChart};
@@ -106,7 +107,7 @@ pub struct LintReport {
     /// The findings, in Helm's order.
     pub findings: Vec<Finding>,
     /// What `required` and `fail` would have said, and warnings about values: Helm logs them.
-    pub log: Vec<String>,
+    pub log: Vec<Warning>,
 }
 
 impl LintReport {
@@ -221,16 +222,18 @@ fn check_values(chart: &LintChart<'_>, values: &Map, report: &mut LintReport) {
     else {
         return;
     };
-    match schema::judge(&schema, &Value::Map(joined).to_json()) {
-        Verdict::Accepted => {}
-        Verdict::Refused(reasons) => report.add(Severity::Error, FILE, reasons),
-        Verdict::Unusable(reason) => report
-            .log
-            .push(format!("values are not checked by values.schema.json: {reason}")),
+    let judgement = schema::judge(&schema, &Value::Map(joined).to_json());
+    let name = chart.shown_dir.as_str();
+    let warnings = judgement.warnings.iter().map(|warning| warning.about(name));
+    report.log.extend(warnings);
+    if let Some(reasons) = judgement.refused {
+        report.add(Severity::Error, FILE, reasons);
     }
 }
 
 fn check_dependencies(chart: &Chart, dir: &str, report: &mut LintReport) {
+    // Go: the chart is loaded once more.
+    add_warnings(chart, &mut report.log);
     let required = &chart.metadata.dependencies;
     let loaded = &chart.dependencies;
     let unlisted: Vec<&str> = loaded

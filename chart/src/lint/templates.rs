@@ -13,8 +13,9 @@ use crate::capabilities::Capabilities;
 use crate::coalesce::{Coalescer, Nulls};
 use crate::decode::{self, Place};
 use crate::model::Chart;
-use crate::render::{Purpose, Release, RenderInput, STACK_SIZE, check_schemas, render_files};
+use crate::render::{Purpose, Release, RenderInput, STACK_SIZE, add_warnings, check_schemas, render_files};
 use crate::tree::Tree;
+use crate::warning::Warning;
 use crate::yaml;
 
 const FOLDER: &str = "templates/";
@@ -31,7 +32,7 @@ static CRD_HOOK: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// What `required` and `fail` said.
-type Log = Arc<Mutex<Vec<String>>>;
+type Log = Arc<Mutex<Vec<Warning>>>;
 
 pub(super) fn check(
     chart: &LintChart<'_>,
@@ -89,14 +90,16 @@ fn render(
     values: &Map,
     report: &mut LintReport,
 ) -> Option<std::collections::BTreeMap<String, Vec<u8>>> {
+    add_warnings(chart, &mut report.log);
     let mut tree = Tree::new(chart);
     tree.process_dependencies(values).ok()?;
     // Go: values are joined twice, so that a default that a null has removed is back.
     let mut coalescer = Coalescer::new(&tree);
     let once = coalescer.values(tree.root(), values, Nulls::Remove).ok()?;
     let twice = coalescer.values(tree.root(), &once, Nulls::Remove);
-    report.log.extend(coalescer.into_warnings());
+    let joining = coalescer.into_warnings();
     report.log.extend(tree.take_warnings());
+    report.log.extend(joining);
     let values = match twice {
         Ok(values) => values,
         Err(error) => {
@@ -165,28 +168,31 @@ fn lenient(options: &LintOptions<'_>, log: &Log) -> crate::render::AddFunctions 
         if let Some(extra) = &extra {
             extra(functions);
         }
-        let says = |log: &Log, kind: &str, text: &Value| {
+        let says = |log: &Log, line: u32, kind: &str, text: &Value| {
             let text = String::from_utf8_lossy(text.as_bytes().unwrap_or_default()).into_owned();
             let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.push(format!("[INFO] {kind}: {text}"));
+            log.push(Warning::logged(
+                &format!("engine.go:{line}"),
+                &format!("[INFO] {kind}: {text}"),
+            ));
             Ok(Value::from(""))
         };
         let notes = Arc::clone(&log);
         functions.add("required", &[Type::String, Type::Any], move |_, args| {
             let is_missing = match &args[1] {
-                Value::Nil => true,
-                Value::Str(text) => text.is_empty(),
-                _ => false,
+                Value::Nil => Some(206),
+                Value::Str(text) if text.is_empty() => Some(214),
+                _ => None,
             };
-            if is_missing {
-                says(&notes, "Missing required value", &args[0])
+            if let Some(line) = is_missing {
+                says(&notes, line, "Missing required value", &args[0])
             } else {
                 Ok(args[1].clone())
             }
         });
         let notes = Arc::clone(&log);
         functions.add("fail", &[Type::String], move |_, args| {
-            says(&notes, "Fail", &args[0])
+            says(&notes, 227, "Fail", &args[0])
         });
     })
 }

@@ -36,7 +36,9 @@ fn findings(files: &[(&str, &str)], profile: Profile) -> Vec<String> {
     let reports = lint_on_own_stack(&[chart], &options).expect("values that can be joined");
     let found = |report: &LintReport| {
         let findings = report.findings.iter().map(ToString::to_string);
-        findings.chain(report.log.iter().cloned()).collect::<Vec<_>>()
+        findings
+            .chain(report.log.iter().map(ToString::to_string))
+            .collect::<Vec<_>>()
     };
     reports.iter().flat_map(found).collect()
 }
@@ -88,5 +90,5 @@ fn a_projects_chart_needs_no_chart_file() {
     let found = findings(&files, profile);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].starts_with("[WARNING] templates/a.yaml: object name does not conform"));
-    assert_eq!(found[1], "[INFO] Missing required value: need");
+    assert_eq!(found[1], "engine.go:206: [INFO] Missing required value: need");
 }

@@ -7,7 +7,7 @@ fn rendered(files: &[(&str, &str)]) -> Result<Manifests, ManifestError> {
         .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
         .collect();
     let mut manifests = Manifests::default();
-    manifests.add_rendered(files).map(|()| manifests)
+    manifests.add_rendered(&files, None).map(|()| manifests)
 }
 
 fn manifest(kind: &str, name: &str) -> String {
@@ -56,8 +56,8 @@ fn hooks_stand_apart() {
     assert_eq!(found.weight, -5);
     assert_eq!(found.delete_policies, ["hook-succeeded", "before-hook-creation"]);
     assert_eq!(
-        manifests.warnings,
-        [r#"c/templates/hooks.yaml: skipping Job `u`: unknown hook: "sometimes""#]
+        manifests.warnings[0].text(),
+        r#"c/templates/hooks.yaml: skipping Job `u`: unknown hook: "sometimes""#
     );
     let output = manifests.to_template_output(false, HookOutput::WithoutTests);
     assert!(

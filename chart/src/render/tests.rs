@@ -172,6 +172,17 @@ fn endless_recursion_is_an_error() {
 }
 
 #[test]
+fn endless_recursion_that_keeps_what_it_makes_is_an_error() {
+    let text = r#"{{ define "r" }}{{ template "r" list . (repeat 100 "x") | toString | dict "k" }}{{ end }}{{ template "r" . }}"#;
+    let error = rendered(&[("templates/t.yaml", text)], |_| {}).expect_err("an error");
+    assert!(
+        error.to_string().contains("hold more than the limit"),
+        "{:.300}",
+        error.to_string()
+    );
+}
+
+#[test]
 fn notes_crds_and_the_record() {
     let files = [
         ("templates/NOTES.txt", "Hello {{ .Release.Name }}\n"),

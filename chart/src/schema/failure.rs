@@ -1,6 +1,9 @@
 //! Why a value breaks a schema, and how it is told.
 
+use kiel_template::format::quote_str;
 use serde_json::Value;
+
+use super::draft::escaped;
 
 /// A reason, with the reasons behind it.
 #[derive(Debug)]
@@ -39,24 +42,27 @@ impl Failure {
         }
     }
 
-    pub(super) fn because(mut self, cause: Self) -> Self {
-        self.causes.push(cause);
+    pub(super) fn because(mut self, causes: Vec<Self>) -> Self {
+        self.causes = causes;
         self
+    }
+
+    /// The reasons, each on its own.
+    pub(super) fn into_causes(self) -> Vec<Self> {
+        if self.kind == Kind::Group {
+            self.causes
+        } else {
+            vec![self]
+        }
     }
 
     /// The reason as seen from where the schema refers to the part that failed.
     pub(super) fn behind_reference(self) -> Self {
-        let path = self.path.clone();
-        let causes = if self.kind == Kind::Group {
-            self.causes
-        } else {
-            vec![self]
-        };
         Self {
-            path,
+            path: self.path.clone(),
             text: "validation failed".to_owned(),
             kind: Kind::Reference,
-            causes,
+            causes: self.into_causes(),
         }
     }
 
@@ -79,7 +85,7 @@ impl Failure {
             let path: String = self
                 .path
                 .iter()
-                .map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1")))
+                .map(|part| format!("/{}", escaped(part)))
                 .collect();
             out.push_str(&"  ".repeat(indent));
             out.push_str(&format!("- at {}: {}\n", quoted(&path), self.text));
@@ -92,7 +98,9 @@ impl Failure {
 
 /// In single quotes.
 pub(super) fn quoted(text: &str) -> String {
-    let quoted = format!("{text:?}").replace("\\\"", "\"").replace('\'', "\\'");
+    let quoted = quote_str(text.as_bytes())
+        .replace("\\\"", "\"")
+        .replace('\'', "\\'");
     format!("'{}'", &quoted[1..quoted.len() - 1])
 }
 
@@ -113,6 +121,15 @@ pub(super) fn display(value: &Value) -> String {
         Value::Null => "<nil>".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// What is said about a number of things.
+pub(super) fn counted(name: &str, got: usize, want: usize) -> String {
+    format!(
+        "{name}: got {}, want {}",
+        localized_count(got),
+        localized_count(want)
+    )
 }
 
 /// `65,535`.

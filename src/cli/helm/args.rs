@@ -7,7 +7,7 @@ use kiel_chart::{ValuesFile, ValuesInput};
 
 use tokio::runtime::Handle;
 
-use super::{HelmError, go_files};
+use super::{HelmError, go_files, slices};
 use crate::cli::args::ValuesArgs;
 use crate::registry::{Download, Registry, RegistryOptions, Url};
 
@@ -19,7 +19,7 @@ const MAX_VALUES_SIZE: u64 = 64 << 20;
 #[command(next_help_heading = "Values")]
 pub(in crate::cli) struct HelmValuesArgs {
     /// File with values, `-` for standard input, or a URL; may be repeated
-    #[arg(long, short = 'f', value_name = "PATH", value_delimiter = ',')]
+    #[arg(long, short = 'f', value_name = "PATH")]
     values: Vec<String>,
     /// Values, such as a.b[0]=c,d=e; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
@@ -57,16 +57,15 @@ impl HelmValuesArgs {
             set_literal: self.set_literal.clone(),
             ..ValuesInput::default()
         };
-        for name in &self.values {
-            let content = read_file(name)?;
-            input.files.push(ValuesFile {
-                name: name.clone(),
-                content,
-            });
+        let flag = "-f, --values";
+        for name in slices::split_all(flag, &self.values)? {
+            let content = read_file(&name)?;
+            input.files.push(ValuesFile { name, content });
         }
         // A flag that can't be read fails where it is applied, after those before it.
         for path in input.set_file_paths().unwrap_or_default() {
-            let content = read_file(&path)?;
+            let content = read_file(&path)
+                .map_err(|HelmError(text)| HelmError(format!("failed parsing --set-file data: {text}")))?;
             input.set_file_contents.insert(path, content);
         }
         Ok(input)

@@ -119,6 +119,7 @@ impl BuildCommand {
 pub(super) async fn update(
     folder: &Path,
     is_quiet: bool,
+    (access, risks): (AccessArgs, UnsafeArgs),
     globals: &HelmGlobals,
     context: &Context,
 ) -> HelmResult {
@@ -126,8 +127,8 @@ pub(super) async fn update(
         chart: folder.display().to_string(),
         skip_refresh: false,
         verification: VerifyArgs::default(),
-        access: AccessArgs::default(),
-        risks: UnsafeArgs::default(),
+        access,
+        risks,
     };
     let tell = |text: &str| {
         if !is_quiet {

@@ -11,6 +11,7 @@ use super::HelmError;
 use crate::cli::Context;
 use crate::cli::env::Environment;
 use crate::deploy::{Cluster, KubeOptions};
+use crate::ui;
 
 /// Helm's global flags.
 #[derive(Debug, Clone, Default, Args)]
@@ -73,6 +74,14 @@ pub(crate) struct HelmGlobals {
 }
 
 impl HelmGlobals {
+    /// Tells what Helm logs with `--debug` at that place of its source.
+    pub(super) fn debug(&self, place: &str, text: &str) {
+        if self.debug {
+            let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S.%9f +0000 UTC");
+            ui::print(&format!("{place}: {now} [debug] {text}"));
+        }
+    }
+
     /// The flag's namespace, else the one of the kubeconfig's context, else `default`.
     pub(super) fn namespace(&self, env: &Environment) -> String {
         let given = self.namespace.clone().filter(|name| !name.is_empty());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use kiel_chart::lint::{self, LintChart, LintOptions, LintReport, Severity, UnpackedChart};
-use kiel_chart::{KubeVersion, Profile, ValuesInput};
+use kiel_chart::{KubeVersion, Profile, ValuesInput, Warning};
 use serde_json::Value;
 
 use super::args::HelmValuesArgs;
@@ -147,6 +147,14 @@ impl Opened {
         })
     }
 
+    /// Go: the chart is loaded twice, so that it is said twice.
+    fn link_warnings(&self) -> Vec<Warning> {
+        match self {
+            Self::Folder { files, .. } => [files.link_warnings(), files.link_warnings()].concat(),
+            Self::Archive { .. } => Vec::new(),
+        }
+    }
+
     fn chart(&self) -> LintChart<'_> {
         let (files, shown_dir): (&(dyn kiel_template::files::FileTree + Sync), _) = match self {
             Self::Folder { files, shown_dir } => (files, shown_dir),
@@ -185,18 +193,24 @@ pub(crate) fn lint_paths(
     let mut reports = lint::lint_on_own_stack(&charts, &options)?.into_iter();
     let results = paths.iter().zip(&opened).map(|(path, opened)| {
         let report = match opened {
-            Ok(_) => Ok(reports.next().unwrap_or_default()),
+            Ok(opened) => {
+                let mut report = reports.next().unwrap_or_default();
+                let links = opened.link_warnings();
+                report.log.splice(..0, links);
+                Ok(report)
+            }
             Err(HelmError(text)) => Err(text.clone()),
         };
         (path.clone(), report)
     });
-    print_results(results.collect(), flags)
+    print_results(results.collect(), flags, Warning::to_string)
 }
 
-/// Prints findings by chart; fails where a chart did. An `Err` is why a chart could not be opened.
+/// Prints findings by chart, and warnings as `shown`; fails where a chart did. An `Err` is why a chart could not be opened.
 pub(crate) fn print_results(
     results: Vec<(String, Result<LintReport, String>)>,
     flags: &LintFlags,
+    shown: fn(&Warning) -> String,
 ) -> HelmResult {
     let lowest = if flags.strict {
         Severity::Warning
@@ -209,7 +223,7 @@ pub(crate) fn print_results(
         let report = result.as_ref().ok();
         let findings = report.map_or(&[][..], |report| &report.findings);
         for line in report.map_or(&[][..], |report| &report.log) {
-            ui::print(line);
+            ui::print(&shown(line));
         }
         let noticeable = result.is_err() || findings.iter().any(|finding| finding.severity > Severity::Info);
         noticed |= noticeable;

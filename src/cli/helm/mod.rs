@@ -9,20 +9,26 @@ mod dependency;
 mod globals;
 mod go_files;
 mod install_flags;
+mod json_path;
 mod lint;
 mod package;
+mod post_render;
 mod pull;
 mod push;
 mod registry;
+mod release_template;
 mod releases;
 mod remote;
 mod repo;
 mod search;
+mod selector;
 mod show;
 mod signing;
+mod slices;
 mod table;
 mod template;
 mod usage;
+mod validate;
 mod verify;
 mod version;
 
@@ -124,7 +130,7 @@ impl HelmCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let globals = &self.globals;
         let result = match self.command {
-            HelmCommands::Create(command) => command.run(),
+            HelmCommands::Create(command) => command.run(&context.env),
             HelmCommands::Env(command) => command.run(globals, &context.env),
             HelmCommands::Get(command) => command.run(globals, context).await,
             HelmCommands::History(command) => command.run(globals, context).await,
@@ -146,7 +152,9 @@ impl HelmCommand {
         Ok(match result {
             Ok(()) => ExitCode::SUCCESS,
             Err(HelmError(text)) => {
-                ui::print(&context.mask.apply(&format!("Error: {text}")));
+                let text = context.mask.apply(&text);
+                ui::print(&format!("Error: {text}"));
+                globals.debug("helm.go:92", &text);
                 ExitCode::from(EXIT_FAILURE)
             }
         })

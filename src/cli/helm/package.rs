@@ -8,6 +8,7 @@ use clap::Args;
 use kiel_chart::{Chart, DEFAULT_TIME, Profile};
 use kiel_template::functions::semver::Version;
 
+use super::remote::{AccessArgs, UnsafeArgs};
 use super::signing::SignArgs;
 use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files};
 use crate::charts::{Folder, LoadError};
@@ -33,6 +34,10 @@ pub(crate) struct PackageCommand {
     #[arg(long, short = 'u')]
     dependency_update: bool,
     #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
+    risks: UnsafeArgs,
+    #[command(flatten)]
     signing: SignArgs,
 }
 
@@ -53,7 +58,8 @@ impl PackageCommand {
         for chart in &self.charts {
             go_files::stat(chart)?;
             if self.dependency_update {
-                dependency::update(Path::new(chart), true, globals, context).await?;
+                let access = (self.access.clone(), self.risks.clone());
+                dependency::update(Path::new(chart), true, access, globals, context).await?;
             }
             let path = self.package(chart, time, context)?;
             ui::data(&format!("Successfully packaged chart and saved it to: {path}\n"))?;
@@ -64,6 +70,9 @@ impl PackageCommand {
     fn package(&self, path: &str, time: u64, context: &Context) -> Result<String, HelmError> {
         let folder = Folder::new(Path::new(path));
         let mut chart = kiel_chart::load(&folder, "", &Profile::Helm).map_err(LoadError::from)?;
+        for warning in folder.link_warnings().iter().chain(&chart.warnings) {
+            ui::print(&warning.to_string());
+        }
         if !self.version.is_empty() {
             chart.metadata.version.clone_from(&self.version);
         }

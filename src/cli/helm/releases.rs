@@ -8,10 +8,12 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kiel_chart::check_release_name;
+use kiel_template::functions::Pattern;
 use kiel_template::{Value, json, yaml};
-use regex::Regex;
 use serde_json::json;
 
+use super::release_template;
+use super::selector::Selector;
 use super::table::table;
 use super::{HelmError, HelmGlobals, HelmResult};
 use crate::cli::Context;
@@ -84,6 +86,18 @@ pub(crate) struct ListCommand {
         hide_default_value = true
     )]
     filter: String,
+    /// Only releases whose records have these labels, such as a=b,c!=d
+    #[arg(
+        long,
+        short = 'l',
+        value_name = "SELECTOR",
+        default_value = "",
+        hide_default_value = true
+    )]
+    selector: String,
+    /// Go layout of the times, such as 2006-01-02
+    #[arg(long, value_name = "LAYOUT", default_value = "", hide_default_value = true)]
+    time_format: String,
     /// By date
     #[arg(long, short = 'd')]
     date: bool,
@@ -100,13 +114,15 @@ pub(crate) struct ListCommand {
 
 impl ListCommand {
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
-        let filter = Regex::new(&self.filter).map_err(|error| HelmError(error.to_string()))?;
+        let filter = Pattern::new(&self.filter).map_err(HelmError)?;
         let cluster = globals.connect(context).await?;
         let namespace = globals.namespace(&context.env);
         let namespace = (!self.all_namespaces).then_some(namespace.as_str());
         let mut found = release::list(cluster.client(), namespace).await?;
         found.retain(|release| filter.is_match(&release.name));
         let mut found = self.select(found);
+        let selector = Selector::parse(&self.selector)?;
+        found.retain(|release| selector.takes(&release.labels));
         self.sort(&mut found);
         let rest = found.into_iter().skip(self.offset);
         let found: Vec<Release> = match self.max {
@@ -179,7 +195,8 @@ impl ListCommand {
             let lines = || names.iter().map(|name| format!("{name}\n")).collect();
             return self.output.write(&json!(names), lines);
         }
-        let rows: Vec<[(&str, String); 7]> = found.iter().map(list_row).collect();
+        let rows = found.iter().map(|release| list_row(release, &self.time_format));
+        let rows: Vec<[(&str, String); 7]> = rows.collect::<Result<_, _>>()?;
         let objects: Vec<serde_json::Map<String, serde_json::Value>> = rows
             .iter()
             .map(|row| {
@@ -216,16 +233,21 @@ impl ListCommand {
     }
 }
 
-fn list_row(release: &Release) -> [(&'static str, String); 7] {
-    [
+fn list_row(release: &Release, layout: &str) -> Result<[(&'static str, String); 7], HelmError> {
+    let updated = if layout.is_empty() || release.info.last_deployed.is_empty() {
+        go_time(&release.info.last_deployed)
+    } else {
+        release_template::time(&release.info.last_deployed, layout)?
+    };
+    Ok([
         ("name", release.name.clone()),
         ("namespace", release.namespace.clone()),
         ("revision", release.version.to_string()),
-        ("updated", go_time(&release.info.last_deployed)),
+        ("updated", updated),
         ("status", release.info.status.as_str().to_owned()),
         ("chart", chart_name(release)),
         ("app_version", chart_text(release, "appVersion")),
-    ]
+    ])
 }
 
 /// Show the revisions of a release
@@ -358,7 +380,7 @@ impl StatusCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum GetCommands {
     /// Everything
-    All(RevisionArgs),
+    All(GetAll),
     /// Hooks
     Hooks(RevisionArgs),
     /// Manifests
@@ -369,6 +391,16 @@ pub(crate) enum GetCommands {
     Notes(RevisionArgs),
     /// The user's values
     Values(GetValues),
+}
+
+/// `get all`
+#[derive(Debug, Args)]
+pub(crate) struct GetAll {
+    #[command(flatten)]
+    release: RevisionArgs,
+    /// Go template of the output, with the release as .Release
+    #[arg(long, value_name = "TEMPLATE", default_value = "", hide_default_value = true)]
+    template: String,
 }
 
 /// `get metadata`
@@ -397,8 +429,12 @@ pub(crate) struct GetValues {
 impl GetCommands {
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
         let text = match self {
-            Self::All(args) => {
-                let release = args.read(globals, context).await?;
+            Self::All(command) => {
+                let release = command.release.read(globals, context).await?;
+                if !command.template.is_empty() {
+                    ui::data(&release_template::render(&command.template, &release)?)?;
+                    return Ok(());
+                }
                 let shown = Shown {
                     everything: true,
                     metadata: true,

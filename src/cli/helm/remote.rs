@@ -62,7 +62,7 @@ pub(super) struct UnsafeArgs {
 pub(super) struct ChartPathArgs {
     /// Version or constraint, such as 1.2.3 or ^1.2 [default: the newest that is no prerelease]
     #[arg(long, default_value = "", hide_default_value = true, value_name = "VERSION")]
-    version: String,
+    pub(super) version: String,
     /// Prereleases too: as --version '>0.0.0-0'
     #[arg(long)]
     devel: bool,
@@ -183,6 +183,11 @@ impl TrustArgs {
 }
 
 impl ChartPathArgs {
+    /// How servers are reached.
+    pub(super) fn access(&self) -> (AccessArgs, UnsafeArgs) {
+        (self.access.clone(), self.risks.clone())
+    }
+
     /// The way to this chart.
     pub(super) fn charts(&self, name: &str, globals: &HelmGlobals, context: &Context) -> Charts {
         let registries: Vec<String> = registry_of(name).into_iter().collect();

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use kiel_chart::{Index, IndexEntry};
+use kiel_template::functions::Pattern;
 use kiel_template::functions::semver::{Constraints, Version};
 use regex::Regex;
 use serde_json::json;
@@ -171,7 +172,11 @@ impl Matcher {
         Ok(match (text, is_pattern) {
             ("", _) => Self::All,
             (text, false) => Self::Text(text.to_lowercase()),
-            (text, true) => Self::Pattern(Regex::new(text)?),
+            (text, true) => {
+                // The error is Go's.
+                Pattern::new(text).map_err(HelmError)?;
+                Self::Pattern(Regex::new(text)?)
+            }
         })
     }
 

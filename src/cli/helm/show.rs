@@ -6,7 +6,7 @@ use kiel_template::{Value, yaml};
 
 use super::globals::HelmGlobals;
 use super::remote::ChartPathArgs;
-use super::{HelmError, HelmResult};
+use super::{HelmError, HelmResult, json_path};
 use crate::cli::Context;
 use crate::ui;
 
@@ -18,7 +18,7 @@ pub(crate) enum ShowCommands {
     /// Chart.yaml
     Chart(Box<ShowArgs>),
     /// values.yaml
-    Values(Box<ShowArgs>),
+    Values(Box<ShowValues>),
     /// The readme
     Readme(Box<ShowArgs>),
     /// The files of crds/, those of dependencies too
@@ -35,16 +35,40 @@ pub(crate) struct ShowArgs {
     path: ChartPathArgs,
 }
 
+/// `show values`
+#[derive(Debug, Args)]
+pub(crate) struct ShowValues {
+    #[command(flatten)]
+    show: ShowArgs,
+    /// Only what this template takes out of the values, such as '{.image.tag}'
+    #[arg(
+        long = "jsonpath",
+        value_name = "TEMPLATE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    json_path: String,
+}
+
 impl ShowCommands {
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
-        let (args, parts): (_, &[Part]) = match &self {
+        let (args, parts): (&ShowArgs, &[Part]) = match &self {
             Self::All(args) => (args, &[chart_file, values, readme, crds]),
             Self::Chart(args) => (args, &[chart_file]),
-            Self::Values(args) => (args, &[values]),
+            Self::Values(command) => (&command.show, &[values]),
             Self::Readme(args) => (args, &[readme]),
             Self::Crds(args) => (args, &[crds]),
         };
         let chart = args.path.load(&args.chart, globals, context).await?;
+        for warning in &chart.warnings {
+            ui::print(&warning.to_string());
+        }
+        if let Self::Values(command) = &self
+            && !command.json_path.is_empty()
+        {
+            ui::data(&json_path::render(&command.json_path, &chart.values)?)?;
+            return Ok(());
+        }
         let mut shown = String::new();
         for part in parts {
             let text = part(&chart)?;

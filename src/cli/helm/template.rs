@@ -6,17 +6,21 @@ use std::sync::Arc;
 
 use clap::Args;
 use kiel_chart::{
-    Capabilities, Chart, HookOutput, KubeVersion, Manifests, Release, RenderError, RenderInput, ValuesInput,
-    check_release_name,
+    Capabilities, Chart, HookOutput, KubeVersion, Manifests, Release, RenderError, RenderInput, SoFar,
+    ValuesInput, check_release_name,
 };
+use kiel_template::functions::Environment;
 
 use super::args::HelmValuesArgs;
 use super::install_flags::InstallFlags;
+use super::post_render::{PostRenderer, PostRendererArgs};
 use super::remote::{ChartPathArgs, open_late};
-use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files};
+use super::{HelmError, HelmGlobals, HelmResult, dependency, go_files, slices, validate};
 use crate::charts::Located;
 use crate::cli::Context;
-use crate::cli::clock::Clock;
+use crate::cli::clock::{Clock, ClockAndNames};
+use crate::cli::deploy::{self, ClusterLookup};
+use crate::deploy::Cluster;
 use crate::ui;
 
 /// Render a chart's templates locally and print them
@@ -33,7 +37,7 @@ pub(crate) struct TemplateCommand {
     #[arg(long, value_name = "VERSION")]
     kube_version: Option<String>,
     /// API version that the chart sees beside the usual ones; may be repeated
-    #[arg(long, short = 'a', value_name = "GROUP/VERSION", value_delimiter = ',')]
+    #[arg(long, short = 'a', value_name = "GROUP/VERSION")]
     api_versions: Vec<String>,
     /// Print the files of crds/ too
     #[arg(long)]
@@ -54,7 +58,7 @@ pub(crate) struct TemplateCommand {
     #[arg(long)]
     skip_schema_validation: bool,
     /// Only manifests of this template; may be repeated
-    #[arg(long, short = 's', value_name = "PATTERN", value_delimiter = ',')]
+    #[arg(long, short = 's', value_name = "PATTERN")]
     show_only: Vec<String>,
     /// Write the manifests to files in this folder
     #[arg(long, value_name = "DIR")]
@@ -62,6 +66,14 @@ pub(crate) struct TemplateCommand {
     /// The release's name is part of the folder's
     #[arg(long)]
     release_name: bool,
+    /// Check the manifests by the cluster, and render for its version and APIs
+    #[arg(long)]
+    validate: bool,
+    /// Let templates look up hosts' addresses
+    #[arg(long)]
+    enable_dns: bool,
+    #[command(flatten)]
+    post_renderer: PostRendererArgs,
     /// Get missing dependencies first, where the chart is a folder
     #[arg(long)]
     dependency_update: bool,
@@ -73,21 +85,72 @@ impl TemplateCommand {
     /// Whether all that it needs is on this machine.
     pub(super) fn is_local(&self) -> bool {
         let is_here = |chart: &String| Path::new(chart.trim()).exists();
-        !self.dependency_update && self.names.last().is_some_and(is_here) && !self.values.is_fetched()
+        let asks_nobody = !self.validate && !self.install.asks_server() && !self.post_renderer.is_given();
+        asks_nobody
+            && !self.dependency_update
+            && self.names.last().is_some_and(is_here)
+            && !self.values.is_fetched()
     }
 
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
+        self.install.check()?;
+        let capabilities = self.capabilities()?;
+        let post_renderer = self.post_renderer.find(&context.env)?;
+        globals.debug(
+            "install.go:225",
+            &format!("Original chart version: {:?}", self.path.version),
+        );
         let (name, chart) = self.install.name_and_chart(&self.names)?;
         let located = self.path.locate(&chart, globals, context).await?;
+        if let Located::Path(path) = &located {
+            let path = go_files::absolute(&path.to_string_lossy())?;
+            globals.debug("install.go:242", &format!("CHART PATH: {path}\n"));
+        }
         let values = self.values.read()?;
         let chart = self.load(&located, globals, context).await?;
-        let manifests = self.render(&name, &chart, &values, globals, context);
+        let remote = self.connect(globals, context).await?;
+        check_release_name(&name)?;
+        let capabilities = match remote.as_ref().filter(|_| self.validate) {
+            Some(cluster) => deploy::capabilities(cluster)
+                .await
+                .map_err(|error| HelmError(error.to_string()))?,
+            None => capabilities,
+        };
+        let mut so_far = SoFar::default();
+        let mut release = Release::new(&name, &globals.namespace(&context.env));
+        release.is_upgrade = self.is_upgrade;
+        let environment: Arc<dyn Environment + Send + Sync> = if self.enable_dns {
+            Arc::new(ClockAndNames)
+        } else {
+            Arc::new(Clock)
+        };
+        let mut input = RenderInput::new(&chart, &values, release, environment);
+        input.capabilities = capabilities;
+        input.check_schemas = !self.skip_schema_validation;
+        input.lookup = remote
+            .as_ref()
+            .filter(|_| self.install.asks_server())
+            .map(ClusterLookup::shared);
+        let rendered = kiel_chart::render_before_exit(input, &mut so_far);
         check_read(&chart)?;
-        let manifests = manifests?;
-        for warning in &manifests.warnings {
-            ui::print(warning);
+        for warning in &so_far.warnings {
+            ui::print(&warning.to_string());
         }
-        self.show(&name, &chart, &manifests)
+        match rendered {
+            Ok(manifests) => {
+                if let Some(cluster) = remote.as_ref().filter(|_| self.validate) {
+                    validate::check(cluster, &manifests, self.include_crds && !self.skip_crds).await?;
+                }
+                self.show(&name, &chart, &manifests, post_renderer.as_ref(), globals)
+                    .await
+            }
+            Err(error) => {
+                if globals.debug && has_release(&error) {
+                    self.print(format!("{}\n", so_far.text.trim()))?;
+                }
+                Err(described(&error, &chart, &values, globals))
+            }
+        }
     }
 
     async fn load(
@@ -103,21 +166,15 @@ impl TemplateCommand {
             .all(|one| chart.dependencies.iter().any(|there| there.name() == one.name));
         match located {
             Located::Path(path) if self.dependency_update && !is_complete => {
-                dependency::update(path, false, globals, context).await?;
+                let access = self.path.access();
+                dependency::update(path, false, access, globals, context).await?;
                 open_late(located)
             }
             _ => Ok(chart),
         }
     }
 
-    fn render(
-        &self,
-        name: &str,
-        chart: &Chart,
-        values: &ValuesInput,
-        globals: &HelmGlobals,
-        context: &Context,
-    ) -> Result<Manifests, HelmError> {
+    fn capabilities(&self) -> Result<Capabilities, HelmError> {
         let mut capabilities = Capabilities::default();
         if let Some(version) = &self.kube_version {
             capabilities.kube_version = KubeVersion::parse(version).map_err(|_| {
@@ -126,30 +183,31 @@ impl TemplateCommand {
                 ))
             })?;
         }
-        capabilities.api_versions.extend_from_slice(&self.api_versions);
-        check_release_name(name)?;
-        let mut release = Release::new(name, &globals.namespace(&context.env));
-        release.is_upgrade = self.is_upgrade;
-        let mut input = RenderInput::new(chart, values, release, Arc::new(Clock));
-        input.capabilities = capabilities;
-        input.check_schemas = !self.skip_schema_validation;
-        kiel_chart::render_before_exit(input).map_err(|error| {
-            let advice = if globals.debug || !has_release(&error) {
-                ""
-            } else {
-                "\n\nUse --debug flag to render out invalid YAML"
-            };
-            let more = if ui::is_terminal() {
-                kiel_chart::explain(&error, chart, values)
-            } else {
-                String::new()
-            };
-            let space = if more.is_empty() { "" } else { "\n\n" };
-            HelmError(format!("{error}{advice}{space}{}", more.trim_end()))
-        })
+        let added = slices::split_all("-a, --api-versions", &self.api_versions)?;
+        capabilities.api_versions.extend(added);
+        Ok(capabilities)
     }
 
-    fn show(&self, name: &str, chart: &Chart, manifests: &Manifests) -> HelmResult {
+    /// The cluster, where something is asked of it.
+    async fn connect(&self, globals: &HelmGlobals, context: &Context) -> Result<Option<Cluster>, HelmError> {
+        if !self.validate && !self.install.asks_server() {
+            return Ok(None);
+        }
+        globals
+            .connect(context)
+            .await
+            .map(Some)
+            .map_err(|HelmError(text)| HelmError(format!("Kubernetes cluster unreachable: {text}")))
+    }
+
+    async fn show(
+        &self,
+        name: &str,
+        chart: &Chart,
+        manifests: &Manifests,
+        post_renderer: Option<&PostRenderer>,
+        globals: &HelmGlobals,
+    ) -> HelmResult {
         let hooks = match (self.no_hooks, self.skip_tests) {
             (true, _) => HookOutput::None,
             (false, true) => HookOutput::WithoutTests,
@@ -157,25 +215,70 @@ impl TemplateCommand {
         };
         let include_crds = self.include_crds && !self.skip_crds;
         if let Some(dir) = self.output_dir.as_ref().filter(|dir| !dir.is_empty()) {
-            let dir = if self.release_name {
+            // Go: the files of crds/ know nothing of the release's name.
+            let (crds, files) = (
+                manifests.crd_files(include_crds),
+                manifests.to_template_files(false, hooks),
+            );
+            let release_dir = if self.release_name {
                 go_files::join(dir, name)
             } else {
                 dir.clone()
             };
-            let files = manifests.to_template_files(include_crds, hooks);
             check_read(chart)?;
-            write_files(&dir, &files)?;
-            ui::data("\n")?;
-            return Ok(());
+            write_files(dir, &crds)?;
+            write_files(&release_dir, &files)?;
+            let rest = match post_renderer {
+                Some(program) => program.run("").await?,
+                None => String::new(),
+            };
+            return self.print(format!("{}\n", rest.trim()));
         }
-        let mut text = manifests.to_template_output(include_crds, hooks);
+        let text = match post_renderer {
+            Some(program) => {
+                let changed = program.run(&manifests.to_post_renderer(include_crds)).await;
+                let changed = changed.map_err(|HelmError(text)| {
+                    if globals.debug {
+                        drop(self.print(manifests.to_output_of("", hooks)));
+                        return HelmError(text);
+                    }
+                    HelmError(format!("{text}{ADVICE}"))
+                })?;
+                manifests.to_output_of(&changed, hooks)
+            }
+            None => manifests.to_template_output(include_crds, hooks),
+        };
         check_read(chart)?;
+        self.print(text)
+    }
+
+    /// Prints manifests, or those of them that are wanted.
+    fn print(&self, mut text: String) -> HelmResult {
         if !self.show_only.is_empty() {
             text = kiel_chart::show_only(&text, &self.show_only)?;
         }
         ui::data(&text)?;
         Ok(())
     }
+}
+
+/// What Helm says behind errors that come with something rendered.
+const ADVICE: &str = "\n\nUse --debug flag to render out invalid YAML";
+
+/// Helm's text of what went wrong, on a terminal with more about it.
+fn described(error: &RenderError, chart: &Chart, values: &ValuesInput, globals: &HelmGlobals) -> HelmError {
+    let advice = if globals.debug || !has_release(error) {
+        ""
+    } else {
+        ADVICE
+    };
+    let more = if ui::is_terminal() {
+        kiel_chart::explain(error, chart, values)
+    } else {
+        String::new()
+    };
+    let space = if more.is_empty() { "" } else { "\n\n" };
+    HelmError(format!("{error}{advice}{space}{}", more.trim_end()))
 }
 
 /// Whether everything could be read that was looked at.

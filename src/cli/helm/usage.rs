@@ -114,17 +114,17 @@ pub(in crate::cli) fn usage(
         return None;
     }
     let path = path(args, command);
+    let mut group = command.find_subcommand("helm")?.clone();
+    for name in path.split_whitespace() {
+        group = group.find_subcommand(name)?.clone();
+    }
     if asks_for_help(&path, error) {
         // Go: a group of commands tells which there are.
-        let mut group = command.find_subcommand("helm")?.clone();
-        for name in path.split_whitespace() {
-            group = group.find_subcommand(name)?.clone();
-        }
         let name = format!("helm {path}");
         let help = group.bin_name(name.trim_end()).render_long_help();
         return ui::data(&help.to_string()).ok().map(|()| ExitCode::SUCCESS);
     }
-    let text = text(&path, error)?;
+    let text = text(&path, &group, error)?;
     ui::print(&format!("Error: {text}"));
     Some(ExitCode::from(EXIT_FAILURE))
 }
@@ -150,7 +150,7 @@ fn path(args: &[OsString], command: &clap::Command) -> String {
     names.join(" ")
 }
 
-fn text(path: &str, error: &clap::Error) -> Option<String> {
+fn text(path: &str, command: &clap::Command, error: &clap::Error) -> Option<String> {
     let get = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -171,8 +171,23 @@ fn text(path: &str, error: &clap::Error) -> Option<String> {
             if value.is_empty() && error.kind() == ErrorKind::InvalidValue {
                 return Some(format!("flag needs an argument: {flag}"));
             }
+            let mut known = command.get_arguments();
+            let known = known.find(|known| known.get_long() == flag.strip_prefix("--"));
+            let short = known.and_then(clap::Arg::get_short);
+            let problem = match known {
+                Some(known)
+                    if !known.get_possible_values().is_empty() && known.get_action().takes_values() =>
+                {
+                    "invalid format type".to_owned()
+                }
+                Some(known) if known.get_action().takes_values() => {
+                    format!("strconv.ParseInt: parsing \"{value}\": invalid syntax")
+                }
+                _ => format!("strconv.ParseBool: parsing \"{value}\": invalid syntax"),
+            };
+            let short = short.map(|letter| format!("-{letter}, ")).unwrap_or_default();
             Some(format!(
-                "invalid argument \"{value}\" for \"{flag}\" flag: strconv.ParseBool: parsing \"{value}\": invalid syntax"
+                "invalid argument \"{value}\" for \"{short}{flag}\" flag: {problem}"
             ))
         }
         _ => None,

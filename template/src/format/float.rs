@@ -30,9 +30,31 @@ pub fn format_float(value: f64, verb: u8, precision: Option<usize>, bits: u32) -
 
 /// No float64 has more digits than this, before or after the point.
 const EXACT: usize = 1_100;
+/// Fewer places behind the point leave no two texts of that length for one number.
+const SHORTEST_TIE: usize = 14;
 
 fn push_zeros(out: &mut String, count: usize) {
     out.extend(std::iter::repeat_n('0', count));
+}
+
+/// The shortest digits of a number, where its exact value lies in the middle between two of them: Go takes the even one.
+fn to_even(shortest: String, magnitude: f64) -> String {
+    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let places = mantissa.split_once('.').map_or(0, |(_, places)| places.len());
+    let last = mantissa.bytes().next_back().unwrap_or(b'0');
+    if places < SHORTEST_TIE || (last - b'0').is_multiple_of(2) {
+        return shortest;
+    }
+    let exact = format!("{magnitude:.EXACT$e}");
+    let kept = mantissa.len() - 1;
+    let digits = exact.split('e').next().unwrap_or_default();
+    let rest = digits.get(kept + 1..).unwrap_or_default();
+    let is_tie = rest.trim_end_matches('0') == "5";
+    let even = digits.as_bytes().get(kept).filter(|digit| **digit + 1 == last);
+    match even.filter(|_| is_tie) {
+        Some(even) => format!("{}{}e{exponent}", &mantissa[..kept], char::from(*even)),
+        None => shortest,
+    }
 }
 
 /// Significant decimal digits without trailing zeros, and where the decimal point stands before them.
@@ -56,7 +78,7 @@ impl Digits {
                 reason = "the caller says the value is a float32"
             )]
             None if bits == 32 => format!("{:e}", magnitude as f32),
-            None => format!("{magnitude:e}"),
+            None => to_even(format!("{magnitude:e}"), magnitude),
         };
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let mut digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();

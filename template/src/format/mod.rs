@@ -18,6 +18,11 @@ use crate::{
 pub use float::format_float;
 pub use printf::sprintf;
 pub use quote::{quote, quote_rune, quote_str};
+
+/// Whether Go holds the character for one that can be printed.
+pub fn is_printable(c: char) -> bool {
+    crate::unicode::is_print(u32::from(c))
+}
 pub(crate) use quote::{unquote, unquote_char};
 
 /// What pointers print as.

@@ -25,6 +25,18 @@ fn print_puts_spaces_between_operands_that_are_no_strings() {
 }
 
 #[test]
+fn digits_in_the_middle_are_even() {
+    for (number, want) in [
+        (264_320_013_649_844.62, "2.6432001364984462e+14"),
+        (5e-324, "5e-324"),
+        (123_456_789_012_345.67, "1.2345678901234567e+14"),
+        (9_007_199_254_740_993.0, "9.007199254740992e+15"),
+    ] {
+        assert_eq!(text(&sprint(&[Value::Float(number)])), want);
+    }
+}
+
+#[test]
 fn a_cycle_is_printed_to_an_end() {
     let map = Map::new();
     map.insert("self", Value::Map(map.clone()));

@@ -1,5 +1,6 @@
 //! Maps.
 
+use crate::exec::MAX_TEXT;
 use crate::value::{CallError, Entries, Functions, List, Map, STRING_SLICE, Str, Value};
 
 use super::args::{ANY, MAP, Outcome, STRING, boolean, fail, list, map, rest, text};
@@ -11,7 +12,15 @@ pub(super) fn register(functions: &mut Functions) {
         let mut entries = Entries::new();
         for pair in args.chunks(2) {
             let value = pair.get(1).cloned().unwrap_or_else(|| Value::string(""));
-            entries.insert(strval(&pair[0]), value);
+            let key = strval(&pair[0]);
+            // What prints a value stops there; such a key would hold the half of it, at each level that nests.
+            if key.len() > MAX_TEXT {
+                return fail(format!(
+                    "key of {} is longer than the limit of {MAX_TEXT}",
+                    key.len()
+                ));
+            }
+            entries.insert(key, value);
         }
         Ok(Value::Map(Map::typed(&crate::value::ANY_MAP, entries)))
     });

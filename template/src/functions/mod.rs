@@ -39,7 +39,9 @@ use std::rc::Rc;
 
 pub use certificates::{Certificate, CertificateRequest, Certificates, KeyKind};
 pub use helm::{MESSAGE_END, MESSAGE_START};
-pub use urls::{is_request_url, url_host_and_path};
+pub use regex::Pattern;
+pub use time::check_time;
+pub use urls::{UrlParts, check_url, is_request_url, url_host_and_path};
 
 use crate::value::{Functions, Value};
 

@@ -24,6 +24,48 @@ pub fn url_host_and_path(raw: &str) -> Result<(Vec<u8>, Vec<u8>), String> {
     Ok((url.host, url.path))
 }
 
+/// What Go's `net/url` makes of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlParts {
+    /// Whether it has a scheme.
+    pub is_absolute: bool,
+    /// Host and port.
+    pub host: String,
+    /// The host alone, without brackets.
+    pub hostname: String,
+    /// The path as it is written, where that is not what Go would write; else empty.
+    pub raw_path: String,
+}
+
+/// Reads a text as Go's `url.Parse`; the error is Go's.
+pub fn check_url(raw: &str) -> Result<UrlParts, String> {
+    let url = Url::parse(raw)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let written = raw.split(['?', '#']).next().unwrap_or_default();
+    let written = match written.split_once("//") {
+        Some((_, rest)) if !url.host.is_empty() => rest.find('/').map_or("", |at| &rest[at..]),
+        _ if url.opaque.is_empty() => written.split_once(':').map_or(written, |(before, after)| {
+            if before.is_empty() || url.scheme.is_empty() {
+                written
+            } else {
+                after
+            }
+        }),
+        _ => "",
+    };
+    let raw_path = if written == escape(&url.path, Part::Path) {
+        ""
+    } else {
+        written
+    };
+    Ok(UrlParts {
+        is_absolute: !url.scheme.is_empty(),
+        hostname: text(hostname(&url.host)),
+        host: text(&url.host),
+        raw_path: raw_path.to_owned(),
+    })
+}
+
 /// Whether Go's `url.ParseRequestURI` takes a text and finds a scheme in it.
 pub fn is_request_url(raw: &str) -> bool {
     Url::parse_plain(raw).is_ok_and(|url| !url.scheme.is_empty())

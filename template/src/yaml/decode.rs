@@ -107,12 +107,22 @@ fn mapping<T: Target>(
 ) -> Result<T, YamlError> {
     let mut entries: Vec<(Cow<'_, str>, T)> = Vec::with_capacity(node.entries().map_or(0, <[_]>::len));
     each_entry(node, |key, value| {
-        let name = key_text(key, value)?;
+        let name = key_text(key, last_of(node, key).unwrap_or(value))?;
         let value = value_of(&name, value)?;
         entries.push((name, value));
         Ok(())
     })?;
     Ok(T::map(entries))
+}
+
+/// The last value of a key that Go cannot name, which is what its map holds when it says so.
+fn last_of<'n, 's>(node: &'n Node<'s>, key: &Node<'_>) -> Option<&'n Node<'s>> {
+    if !matches!(key.resolved(), Ok(Some(Resolved::Null))) {
+        return None;
+    }
+    let twins = node.entries()?.iter().rev();
+    let mut twins = twins.filter(|(twin, _)| matches!(twin.resolved(), Ok(Some(Resolved::Null))));
+    twins.next().map(|(_, value)| value)
 }
 
 /// Meets the same errors as decoding, and makes nothing.
@@ -124,7 +134,7 @@ fn check_node(node: &Node<'_>) -> Result<(), YamlError> {
         },
         NodeKind::Sequence(items) => items.iter().try_for_each(check_node),
         NodeKind::Mapping(_) => each_entry(node, |key, value| {
-            key_text(key, value)?;
+            key_text(key, last_of(node, key).unwrap_or(value))?;
             check_node(value)
         }),
     }

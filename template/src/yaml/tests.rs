@@ -69,6 +69,10 @@ fn keys_become_texts_and_the_last_one_counts() {
             "a: {{ x }}",
             r#"! yaml: invalid map key: map[interface {}]interface {}{"x":interface {}(nil)}"#,
         ),
+        (
+            "? {true: 1, 10: 1, 9: 1, b: 1, a: 1, 1.5: 1, ~: 1, 18446744073709551615: 1, -3: 1, 10: 3}\n: x",
+            r#"! yaml: invalid map key: map[interface {}]interface {}{interface {}(nil):1, "a":1, "b":1, 0xffffffffffffffff:1, -3:1, 9:1, 10:3, 1.5:1, true:1}"#,
+        ),
     ] {
         check_read(text, want);
     }

@@ -50,6 +50,36 @@ fn compile(pattern: &[u8]) -> Result<Regex, String> {
         .map_err(|_| wrong(format!("expression not supported: `{pattern}`")))
 }
 
+/// A regular expression by Go's rules, for use outside of templates.
+#[derive(Debug, Clone)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// Go's text: `error parsing regexp: …`.
+    pub fn new(pattern: &str) -> Result<Self, String> {
+        compile(pattern.as_bytes()).map(Self)
+    }
+
+    /// Whether a text is a pattern, without making it ready for use, which takes long.
+    ///
+    /// # Errors
+    /// As of [`Pattern::new`].
+    pub fn check(pattern: &str) -> Result<(), String> {
+        match translate::translate(pattern) {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(format!("error parsing regexp: {problem}")),
+        }
+    }
+
+    /// Whether it is found anywhere in a text.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text.as_bytes())
+    }
+}
+
 /// Whether a bad pattern fails with the parser's text alone or with that of Go's `MustCompile`.
 #[derive(Clone, Copy, PartialEq)]
 enum Failure {

@@ -136,6 +136,11 @@ fn nanoseconds(duration: SignedDuration) -> i64 {
     i64::try_from(all).unwrap_or(if all < 0 { i64::MIN } else { i64::MAX })
 }
 
+/// Whether a text is a time by a layout of Go's `time` package; the error is Go's.
+pub fn check_time(text: &str, layout: &str) -> Result<(), String> {
+    parse::parse(text, layout).map(|_| ())
+}
+
 pub(super) fn register(functions: &mut Functions, environment: &Rc<dyn Environment>) {
     let clock = Clock(environment.clone());
     register_formats(functions, &clock);
