@@ -9,6 +9,32 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
+/// Is told every secret that a module comes by, before it is used, so that nothing shows it.
+#[derive(Clone, Default)]
+pub struct SecretSink(Option<Arc<Hide>>);
+
+type Hide = dyn Fn(&str) + Send + Sync;
+
+impl SecretSink {
+    /// Tells `hide`.
+    pub fn new(hide: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hide)))
+    }
+
+    /// Tells of a secret.
+    pub fn hide(&self, secret: &str) {
+        if let Some(hide) = &self.0 {
+            hide(secret);
+        }
+    }
+}
+
+impl std::fmt::Debug for SecretSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretSink")
+    }
+}
+
 /// What happened to an image or a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuildState {

@@ -12,4 +12,5 @@ pub mod git;
 pub mod images;
 pub mod registry;
 pub mod release;
+pub mod secrets;
 pub mod ui;

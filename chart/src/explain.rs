@@ -13,7 +13,7 @@ use crate::model::Chart;
 use crate::render::RenderError;
 use crate::values::ValuesInput;
 
-pub use origin::find_value;
+pub use origin::{find_value, find_values};
 
 /// How many calls are named before the rest is counted.
 const MAX_CALLS: usize = 6;

@@ -170,7 +170,7 @@ pub use archive::{ArchiveError, unpack};
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use coalesce::{CoalesceError, joined_defaults};
 pub use decode::DecodeError;
-pub use explain::{explain, find_value};
+pub use explain::{explain, find_value, find_values};
 pub use functions::Lookup;
 pub use hook::{Hook, HookEvent};
 pub use ignore::IgnoreError;
@@ -183,7 +183,7 @@ pub use model::{Chart, File};
 pub use normalize::NormalizeError;
 pub use oci::{MEDIA_ARCHIVE, MEDIA_CONFIG, MEDIA_OLD_ARCHIVE, MEDIA_PROVENANCE};
 pub use order::install_rank;
-pub use package::{DEFAULT_TIME, PackageError, chart_file, package, package_files};
+pub use package::{DEFAULT_TIME, PackageError, chart_file, package};
 pub use render::{
     AddFunctions, Release, ReleaseNameError, RenderError, RenderInput, SoFar, check_release_name, render,
     render_before_exit, render_on_own_stack, render_texts,

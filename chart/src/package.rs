@@ -68,7 +68,7 @@ pub fn package(chart: &Chart, time: u64) -> Result<Vec<u8>, PackageError> {
 ///
 /// # Errors
 /// When the chart is none that Helm would package.
-pub fn package_files(chart: &Chart) -> Result<Vec<(String, Vec<u8>)>, PackageError> {
+fn package_files(chart: &Chart) -> Result<Vec<(String, Vec<u8>)>, PackageError> {
     let mut files = Vec::new();
     add(chart, "", &mut files)?;
     Ok(files)

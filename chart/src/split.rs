@@ -32,7 +32,7 @@ fn push<'a>(documents: &mut Vec<&'a str>, document: &'a str) {
 fn next_separator(text: &str, start: usize) -> Option<(usize, usize)> {
     let mut at = start;
     loop {
-        let dashes = at + text[at..].find("---")?;
+        let dashes = at + memchr::memmem::find(&text.as_bytes()[at..], b"---")?;
         let from = if dashes == 0 {
             Some(0)
         } else {

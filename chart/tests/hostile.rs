@@ -8,7 +8,7 @@ mod support;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use memory::peak_memory;
 
 fn write(dir: &Path, name: &str, text: &str) -> Result<()> {
@@ -134,6 +134,50 @@ fn charts_that_never_end_are_refused_with_their_place() -> Result<()> {
             "",
             &[place],
         ),
+        // What is kept while more is made.
+        (
+            r#"{{ $d := dict }}{{ range until 40 }}{{ $_ := set $d (toString .) (repeat 33000000 "x") }}{{ end }}"#,
+            "",
+            &[place, "are held at the same time, more than the limit of"],
+        ),
+        (
+            r#"{{ $d := dict }}{{ range until 1200 }}{{ $_ := set $d (toString .) (repeat 1000000 "x") }}{{ end }}"#,
+            "",
+            &[place, "are held at the same time, more than the limit of"],
+        ),
+        (
+            "{{ $d := dict }}{{ range until 190 }}{{ $_ := set $d (toString .) (until 100000) }}{{ end }}",
+            "",
+            &[place, "are held at the same time, more than the limit of"],
+        ),
+        // What takes much longer than it looks.
+        (
+            r#"{{ $x := repeat 30000000 "a" }}{{ range until 100 }}{{ $y := sha256sum $x }}{{ end }}"#,
+            "",
+            &[place, steps],
+        ),
+        ("{{ $x := until 20000 }}{{ $y := uniq $x }}", "", &[place, steps]),
+        (
+            r#"{{ $x := until 1000000 }}{{ range until 100 }}{{ $y := has "a" $x }}{{ end }}"#,
+            "",
+            &[place, steps],
+        ),
+        (
+            r#"{{ splitList "," (repeat 16000000 "a,") }}"#,
+            "",
+            &[place, limit],
+        ),
+        (r#"{{ fromYaml (repeat 3000000 "a: 1\n") }}"#, "", &[place, limit]),
+        (
+            r#"{{ fromJsonArray (printf "[%s1]" (repeat 16000000 "1,")) }}"#,
+            "",
+            &[place, limit],
+        ),
+        (
+            r#"{{ range until 100000 }}---{{ "\n" }}a: {{ . }}{{ "\n" }}{{ end }}---{{ "\n" }}b: 1"#,
+            "",
+            &["c/templates/t.yaml", "more documents than the limit of"],
+        ),
     ];
     let mut failures = Vec::new();
     for (template, values, want) in cases {
@@ -166,9 +210,70 @@ fn charts_that_never_end_are_refused_with_their_place() -> Result<()> {
         check(&mut failures, &template, "", &deep(open, close), &[place])?;
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    // Debug builds take a multiple of a release's stack.
+    // Debug builds take a multiple of a release's stack, and the tests of this file share a process.
     let peak = peak_memory()?;
-    assert!(peak < 256 * 1024, "{peak} KiB");
+    assert!(peak < 512 * 1024, "{peak} KiB");
+    Ok(())
+}
+
+/// No template of these is large by itself.
+#[test]
+fn all_templates_together_are_bounded() -> Result<()> {
+    for (template, want) in [
+        (
+            r#"a: "{{ repeat 30000000 "x" }}""#,
+            "the output of all templates is longer than the limit of",
+        ),
+        (
+            r#"{{ $_ := set .Values .Template.Name (repeat 33000000 "x") }}"#,
+            "are held at the same time, more than the limit of",
+        ),
+    ] {
+        let dir = tempfile::tempdir()?;
+        let chart = dir.path().join("c");
+        write(&chart, "Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n")?;
+        for number in 0..30 {
+            write(&chart, &format!("templates/t{number:02}.yaml"), template)?;
+        }
+        let got = support::Arguments::parse(dir.path(), &[])?.template(dir.path(), "c");
+        let error = got.err().context("it is rendered")?;
+        assert!(error.contains(want) && error.contains("c/templates/t"), "{error}");
+    }
+    Ok(())
+}
+
+/// Schemas whose work is not in the number of schemas.
+#[test]
+fn schemas_that_compare_much_end() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let chart = dir.path().join("c");
+    write(&chart, "Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n")?;
+    write(&chart, "templates/t.yaml", "a: 1")?;
+    let items: Vec<_> = (0..100_000).map(|n| format!("[{n}]")).collect();
+    let patterns: Vec<_> = (0..5_000).map(|n| format!("\"a{n}.*b\":{{}}")).collect();
+    for (schema, values, want) in [
+        (
+            r#"{"properties":{"a":{"uniqueItems":true}}}"#.to_owned(),
+            format!("a: [{}]", items.join(",")),
+            "",
+        ),
+        (
+            format!("{{\"patternProperties\":{{{}}}}}", patterns.join(",")),
+            "a: 1".to_owned(),
+            "too many steps",
+        ),
+    ] {
+        write(&chart, "values.yaml", &values)?;
+        write(&chart, "values.schema.json", &schema)?;
+        let manifests = support::Arguments::parse(dir.path(), &[])?.render(dir.path(), "c");
+        let warnings = manifests.map_err(anyhow::Error::msg)?.warnings;
+        let warnings: String = warnings.iter().map(kiel_chart::Warning::text).collect();
+        assert_eq!(
+            warnings.contains("too many steps"),
+            !want.is_empty(),
+            "{warnings}"
+        );
+    }
     Ok(())
 }
 

@@ -144,6 +144,7 @@ impl Charts {
             Url::parse(&entry.url).ok()
         };
         let is_known = !entry.username.is_empty() && !entry.password.is_empty();
+        self.options.registry.on_secret.hide(&entry.password);
         let login = owner.filter(|_| is_known).map(|owner| {
             let credentials = Credentials::Password {
                 user: entry.username.clone(),

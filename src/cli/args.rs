@@ -101,6 +101,9 @@ pub(crate) struct ValuesArgs {
     /// File with values, relative to the project folder; may be repeated
     #[arg(long, short = 'f', value_name = "PATH")]
     pub(crate) values: Vec<String>,
+    /// Leave out the chart's own values.yaml; those of its dependencies stay
+    #[arg(long)]
+    pub(crate) disable_default_values: bool,
     /// Value, such as a.b[0]=c; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -116,6 +119,18 @@ pub(crate) struct ValuesArgs {
     /// Value taken as it is, commas and all; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set_literal: Vec<String>,
+}
+
+/// What the chart sees of images.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Values")]
+pub(crate) struct StubArgs {
+    /// Names of images are stubs, whatever --repo says
+    #[arg(long)]
+    pub(crate) stub_tags: bool,
+    /// The chart sees no images
+    #[arg(long)]
+    pub(crate) without_images: bool,
 }
 
 /// Which release.

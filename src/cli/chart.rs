@@ -19,6 +19,7 @@ use super::env::Environment;
 use super::error::CommandError;
 use super::giterminism;
 use super::project::Project;
+use super::secrets::{SecretArgs, Secrets};
 use super::service_values::{ImageName, ServiceValues, service_values};
 use crate::deploy::{Rendered, Source};
 use crate::ui;
@@ -35,6 +36,8 @@ pub(crate) struct ChartArgs {
     #[command(flatten)]
     pub(crate) values: ValuesArgs,
     #[command(flatten)]
+    pub(crate) secrets: SecretArgs,
+    #[command(flatten)]
     pub(crate) dependencies: DependencyArgs,
 }
 
@@ -43,6 +46,7 @@ pub(crate) struct ChartInput<'a> {
     /// The chart with its dependencies.
     pub(crate) chart: &'a Chart,
     pub(crate) values: &'a ValuesInput,
+    pub(crate) secrets: &'a Secrets,
     pub(crate) release: Release,
     pub(crate) repo: Option<&'a str>,
     pub(crate) images: Vec<ImageName>,
@@ -69,15 +73,15 @@ pub(crate) struct ChartParts {
     pub(crate) functions: AddFunctions,
 }
 
-/// What the project says about its chart.
-pub(crate) fn chart_parts(
+/// What the project says about its images and itself.
+pub(crate) fn service_values_of(
     project: &Project,
     namespace: &str,
     repo: Option<&str>,
     images: Vec<ImageName>,
-) -> ChartParts {
+) -> Value {
     let meta = &project.config.meta;
-    let service_values = service_values(&ServiceValues {
+    service_values(&ServiceValues {
         project: &meta.project,
         env: project.env.as_deref(),
         namespace,
@@ -86,21 +90,40 @@ pub(crate) fn chart_parts(
         commit_date: &project.commit_date,
         commit_time: project.commit.time,
         images,
-    });
+    })
+}
+
+/// What the project says about its chart.
+pub(crate) fn chart_parts(
+    project: &Project,
+    namespace: &str,
+    repo: Option<&str>,
+    images: Vec<ImageName>,
+    secrets: &Secrets,
+) -> ChartParts {
+    let mut service_values = service_values_of(project, namespace, repo, images);
+    if let Some(config) = &secrets.docker_config {
+        service_values["dockerconfigjson"] = config.as_str().into();
+    }
     let image_names = service_values["werf"]["image"].clone();
+    let secrets = secrets.clone();
     ChartParts {
         profile: chart_profile(project),
         service_values,
         functions: Arc::new(move |functions| {
             add_werf_image(functions, image_names.clone());
+            secrets.add_function(functions);
+            add_debug_functions(functions);
         }),
     }
 }
 
 /// Renders the project's chart; blocks.
 pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<Manifests, CommandError> {
-    let parts = chart_parts(project, &input.release.namespace, input.repo, input.images);
+    let namespace = &input.release.namespace;
+    let parts = chart_parts(project, namespace, input.repo, input.images, input.secrets);
     let mut render = RenderInput::new(input.chart, input.values, input.release, Arc::new(Clock));
+    render.secret_values = &input.secrets.values;
     render.service_values = &parts.service_values;
     render.capabilities = input.capabilities;
     render.lookup = input.lookup;
@@ -112,6 +135,19 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
         }
         CommandError::new(format!("{error}\n{}", more.trim_end()))
     })
+}
+
+/// werf's functions for people who look for a mistake: they print nothing here, and give what those give that they are
+/// named after.
+fn add_debug_functions(functions: &mut Functions) {
+    for name in ["printf_debug", "dump_debug"] {
+        functions.add_variadic(name, &[Type::Any], Type::Any, |_, _| Ok("".into()));
+    }
+    for (name, of) in [("include_debug", "include"), ("tpl_debug", "tpl")] {
+        if let Some(function) = functions.get(of).cloned() {
+            functions.insert(name, function);
+        }
+    }
 }
 
 /// `werf_image`, as in charts of werf 1.x: `{{ werf_image "app" }}` and `{{ tuple "app" . | werf_image }}` are the name
@@ -132,17 +168,29 @@ fn add_werf_image(functions: &mut Functions, names: Value) {
     });
 }
 
+/// The chart as `--disable-default-values` wants it.
+pub(crate) fn with_defaults(mut chart: Chart, args: &ValuesArgs) -> Chart {
+    if args.disable_default_values {
+        chart.values = Value::Null;
+        chart.values_text = None;
+    }
+    chart
+}
+
+/// The values of a flag that may be repeated: those of its variables, then those of the command line.
+pub(crate) fn with_family(env: &Environment, flag: &str, given: &[String]) -> Vec<String> {
+    let mut values = env.family(flag);
+    values.extend_from_slice(given);
+    values
+}
+
 /// The user's values: variables first, then flags. Files come from the commit.
 pub(crate) fn read_values(
     args: &ValuesArgs,
     project: &Project,
     env: &Environment,
 ) -> Result<ValuesInput, CommandError> {
-    let with_family = |flag: &str, given: &[String]| {
-        let mut values = env.family(flag);
-        values.extend_from_slice(given);
-        values
-    };
+    let with_family = |flag: &str, given: &[String]| with_family(env, flag, given);
     let mut input = ValuesInput {
         set: with_family("set", &args.set),
         set_string: with_family("set-string", &args.set_string),
@@ -165,7 +213,7 @@ pub(crate) fn read_values(
 }
 
 /// A file of values: of the project, wherever the path begins.
-fn read_project_file(project: &Project, path: &str) -> Result<Vec<u8>, CommandError> {
+pub(crate) fn read_project_file(project: &Project, path: &str) -> Result<Vec<u8>, CommandError> {
     let dir = std::path::absolute(&project.dir)?;
     let full = format!("/{}", giterminism::clean(&dir.join(path).to_string_lossy()));
     let inside = relative(&full, &format!("/{}", giterminism::clean(&dir.to_string_lossy())));
@@ -194,6 +242,55 @@ fn relative(path: &str, dir: &str) -> String {
     let common = path.iter().zip(&dir).take_while(|(a, b)| a == b).count();
     let up = "../".repeat(dir.len() - common);
     format!("{up}{}", path[common..].join("/"))
+}
+
+/// Every place that sets a value, the one that counts first.
+pub(crate) fn origins(
+    project: &Project,
+    chart: &Chart,
+    values: &ValuesInput,
+    secrets: &Secrets,
+    key: &str,
+) -> Result<String, CommandError> {
+    let path: Vec<String> = key
+        .trim_start_matches(".Values.")
+        .split('.')
+        .map(str::to_owned)
+        .collect();
+    let mut found = Vec::new();
+    let is_own = matches!(path.first().map(String::as_str), Some("werf"))
+        || matches!(path.get(..2), Some([first, second]) if first == "global" && second == "werf")
+        || (project.env.is_some() && key == "global.env");
+    if is_own {
+        found.push("kiel itself: `kiel get-autogenerated-values` prints it".to_owned());
+    }
+    let encrypted = ValuesInput {
+        files: secrets.values.clone(),
+        ..ValuesInput::default()
+    };
+    let of_chart = kiel_chart::find_values(chart, &ValuesInput::default(), &path).len();
+    let mut of_secrets = kiel_chart::find_values(chart, &encrypted, &path);
+    of_secrets.truncate(of_secrets.len() - of_chart);
+    found.extend(of_secrets);
+    let dir = &project.config.meta.deploy.helm_chart_dir;
+    for place in kiel_chart::find_values(chart, values, &path) {
+        let is_of_chart = place.starts_with("values.yaml:") || place.starts_with("charts/");
+        found.push(if is_of_chart {
+            format!("{dir}/{place}")
+        } else {
+            place
+        });
+    }
+    let Some((first, others)) = found.split_first() else {
+        return Err(CommandError::new(format!(
+            "cannot find the value `{key}`: nothing sets it"
+        )));
+    };
+    let others: String = others
+        .iter()
+        .map(|place| format!("  overrides {place}\n"))
+        .collect();
+    Ok(format!("{key}: {first}\n{others}"))
 }
 
 /// What deploy is given.

@@ -9,6 +9,7 @@ use super::dependencies::{self, DependencyArgs};
 use super::error::CommandResult;
 use super::images::{self, DONE};
 use super::project::Project;
+use super::secrets::SecretArgs;
 use super::{Context, chart, deploy};
 use crate::deploy::{RunOptions, run};
 use crate::event::Event;
@@ -33,6 +34,8 @@ pub(crate) struct ConvergeCommand {
     #[command(flatten)]
     values: ValuesArgs,
     #[command(flatten)]
+    secrets: SecretArgs,
+    #[command(flatten)]
     dependencies: DependencyArgs,
     #[command(flatten)]
     kube: KubeArgs,
@@ -52,9 +55,13 @@ impl ConvergeCommand {
         let project = Project::open(&self.project, context)?;
         let target = deploy::target(&project, &self.release)?;
         let values = chart::read_values(&self.values, &project, &context.env)?;
+        let secrets = self
+            .secrets
+            .read(&self.project.dir, &project, &self.registry, context)?;
         let planned = images::plan_images(&project, &self.images)?;
         project.check_images(&planned)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
+        let loaded = chart::with_defaults(loaded, &self.values);
         // A cluster that cannot be reached is known before anything is built.
         let cluster = deploy::connect(&self.kube, context).await?;
         let names = if planned.is_empty() {
@@ -68,6 +75,7 @@ impl ConvergeCommand {
             chart: &loaded,
             project: &project,
             values: &values,
+            secrets: &secrets,
             repo,
             names,
         };

@@ -12,6 +12,7 @@ use super::chart::{ChartInput, render_chart, to_rendered};
 use super::env::Environment;
 use super::error::CommandError;
 use super::project::Project;
+use super::secrets::Secrets;
 use super::service_values::ImageName;
 use crate::deploy::{self, Cluster, DeployKind, DeployPlan, KubeOptions, PlanOptions, Runner};
 use crate::release::{self, ReleaseError, ReleaseTarget, Revision};
@@ -33,6 +34,7 @@ pub(crate) async fn connect(args: &KubeArgs, context: &Context) -> Result<Cluste
     let options = KubeOptions {
         kubeconfigs,
         context: args.kube_context.clone(),
+        on_secret: context.secret_sink(),
         ..KubeOptions::default()
     };
     Ok(Cluster::connect(&options).await?)
@@ -100,6 +102,7 @@ pub(crate) struct ChartSource<'a> {
     pub(crate) chart: &'a Chart,
     pub(crate) project: &'a Project,
     pub(crate) values: &'a ValuesInput,
+    pub(crate) secrets: &'a Secrets,
     pub(crate) repo: Option<&'a str>,
     pub(crate) names: Vec<ImageName>,
 }
@@ -124,6 +127,7 @@ pub(crate) async fn plan(
     let input = ChartInput {
         chart: chart.chart,
         values: chart.values,
+        secrets: chart.secrets,
         release: next_release(target, history.as_deref().unwrap_or_default()),
         repo: chart.repo,
         images: chart.names,

@@ -13,7 +13,7 @@ use clap::builder::{BoolishValueParser, ValueParser};
 use clap::{Arg, ArgAction, Command};
 
 /// Flags that take one value per variable of their family, and prefixes that belong to another family.
-const FAMILIES: &[(&str, &[&str])] = &[
+pub(crate) const FAMILIES: &[(&str, &[&str])] = &[
     ("values", &[]),
     (
         "set",
@@ -27,11 +27,13 @@ const FAMILIES: &[(&str, &[&str])] = &[
             "DOCKER_CONFIG_",
         ],
     ),
+    ("secret-values", &[]),
     ("set-string", &[]),
     ("set-file", &[]),
     ("set-json", &[]),
     ("set-literal", &[]),
     ("container-registry-mirror", &[]),
+    ("extra-apiversions", &[]),
     ("registry-ca", &[]),
     ("registry-token-host", &[]),
     ("dev-ignore", &[]),
@@ -83,6 +85,18 @@ impl Environment {
             }
         }
         values
+    }
+
+    /// The names of all variables.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// These variables and no others.
+    #[cfg(test)]
+    pub(crate) fn of(vars: &[(&str, &str)]) -> Self {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self(vars.iter().map(own).collect())
     }
 
     /// The user's home folder.
@@ -176,17 +190,9 @@ fn as_switch(arg: Arg) -> Arg {
 mod tests {
     use super::*;
 
-    fn environment(vars: &[(&str, &str)]) -> Environment {
-        Environment(
-            vars.iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-        )
-    }
-
     #[test]
     fn families_are_sorted_and_do_not_take_each_others_variables() {
-        let env = environment(&[
+        let env = Environment::of(&[
             ("WERF_SET_B", "b=1"),
             ("WERF_SET_A", "a=1"),
             ("WERF_SET_STRING_A", "s=1"),

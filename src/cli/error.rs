@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use crate::build::BuildError;
 use crate::charts::ChartsError;
 use crate::deploy::DeployError;
+use crate::secrets::SecretError;
 use crate::ui::{LogFiles, plain_text};
 
 /// Done.
@@ -85,7 +86,17 @@ impl CommandError {
     pub(crate) fn hint_text(&self) -> Option<String> {
         let of_deploy = || self.error.downcast_ref().and_then(DeployError::hint);
         let of_charts = || self.error.downcast_ref().and_then(ChartsError::hint);
-        self.hint.clone().or_else(of_deploy).or_else(of_charts)
+        let of_secrets = || {
+            self.error
+                .downcast_ref()
+                .and_then(SecretError::hint)
+                .map(ToOwned::to_owned)
+        };
+        self.hint
+            .clone()
+            .or_else(of_deploy)
+            .or_else(of_charts)
+            .or_else(of_secrets)
     }
 
     fn write_message(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

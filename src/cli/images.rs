@@ -10,9 +10,10 @@ use futures::FutureExt as _;
 use kiel_llb::Platform;
 
 use super::Context;
-use super::args::{BuildArgs, RegistryArgs};
+use super::args::{BuildArgs, RegistryArgs, StubArgs};
 use super::error::CommandError;
 use super::project::Project;
+use super::secrets::hide_secret;
 use super::service_values::ImageName;
 use crate::build::{self, BuildDeps, BuildError, BuildPlan, BuildReport, Connect, EngineError};
 use crate::buildkit::engine::{self, Engine, EngineOptions};
@@ -73,7 +74,7 @@ fn build_secrets(project: &Project, context: &Context) -> Result<BTreeMap<String
                     fs_err::read(path).map_err(|error| refuse(error.to_string()))?
                 }
             };
-            context.mask.hide(&String::from_utf8_lossy(&value));
+            hide_secret(&value, &context.mask);
             match secrets.get(&secret.id) {
                 Some((other, first)) if *other != value => {
                     let text = format!("image `{first}` has another one of that id; give it another `id`");
@@ -94,6 +95,27 @@ fn host_platform() -> Platform {
         os: host.os,
         architecture: host.architecture,
         variant: host.variant,
+    }
+}
+
+impl StubArgs {
+    /// The repository that names are made with.
+    pub(crate) fn repo<'a>(&self, registry: &'a RegistryArgs) -> Option<&'a str> {
+        registry.repo.as_deref().filter(|_| !self.stub_tags)
+    }
+
+    /// The names of final images by their keys, or none.
+    pub(crate) fn image_names(
+        &self,
+        project: &Project,
+        context: &Context,
+    ) -> Result<Vec<ImageName>, CommandError> {
+        if self.without_images {
+            return Ok(Vec::new());
+        }
+        let planned = plan_images(project, &[])?;
+        project.warn_images(&planned, context)?;
+        Ok(names_by_key(&planned))
     }
 }
 
@@ -176,6 +198,7 @@ pub(crate) fn registry_options(
             .map(|path| std::path::absolute(&path).unwrap_or_else(|_| path.into()))
             .collect(),
         certificate_folders: certificate_folders(context),
+        on_secret: context.secret_sink(),
         ..RegistryOptions::default()
     })
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use kiel_chart::Release;
 use kiel_chart::lint::{self, LintChart, LintOptions};
 
+use super::args::StubArgs;
 use super::chart::{
     ChartArgs, ChartInput, ChartParts, chart_parts, read_values, render_chart, static_capabilities,
 };
@@ -14,9 +15,8 @@ use super::clock::Clock;
 use super::dependencies;
 use super::error::{CommandError, CommandResult};
 use super::helm::{HelmError, HelmValuesArgs, LintFlags, lint_paths, print_results};
-use super::images::{names_by_key, plan_images};
 use super::project::Project;
-use super::{Context, deploy};
+use super::{Context, chart, deploy};
 
 /// Examine charts for possible issues
 ///
@@ -33,6 +33,8 @@ pub(crate) struct LintCommand {
     flags: LintFlags,
     #[command(flatten)]
     source: ChartArgs,
+    #[command(flatten)]
+    stubs: StubArgs,
 }
 
 impl LintCommand {
@@ -81,12 +83,15 @@ impl LintCommand {
     ) -> Result<Result<(), HelmError>, CommandError> {
         let target = deploy::target(project, &self.source.release)?;
         let values = read_values(&self.source.values, project, &context.env)?;
+        let secrets =
+            self.source
+                .secrets
+                .read(&self.source.project.dir, project, &self.source.registry, context)?;
         let loaded =
             dependencies::load_chart(project, &self.source.registry, &self.source.dependencies, context)
                 .await?;
-        let planned = plan_images(project, &[])?;
-        project.warn_images(&planned, context)?;
-        let images = names_by_key(&planned);
+        let loaded = chart::with_defaults(loaded, &self.source.values);
+        let images = self.stubs.image_names(project, context)?;
         let namespace = target.namespace.to_string();
         let ChartParts {
             profile,
@@ -95,11 +100,12 @@ impl LintCommand {
         } = chart_parts(
             project,
             &namespace,
-            self.source.registry.repo.as_deref(),
+            self.stubs.repo(&self.source.registry),
             images.clone(),
+            &secrets,
         );
         let dir = &project.config.meta.deploy.helm_chart_dir;
-        let chart = LintChart {
+        let lint_chart = LintChart {
             files: &project.files,
             dir,
             shown_dir: dir.clone(),
@@ -108,7 +114,7 @@ impl LintCommand {
         };
         let options = LintOptions {
             values: &values,
-            secret_values: &[],
+            secret_values: &secrets.values,
             service_values: &service_values,
             namespace: &namespace,
             kube_version: self.flags.kube_version()?,
@@ -116,7 +122,7 @@ impl LintCommand {
             environment: Arc::new(Clock),
             extra_functions: Some(functions),
         };
-        let reports = lint::lint_on_own_stack(&[chart], &options)?;
+        let reports = lint::lint_on_own_stack(&[lint_chart], &options)?;
         let results = reports.into_iter().map(|report| (dir.clone(), Ok(report)));
         let judged = print_results(results.collect(), &self.flags, |warning| {
             warning.text().to_owned()
@@ -126,13 +132,14 @@ impl LintCommand {
             let input = ChartInput {
                 chart: &loaded,
                 values: &values,
+                secrets: &secrets,
                 release: Release {
                     name: target.name.to_string(),
                     namespace,
                     revision: 1,
                     is_upgrade: false,
                 },
-                repo: self.source.registry.repo.as_deref(),
+                repo: self.stubs.repo(&self.source.registry),
                 images,
                 capabilities: static_capabilities(self.flags.kube_version.as_deref(), &[])?,
                 lookup: None,

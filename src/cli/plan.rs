@@ -55,6 +55,10 @@ impl PlanCommand {
         let project = Project::open(&self.source.project, context)?;
         let target = deploy::target(&project, &self.source.release)?;
         let values = chart::read_values(&self.source.values, &project, &context.env)?;
+        let secrets =
+            self.source
+                .secrets
+                .read(&self.source.project.dir, &project, &self.source.registry, context)?;
         let planned = images::plan_images(&project, &[])?;
         project.check_images(&planned)?;
         let loaded = dependencies::load_chart(
@@ -64,6 +68,7 @@ impl PlanCommand {
             context,
         )
         .await?;
+        let loaded = chart::with_defaults(loaded, &self.source.values);
         let cluster = deploy::connect(&self.kube, context).await?;
         let mut missing = Vec::new();
         let mut names = Vec::new();
@@ -83,19 +88,20 @@ impl PlanCommand {
             chart: &loaded,
             project: &project,
             values: &values,
+            secrets: &secrets,
             repo,
             names,
         };
         let plan = deploy::plan(&cluster, &target, chart, &self.deploy, context).await?;
         if self.output == "json" {
-            ui::data(&format!("{}\n", serde_json::to_string_pretty(&plan)?))?;
+            ui::report_json(&plan)?;
         } else {
             let built: String = missing
                 .iter()
                 .map(|name| format!("Build image {name}\n"))
                 .collect();
             let separator = if built.is_empty() { "" } else { "\n" };
-            ui::data(&context.mask.apply(&format!("{built}{separator}{plan}")))?;
+            ui::report(&format!("{built}{separator}{plan}"))?;
         }
         let changes = plan.has_changes() || !missing.is_empty();
         Ok(if self.exit_code && changes {

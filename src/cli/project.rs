@@ -107,13 +107,19 @@ impl Project {
         })
     }
 
+    /// The namespace's name as werf.yaml has it.
+    pub(crate) fn namespace_name(&self) -> Result<String, CommandError> {
+        let clock: config::SharedEnvironment = Arc::new(Clock);
+        Ok(config::namespace_name(&self.config, self.env.as_deref(), &clock)?)
+    }
+
     /// The release's and the namespace's name: from flags as they are, else from werf.yaml.
     pub(crate) fn release_names(&self, args: &ReleaseArgs) -> Result<(String, String), CommandError> {
         let env = self.env.as_deref();
         let clock: config::SharedEnvironment = Arc::new(Clock);
         let namespace = match &args.namespace {
             Some(namespace) => namespace.clone(),
-            None => config::namespace_name(&self.config, env, &clock)?,
+            None => self.namespace_name()?,
         };
         let release = match &args.release {
             Some(release) => release.clone(),

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use kiel_chart::{HookOutput, Manifests, Release};
 
-use super::chart::{ChartArgs, ChartInput, read_values, render_chart};
+use super::args::StubArgs;
+use super::chart::{ChartArgs, ChartInput, read_values, render_chart, with_family};
 use super::dependencies;
 use super::error::{CommandError, CommandResult};
 use super::helm::write_files;
-use super::images::{names_by_key, plan_images};
 use super::project::Project;
 use super::{Context, chart, deploy, print};
 
@@ -22,6 +22,8 @@ use super::{Context, chart, deploy, print};
 pub(crate) struct RenderCommand {
     #[command(flatten)]
     source: ChartArgs,
+    #[command(flatten)]
+    stubs: StubArgs,
     /// Write to this file in place of standard output
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -44,6 +46,10 @@ pub(crate) struct RenderCommand {
     /// API version that the chart sees beside the usual ones; may be repeated
     #[arg(long, value_name = "GROUP/VERSION")]
     extra_apiversions: Vec<String>,
+    /// Print where a value comes from, such as image.tag, in place of manifests: the place that counts, then those that
+    /// it overrides
+    #[arg(long, value_name = "KEY")]
+    show_origin: Option<String>,
 }
 
 impl RenderCommand {
@@ -51,8 +57,11 @@ impl RenderCommand {
         let project = Project::open(&self.source.project, context)?;
         let target = deploy::target(&project, &self.source.release)?;
         let values = read_values(&self.source.values, &project, &context.env)?;
-        let images = plan_images(&project, &[])?;
-        project.warn_images(&images, context)?;
+        let secrets =
+            self.source
+                .secrets
+                .read(&self.source.project.dir, &project, &self.source.registry, context)?;
+        let images = self.stubs.image_names(&project, context)?;
         let loaded = dependencies::load_chart(
             &project,
             &self.source.registry,
@@ -60,22 +69,27 @@ impl RenderCommand {
             context,
         )
         .await?;
+        let loaded = chart::with_defaults(loaded, &self.source.values);
+        if let Some(key) = &self.show_origin {
+            return print(&chart::origins(&project, &loaded, &values, &secrets, key)?);
+        }
         let manifests = render_chart(
             &project,
             ChartInput {
                 chart: &loaded,
                 values: &values,
+                secrets: &secrets,
                 release: Release {
                     name: target.name.to_string(),
                     namespace: target.namespace.to_string(),
                     revision: 1,
                     is_upgrade: false,
                 },
-                repo: self.source.registry.repo.as_deref(),
-                images: names_by_key(&images),
+                repo: self.stubs.repo(&self.source.registry),
+                images,
                 capabilities: chart::static_capabilities(
                     self.kube_version.as_deref(),
-                    &self.extra_apiversions,
+                    &with_family(&context.env, "extra-apiversions", &self.extra_apiversions),
                 )?,
                 lookup: None,
             },

@@ -17,6 +17,16 @@ pub fn namespace(name: &str) -> String {
     slug_unless(name, name.len() <= 63 && is_label(name), 63)
 }
 
+/// A tag of an image: letters, digits, `_`, `.` and `-`, at most 128, beginning with none of the last two.
+#[must_use]
+pub fn docker_tag(name: &str) -> String {
+    let word = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
+    let fits = name.len() <= 128
+        && name.bytes().all(|c| word(c) || c == b'.' || c == b'-')
+        && name.bytes().next().is_some_and(word);
+    slug_unless(name, fits, 128)
+}
+
 fn is_label(text: &str) -> bool {
     let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
@@ -159,6 +169,21 @@ mod tests {
             ("приложение", "prilozhyeniye-a9752b7"),
         ] {
             assert_eq!(release(name), want, "{name}");
+        }
+    }
+
+    // Recorded from werf 2.66.2 (`werf slugify -f docker-tag`).
+    #[test]
+    fn tags_are_slugged_as_by_werf() {
+        for (name, want) in [
+            ("v1.2_x-Y", "v1.2_x-Y".to_owned()),
+            ("feature/x", "feature-x-8339ecf4".to_owned()),
+            (&"t".repeat(128), "t".repeat(128)),
+            (&"t".repeat(129), format!("{}-cb8c969b", "t".repeat(119))),
+            ("-x-", "x-ecc8eea1".to_owned()),
+            ("", String::new()),
+        ] {
+            assert_eq!(docker_tag(name), want, "{name}");
         }
     }
 

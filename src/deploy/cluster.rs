@@ -12,6 +12,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 
 use super::kinds::{ApiKind, Kinds};
+use crate::event::SecretSink;
 use crate::release::api::{self, ApiError, encode_part};
 
 /// Objects per page of a LIST.
@@ -91,6 +92,8 @@ pub struct KubeOptions {
     pub proxy_url: Option<String>,
     /// Don't check the server's certificate.
     pub skip_tls_verify: bool,
+    /// Is told the credentials that are used, but for those that a program of the kubeconfig gives.
+    pub on_secret: SecretSink,
 }
 
 /// A cluster that has answered.
@@ -122,6 +125,7 @@ impl Cluster {
     /// Connects and asks for the server's version; one request.
     pub async fn connect(options: &KubeOptions) -> Result<Self, ClusterError> {
         let config = load_config(options).await?;
+        hide_credentials(&config, &options.on_secret);
         let server = config.cluster_url.to_string();
         let default_namespace = config.default_namespace.clone();
         let bad = |why: String| ClusterError::BadConfig {
@@ -430,6 +434,24 @@ fn read_kubeconfig(options: &KubeOptions) -> Result<Option<Kubeconfig>, ClusterE
     Ok(merged)
 }
 
+/// Tells of tokens, passwords and keys.
+fn hide_credentials(config: &kube::Config, on_secret: &SecretSink) {
+    // Their own type shows them to nobody but a serializer.
+    let Ok(user) = serde_json::to_value(&config.auth_info) else {
+        return;
+    };
+    for name in ["token", "password", "client-key-data"] {
+        if let Some(secret) = user[name].as_str() {
+            on_secret.hide(secret);
+        }
+    }
+    if let Some(path) = user["tokenFile"].as_str()
+        && let Ok(token) = fs_err::read_to_string(path)
+    {
+        on_secret.hide(token.trim());
+    }
+}
+
 async fn load_config(options: &KubeOptions) -> Result<kube::Config, ClusterError> {
     let bad = |why: String| ClusterError::BadConfig {
         files: files_text(options),
@@ -536,4 +558,29 @@ fn pem_certificates(text: &str) -> Result<Vec<Vec<u8>>, String> {
         return Err("the certificate authority's PEM holds no certificate".to_owned());
     }
     Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn credentials_are_told() {
+        let kubeconfig = "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+             contexts: [{name: c, context: {cluster: c, user: u}}]\n\
+             clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n\
+             users: [{name: u, user: {token: canary-token, password: canary-password, username: u}}]\n";
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let ears = Arc::clone(&told);
+        let options = KubeOptions {
+            kubeconfig_text: Some(kubeconfig.to_owned()),
+            ..KubeOptions::default()
+        };
+        let config = load_config(&options).await.unwrap();
+        let sink = SecretSink::new(move |secret| ears.lock().unwrap().push(secret.to_owned()));
+        hide_credentials(&config, &sink);
+        assert_eq!(*told.lock().unwrap(), ["canary-token", "canary-password"]);
+    }
 }

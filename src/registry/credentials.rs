@@ -17,6 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{DOCKER_HUB, RegistryError, RegistryOptions};
+use crate::event::SecretSink;
 
 const HELPER_LIMIT: Duration = Duration::from_secs(30);
 /// The key under which docker itself keeps the credentials for Docker Hub.
@@ -84,6 +85,7 @@ type Found = Arc<OnceCell<Option<Credentials>>>;
 pub(super) struct CredentialStore {
     given: BTreeMap<String, Credentials>,
     files: Vec<ConfigFile>,
+    on_secret: SecretSink,
     found: Mutex<HashMap<String, Found>>,
 }
 
@@ -107,6 +109,7 @@ impl CredentialStore {
         Self {
             given: options.logins.clone(),
             files: paths.map(file).collect(),
+            on_secret: options.on_secret.clone(),
             ..Self::default()
         }
     }
@@ -120,7 +123,26 @@ impl CredentialStore {
             .entry(registry.to_owned())
             .or_default()
             .clone();
-        cell.get_or_try_init(|| self.look_up(registry)).await.cloned()
+        let found = async {
+            let found = self.look_up(registry).await?;
+            if let Some(credentials) = &found {
+                self.hide(credentials);
+            }
+            Ok(found)
+        };
+        cell.get_or_try_init(|| found).await.cloned()
+    }
+
+    /// The secret, and the form that it has in a request's head.
+    fn hide(&self, credentials: &Credentials) {
+        match credentials {
+            Credentials::Password { user, secret } => {
+                self.on_secret.hide(secret);
+                let basic = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{secret}"));
+                self.on_secret.hide(&basic);
+            }
+            Credentials::Identity(token) => self.on_secret.hide(token),
+        }
     }
 
     async fn look_up(&self, registry: &str) -> Result<Option<Credentials>, RegistryError> {
@@ -331,6 +353,22 @@ mod tests {
             user: user.to_owned(),
             secret: secret.to_owned(),
         })
+    }
+
+    #[tokio::test]
+    async fn credentials_are_told_before_they_are_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = r#"{"auths":{"r.example.com":{"auth":"dTpwYXNzd29yZA=="}}}"#;
+        fs_err::write(folder.path().join("config.json"), config).unwrap();
+        let told: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+        let ears = Arc::clone(&told);
+        let store = CredentialStore::new(&RegistryOptions {
+            docker_config: Some(folder.path().to_owned()),
+            on_secret: SecretSink::new(move |secret| ears.lock().unwrap().push(secret.to_owned())),
+            ..RegistryOptions::default()
+        });
+        store.get("r.example.com").await.unwrap();
+        assert_eq!(*told.lock().unwrap(), ["password", "dTpwYXNzd29yZA=="]);
     }
 
     #[tokio::test]

@@ -39,6 +39,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::event::SecretSink;
 pub use content::{Blob, BlobData, BlobRead, ContentStore, Layout};
 pub use credentials::Credentials;
 pub(crate) use download::shown as shown_url;
@@ -106,6 +107,8 @@ pub struct RegistryOptions {
     /// Folders with a folder for each registry (`name` or `name:port`), whose `*.crt` are the authorities to trust for
     /// it: Docker's and Podman's `certs.d`.
     pub certificate_folders: Vec<PathBuf>,
+    /// Is told the credentials that are used.
+    pub on_secret: SecretSink,
     /// For how long nothing may move on a connection; a minute if nothing is said.
     pub silence: Option<Duration>,
 }

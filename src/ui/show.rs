@@ -186,7 +186,7 @@ impl Show {
             (Event::Summary, _) => self.summarize(),
             (_, Form::Json) => {
                 if let Some(line) = json::line(&event, &time_now()) {
-                    super::print(&line);
+                    super::print_masked(&line);
                 }
             }
             (Event::Message { level, text }, Form::Tree) => {
@@ -210,7 +210,7 @@ impl Show {
         if self.region.is_some() {
             self.above.extend(line.lines().map(str::to_owned));
         } else {
-            super::print(&line);
+            super::print_masked(&line);
         }
     }
 
@@ -236,7 +236,7 @@ impl Show {
         }
         let now = Instant::now();
         if self.options.form == Form::Json {
-            super::print(&json::summary(&self.board, now, &time_now()));
+            super::print_masked(&json::summary(&self.board, now, &time_now()));
         } else if self.options.verbosity != Verbosity::Quiet {
             for line in summary::lines(&self.board, now) {
                 self.say(Some(line));
@@ -332,7 +332,7 @@ fn masked(event: Event, mask: &Mask) -> Event {
             state,
             detail,
         } => Event::Resource {
-            resource,
+            resource: mask.apply(&resource),
             state,
             detail: hide(detail),
         },

@@ -164,16 +164,8 @@ impl<'a> Lexer<'a> {
             }
             let quote = rest[at];
             at += 1;
-            while quote != first {
-                at += memchr::memchr2(quote, b'\\', &rest[at..])? + 1;
-                if rest[at - 1] == quote {
-                    break;
-                }
-                // In quotes, what follows is escaped.
-                at += usize::from(quote == b'"');
-                if at > rest.len() {
-                    return None;
-                }
+            if quote != first {
+                at = quoted_end(rest, at, quote)?;
             }
         }
     }
@@ -313,6 +305,11 @@ impl<'a> Lexer<'a> {
     /// Whether a right delimiter is next, and then whether it trims.
     fn at_right_delim(&self) -> Option<bool> {
         let rest = self.rest();
+        // Most texts begin with neither.
+        let first = rest.first()?;
+        if *first != self.right[0] && !is_space_byte(*first) {
+            return None;
+        }
         if has_right_marker(rest) && rest[MARKER..].starts_with(self.right) {
             return Some(true);
         }
@@ -341,24 +338,27 @@ impl<'a> Lexer<'a> {
             }
             return self.fail("unclosed left paren");
         }
-        let Some((rune, _)) = self.peek_rune() else {
-            return self.fail("unclosed action");
-        };
-        if is_space(rune) {
-            return self.space();
-        }
-        match u8::try_from(rune).unwrap_or(0) {
-            b'.' if self
-                .input
-                .get(self.pos + 1)
-                .is_some_and(|byte| !byte.is_ascii_digit()) =>
+        match self.input.get(self.pos) {
+            None => return self.fail("unclosed action"),
+            Some(b' ' | b'\t' | b'\r' | b'\n') => return self.space(),
+            Some(b'.')
+                if self
+                    .input
+                    .get(self.pos + 1)
+                    .is_some_and(|byte| !byte.is_ascii_digit()) =>
             {
                 self.pos += 1;
                 return self.field_or_variable(Kind::Field);
             }
-            b'.' | b'+' | b'-' | b'0'..=b'9' => return self.number(),
-            _ if is_alphanumeric(rune) => return self.identifier(),
-            _ => {}
+            Some(b'.' | b'+' | b'-' | b'0'..=b'9') => return self.number(),
+            Some(byte) if is_word_byte(*byte) => return self.identifier(),
+            Some(_) => {}
+        }
+        let Some((rune, _)) = self.peek_rune() else {
+            return self.fail("unclosed action");
+        };
+        if rune >= 0x80 && is_alphanumeric(rune) {
+            return self.identifier();
         }
         self.next_rune();
         match u8::try_from(rune).unwrap_or(0) {
@@ -396,7 +396,9 @@ impl<'a> Lexer<'a> {
     fn space(&mut self) -> Token {
         let first = self.pos;
         self.pos += leading_space(self.rest());
-        self.line += count_lines(&self.input[first..self.pos]);
+        if self.pos > first + 1 || self.input[first] == b'\n' {
+            self.line += count_lines(&self.input[first..self.pos]);
+        }
         // The last space may belong to a trimming delimiter.
         let last = self.pos - 1;
         if has_right_marker(&self.input[last..]) && self.input[last + MARKER..].starts_with(self.right) {
@@ -435,8 +437,11 @@ impl<'a> Lexer<'a> {
     }
 
     fn alphanumeric(&mut self) {
-        let ascii = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
-        self.pos += self.rest().iter().take_while(ascii).count();
+        let is_word = |byte: &&u8| is_word_byte(**byte);
+        self.pos += self.rest().iter().take_while(is_word).count();
+        if self.input.get(self.pos).is_none_or(u8::is_ascii) {
+            return;
+        }
         while let Some((rune, width)) = self.peek_rune() {
             if !is_alphanumeric(rune) {
                 break;
@@ -466,22 +471,22 @@ impl<'a> Lexer<'a> {
     fn at_terminator(&self) -> bool {
         match self.input.get(self.pos) {
             None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(') => true,
-            Some(_) => self.rest().starts_with(self.right),
+            Some(byte) => *byte == self.right[0] && self.rest().starts_with(self.right),
         }
     }
 
     /// After the opening quote.
     fn quoted(&mut self, quote: u8, message: &str, kind: Kind) -> Token {
         loop {
-            match self.next_rune() {
-                Some(0x5C) => {
-                    if matches!(self.next_rune(), None | Some(0x0A)) {
-                        return self.fail(message);
-                    }
-                }
-                None | Some(0x0A) => return self.fail(message),
-                Some(rune) if rune == u32::from(quote) => return self.emit(kind),
-                Some(_) => {}
+            let Some(length) = memchr::memchr3(quote, b'\\', b'\n', self.rest()) else {
+                self.pos = self.input.len();
+                return self.fail(message);
+            };
+            self.pos += length + 1;
+            match self.input[self.pos - 1] {
+                b'\\' if !matches!(self.input.get(self.pos), None | Some(b'\n')) => self.pos += 1,
+                byte if byte == quote => return self.emit(kind),
+                _ => return self.fail(message),
             }
         }
     }
@@ -558,16 +563,30 @@ fn describe_rune(rune: u32) -> String {
     }
 }
 
-fn is_space(rune: u32) -> bool {
-    matches!(rune, 0x20 | 0x09 | 0x0D | 0x0A)
+fn is_space_byte(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-fn is_space_byte(byte: u8) -> bool {
-    is_space(u32::from(byte))
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 fn is_alphanumeric(rune: u32) -> bool {
     rune == u32::from(b'_') || is_letter(rune) || is_digit(rune)
+}
+
+/// The place after the quote that ends the text which begins at `at`.
+fn quoted_end(text: &[u8], mut at: usize, quote: u8) -> Option<usize> {
+    if quote == b'`' {
+        return Some(at + memchr::memchr(quote, text.get(at..)?)? + 1);
+    }
+    loop {
+        at += memchr::memchr2(quote, b'\\', text.get(at..)?)? + 1;
+        if text[at - 1] == quote {
+            return Some(at);
+        }
+        at += 1;
+    }
 }
 
 fn has_left_marker(text: &[u8]) -> bool {

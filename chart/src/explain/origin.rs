@@ -10,8 +10,15 @@ use crate::values::ValuesInput;
 /// `path` begins at the top chart's values; a subchart's values stand below its name.
 #[must_use]
 pub fn find_value(chart: &Chart, values: &ValuesInput, path: &[String]) -> Option<String> {
+    find_values(chart, values, path).into_iter().next()
+}
+
+/// Every place that sets the value at `path`, the one that counts first.
+#[must_use]
+pub fn find_values(chart: &Chart, values: &ValuesInput, path: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
     if path.is_empty() {
-        return None;
+        return found;
     }
     let flags = [
         ("--set-literal", &values.set_literal),
@@ -22,18 +29,19 @@ pub fn find_value(chart: &Chart, values: &ValuesInput, path: &[String]) -> Optio
     ];
     for (flag, lines) in flags {
         for line in lines.iter().rev() {
-            if let Some(part) = line.split(',').rev().find(|part| sets(part, path)) {
+            for part in line.split(',').rev().filter(|part| sets(part, path)) {
                 // The value may be a secret.
-                return Some(format!("{flag} {}", part.split('=').next().unwrap_or_default()));
+                found.push(format!("{flag} {}", part.split('=').next().unwrap_or_default()));
             }
         }
     }
     for file in values.files.iter().rev() {
         if let Some(line) = line_of(&file.content, path) {
-            return Some(format!("{}:{line}", file.name));
+            found.push(format!("{}:{line}", file.name));
         }
     }
-    in_chart(chart, path, "")
+    in_chart(chart, path, "", &mut found);
+    found
 }
 
 /// Whether `key=value` sets the value or something in or around it.
@@ -45,16 +53,20 @@ fn sets(part: &str, path: &[String]) -> bool {
         && (wanted == key || wanted.starts_with(&format!("{key}.")) || key.starts_with(&format!("{wanted}.")))
 }
 
-fn in_chart(chart: &Chart, path: &[String], folder: &str) -> Option<String> {
+fn in_chart(chart: &Chart, path: &[String], folder: &str, found: &mut Vec<String>) {
     if let Some(line) = chart.values_text.as_deref().and_then(|text| line_of(text, path)) {
-        return Some(format!("{folder}values.yaml:{line}"));
+        found.push(format!("{folder}values.yaml:{line}"));
     }
-    let (name, rest) = path.split_first()?;
+    let Some((name, rest)) = path.split_first() else {
+        return;
+    };
     let child = chart
         .dependencies
         .iter()
-        .find(|dependency| dependency.name() == name)?;
-    in_chart(child, rest, &format!("{folder}charts/{name}/"))
+        .find(|dependency| dependency.name() == name);
+    if let Some(child) = child.filter(|_| !rest.is_empty()) {
+        in_chart(child, rest, &format!("{folder}charts/{name}/"), found);
+    }
 }
 
 /// The line of a path's last key.

@@ -114,6 +114,7 @@ impl HelmGlobals {
             ca_file: given(&self.kube_ca_file).map(PathBuf::from),
             tls_server_name: given(&self.kube_tls_server_name),
             skip_tls_verify: self.kube_insecure_skip_tls_verify,
+            on_secret: context.secret_sink(),
             ..KubeOptions::default()
         };
         Ok(Cluster::connect(&options).await?)

@@ -248,7 +248,7 @@ pub(crate) fn print_results(
     if failed == 0 && (!flags.quiet || noticed) {
         output.push_str(&format!("{summary}\n"));
     }
-    ui::data(&output)?;
+    ui::report(&output)?;
     if failed > 0 {
         return Err(HelmError(summary));
     }

@@ -83,6 +83,7 @@ impl LoginCommand {
     async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
         let host = stripped(&self.host);
         let (user, secret) = self.user_and_password()?;
+        context.mask.hide(&secret);
         let credentials = if user.is_empty() {
             Credentials::Identity(secret)
         } else {

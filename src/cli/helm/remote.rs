@@ -111,6 +111,7 @@ pub(super) fn charts(
         credential_files: vec![files.registry_config.clone()],
         ..registry_options(plain_http, context)
     };
+    context.mask.hide(&entry.password);
     if !entry.username.is_empty() && !entry.password.is_empty() {
         for name in registries {
             let credentials = Credentials::Password {
@@ -141,6 +142,7 @@ pub(super) fn registry_options(plain_http: bool, context: &Context) -> RegistryO
         } else {
             Insecure::Never
         },
+        on_secret: context.secret_sink(),
         ..RegistryOptions::default()
     }
 }

@@ -120,8 +120,9 @@ fn hide_all(value: &mut Value) {
 
 /// YAML with its keys in order of name, as Go's libraries write it.
 fn yaml(value: &Value) -> String {
+    // A folded line would hide a change of a word, and show a secret in two parts.
     // Only numbers that YAML can't hold are refused; JSON can't hold them either.
-    kiel_template::yaml::json_to_string(value).unwrap_or_else(|_| value.to_string())
+    kiel_template::yaml::json_to_wide_string(value).unwrap_or_else(|_| value.to_string())
 }
 
 #[cfg(test)]

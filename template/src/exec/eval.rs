@@ -222,7 +222,10 @@ impl<'t> State<'_, '_, 't> {
             Slot::Value(value) | Slot::Interface(value) => value,
         };
         let has_args = args.len() > 1 || last.is_some();
+        // Go: methods that can be called have an upper case name.
+        let may_be_method = name.first().is_some_and(u8::is_ascii_uppercase);
         let method = match value {
+            _ if !may_be_method => None,
             Value::Object(object) => std::rc::Rc::clone(object).method(&name.to_lossy()),
             Value::Map(map) if map.map_type().defined => (map.map_type().method)(value, &name.to_lossy()),
             Value::List(list) if list.slice_type().defined => {

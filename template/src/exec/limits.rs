@@ -36,11 +36,11 @@ const BYTES_A_STEP_OF_A_CALL: usize = 16;
 /// Shorter texts are read in no time.
 const LONG_TEXT: usize = 4 * 1024;
 
-/// How many steps a call counts that takes as long as all of them: keys and passwords are slow on purpose.
-const STEPS_OF_A_KEY: u64 = 1_000_000;
+/// How many steps a call counts that makes a key or a password, which is slow on purpose.
+const STEPS_OF_A_KEY: u64 = 200_000;
 
 /// What a map costs beside its entries.
-const STEPS_OF_A_MAP: usize = 8;
+const STEPS_OF_A_MAP: usize = 16;
 
 /// What a `template` costs beside its nodes.
 pub(super) const STEPS_OF_A_TEMPLATE: u64 = 5;
@@ -79,16 +79,21 @@ impl Limits {
             };
         }
         let mut steps = steps as u64;
+        let items = || {
+            let items = args
+                .iter()
+                .filter_map(Value::as_list)
+                .map(|list| list.len() as u64);
+            items.max().unwrap_or_default()
+        };
         match function.trim_start_matches("must") {
             "bcrypt" | "htpasswd" | "derivePassword" => steps += STEPS_OF_A_KEY,
             name if name.starts_with("gen") => steps += STEPS_OF_A_KEY,
             // Each item is held against all before it.
-            "uniq" | "Uniq" => {
-                let items = args
-                    .first()
-                    .and_then(Value::as_list)
-                    .map_or(0, |list| list.len() as u64);
-                steps += items.saturating_mul(items) / 16;
+            "uniq" | "Uniq" => steps += items().saturating_mul(items()) / 16,
+            "has" | "Has" | "without" | "Without" => steps += items(),
+            name if name.contains("egexReplace") => {
+                steps = steps.saturating_mul(BYTES_A_STEP_OF_A_CALL as u64);
             }
             "fromYaml" | "fromYamlArray" | "fromJson" | "fromJsonArray" | "fromToml" | "FromJson"
             | "split" | "splitList" | "splitn" | "regexSplit" | "RegexSplit" | "regexFindAll"

@@ -168,10 +168,7 @@ pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     if needle.is_empty() {
         return Some(0);
     }
-    match (std::str::from_utf8(haystack), std::str::from_utf8(needle)) {
-        (Ok(haystack), Ok(needle)) => haystack.find(needle),
-        _ => haystack.windows(needle.len()).position(|window| window == needle),
-    }
+    memchr::memmem::find(haystack, needle)
 }
 
 /// Go: `strings.ReplaceAll`: an empty `old` matches between characters.

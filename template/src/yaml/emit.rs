@@ -42,6 +42,20 @@ pub fn json_to_string(value: &serde_json::Value) -> Result<String, EmitError> {
     emit_document(value)
 }
 
+/// As [`json_to_string`], with lines as long as their texts: for people and for diffs.
+///
+/// # Errors
+/// As [`to_string`].
+pub fn json_to_wide_string(value: &serde_json::Value) -> Result<String, EmitError> {
+    finish(
+        value,
+        Emitter {
+            wide: true,
+            ..Emitter::default()
+        },
+    )
+}
+
 /// `toYamlPretty`, by go-yaml v3: sequences in mappings are indented, lines are not folded, values are
 /// written without the way through JSON.
 ///
@@ -56,10 +70,16 @@ fn emit_document(value: &impl Emit) -> Result<String, EmitError> {
 }
 
 fn emit_with(value: &impl Emit, pretty: bool) -> Result<String, EmitError> {
-    let mut emitter = Emitter {
-        pretty,
-        ..Emitter::default()
-    };
+    finish(
+        value,
+        Emitter {
+            pretty,
+            ..Emitter::default()
+        },
+    )
+}
+
+fn finish(value: &impl Emit, mut emitter: Emitter) -> Result<String, EmitError> {
     value.emit(&mut emitter, Place::Root)?;
     emitter.write_indent();
     Ok(emitter.out)
@@ -167,6 +187,8 @@ pub(super) struct Emitter {
     started: bool,
     /// Whether to write as go-yaml v3 does.
     pub(super) pretty: bool,
+    /// Long lines are not folded.
+    wide: bool,
     visits: Visits,
 }
 
@@ -251,7 +273,7 @@ impl Emitter {
 
     fn scalar(&mut self, text: &str, analysis: Analysis, place: Place) {
         let simple_key = place == Place::Key { simple: true };
-        let may_fold = !simple_key && !self.pretty;
+        let may_fold = !simple_key && !self.pretty && !self.wide;
         let style = Style::choose(text, analysis, simple_key);
         let outer = self.indent;
         self.indent = Some(outer.map_or(2, |indent| indent + 2));

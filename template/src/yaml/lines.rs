@@ -123,6 +123,10 @@ impl<'a> Lines<'a> {
                 let list = self.levels.last()?.column;
                 self.value(content.trim_end_matches(' '), list)
             }
+            None if self.pending && content.starts_with(['[', '{', '"', '\'']) => {
+                let last = self.levels.last().filter(|last| last.column < column)?;
+                self.value(content.trim_end_matches(' '), last.column)
+            }
             None => None,
         }
     }
@@ -247,17 +251,23 @@ fn is_word(text: &str) -> bool {
 
 /// Whether a value without quotes is one that ends with its line.
 fn is_plain_scalar(value: &[u8]) -> bool {
-    let begins = match value[0] {
-        b'-' => value.len() > 1 && value[1..].iter().all(u8::is_ascii_digit),
-        first => {
-            first.is_ascii_alphanumeric() || matches!(first, b'/' | b'_' | b'$' | b'(' | b'=' | b'<' | b'^')
+    let begins = match value {
+        [b'-' | b':', b' ', ..] | [b'-' | b':'] => false,
+        // These may be numbers that JSON has not.
+        [b'-' | b'+' | b'.', ..] => {
+            std::str::from_utf8(value).is_ok_and(|value| !matches!(implicit(value), Resolved::Float(_)))
         }
+        [first, ..] => {
+            first.is_ascii_alphanumeric()
+                || matches!(first, b'/' | b'_' | b'$' | b'(' | b'=' | b'<' | b'^' | b':')
+        }
+        [] => false,
     };
     let mut marks = memchr::memchr2_iter(b':', b'#', value);
     begins
         && marks.all(|at| match value[at] {
             b':' => value.get(at + 1).is_some_and(|next| *next != b' '),
-            _ => value[at - 1] != b' ',
+            _ => at > 0 && value[at - 1] != b' ',
         })
 }
 
@@ -343,7 +353,7 @@ mod tests {
     /// What goes this way is what the tokens say, for texts put together at random.
     #[test]
     fn as_the_tokens_say() {
-        const PARTS: [&str; 40] = [
+        const PARTS: [&str; 47] = [
             "kind: a",
             "metadata:",
             "a:",
@@ -379,6 +389,13 @@ mod tests {
             "null: a",
             "t: ~",
             "- k: |",
+            "- --a=b",
+            "w: .+;",
+            "w: -.5",
+            "- :c",
+            "- -c",
+            "  {}",
+            "'t'",
             "- x: y",
             "...",
             "z: a:",

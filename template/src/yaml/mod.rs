@@ -26,7 +26,7 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-pub use emit::{EmitError, json_to_string, to_string, to_string_pretty};
+pub use emit::{EmitError, json_to_string, json_to_wide_string, to_string, to_string_pretty};
 
 pub use error::YamlError;
 pub use node::{Node, NodeKind};

@@ -21,6 +21,11 @@ pub struct Node<'a> {
     pub end_line: usize,
     /// Column of the first character behind the node, counted from 1.
     pub end_column: usize,
+    /// Index of the first character of the content, behind anchor and tag, in characters from 0. A byte order mark
+    /// at the text's beginning does not count.
+    pub start: usize,
+    /// Index of the first character behind the content, likewise. A block scalar's ends with its last line break.
+    pub end: usize,
 }
 
 /// The three kinds of nodes.

@@ -210,7 +210,9 @@ impl<'a> Parser<'a> {
             }
         };
         // An empty node behind an anchor or a tag has the place of its properties.
-        Ok(placed(kind, properties.tag.clone(), properties.start, end))
+        let start = at.index.min(end.index);
+        let node = placed(kind, properties.tag.clone(), properties.start, end);
+        Ok(Node { start, ..node })
     }
 
     fn properties(&mut self) -> Scanned<Properties> {
@@ -542,5 +544,7 @@ fn placed(kind: NodeKind<'_>, tag: Option<String>, start: Mark, end: Mark) -> No
         column: start.column + 1,
         end_line: end.line + 1,
         end_column: end.column + 1,
+        start: start.index,
+        end: end.index,
     }
 }
