@@ -234,7 +234,7 @@ impl Manifests {
     /// `not_text` is the first file that is not UTF-8.
     pub(crate) fn add_rendered(
         &mut self,
-        files: &BTreeMap<String, String>,
+        files: BTreeMap<String, String>,
         not_text: Option<(String, YamlError)>,
     ) -> Result<(), ManifestError> {
         let (broken, fault) = not_text.unzip();
@@ -248,13 +248,13 @@ impl Manifests {
                 .as_ref()
                 .filter(|_| broken.as_deref() == Some(path.as_str()))
             {
-                let (path, source) = (path.clone(), source.clone());
+                let source = source.clone();
                 return Err(ManifestError::Yaml { path, source });
             }
-            for text in split_documents(content) {
+            for text in split_documents(&content) {
                 count += 1;
-                check_size(path, text, count)?;
-                let mut document = Document::parse(path, text)?;
+                check_size(&path, text, count)?;
+                let mut document = Document::parse(&path, text)?;
                 match Hook::of(&document) {
                     None => self.documents.push(document),
                     Some(Ok(hook)) => {

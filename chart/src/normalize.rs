@@ -126,7 +126,7 @@ mod tests {
     fn check(template: &str, want: &str) {
         let files = [("demo/templates/a.yaml".to_owned(), template.to_owned())].into();
         let mut manifests = Manifests::default();
-        manifests.add_rendered(&files, None).expect("manifests");
+        manifests.add_rendered(files, None).expect("manifests");
         let got = manifests.to_normalized_output(true);
         assert_eq!(got.unwrap_or_else(|error| error.to_string()), want);
     }

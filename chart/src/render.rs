@@ -189,6 +189,8 @@ pub type AddFunctions = Arc<dyn Fn(&mut Functions) + Send + Sync>;
 /// What a render has to tell even where it fails.
 #[derive(Debug, Clone, Default)]
 pub struct SoFar {
+    /// Whether [`SoFar::text`] is wanted; it holds all that was rendered once more.
+    pub wants_text: bool,
     /// The warnings, in the order in which Helm prints them.
     pub warnings: Vec<Warning>,
     /// The files' texts where one of them is no manifest: what `helm template --debug` prints then.
@@ -256,13 +258,14 @@ fn render_for(
         Some((path.clone(), fault))
     });
     let rendered = rendered.into_iter().map(|(path, text)| (path, to_text(text)));
-    let rendered = rendered.collect();
-    let sorted = manifests.add_rendered(&rendered, not_text);
-    so_far.warnings.append(&mut manifests.warnings);
-    if let Err(error) = sorted {
+    let rendered: BTreeMap<String, String> = rendered.collect();
+    if so_far.wants_text {
         so_far.text = unsorted(&rendered);
-        return Err(error.into());
     }
+    let sorted = manifests.add_rendered(rendered, not_text);
+    so_far.warnings.append(&mut manifests.warnings);
+    sorted?;
+    so_far.text.clear();
     manifests.warnings.clone_from(&so_far.warnings);
     add_crds(&tree, &mut manifests);
     match purpose {

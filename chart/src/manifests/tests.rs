@@ -7,7 +7,7 @@ fn rendered(files: &[(&str, &str)]) -> Result<Manifests, ManifestError> {
         .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
         .collect();
     let mut manifests = Manifests::default();
-    manifests.add_rendered(&files, None).map(|()| manifests)
+    manifests.add_rendered(files, None).map(|()| manifests)
 }
 
 fn manifest(kind: &str, name: &str) -> String {

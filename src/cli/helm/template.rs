@@ -116,7 +116,10 @@ impl TemplateCommand {
                 .map_err(|error| HelmError(error.to_string()))?,
             None => capabilities,
         };
-        let mut so_far = SoFar::default();
+        let mut so_far = SoFar {
+            wants_text: globals.debug,
+            ..SoFar::default()
+        };
         let mut release = Release::new(&name, &globals.namespace(&context.env));
         release.is_upgrade = self.is_upgrade;
         let environment: Arc<dyn Environment + Send + Sync> = if self.enable_dns {

@@ -174,13 +174,11 @@ fn text(path: &str, command: &clap::Command, error: &clap::Error) -> Option<Stri
             let mut known = command.get_arguments();
             let known = known.find(|known| known.get_long() == flag.strip_prefix("--"));
             let short = known.and_then(clap::Arg::get_short);
+            let values = known.map(clap::Arg::get_possible_values).unwrap_or_default();
+            let is_switch = values.iter().any(|value| value.get_name() == "true");
             let problem = match known {
-                Some(known)
-                    if !known.get_possible_values().is_empty() && known.get_action().takes_values() =>
-                {
-                    "invalid format type".to_owned()
-                }
-                Some(known) if known.get_action().takes_values() => {
+                Some(_) if !values.is_empty() && !is_switch => "invalid format type".to_owned(),
+                Some(known) if values.is_empty() && known.get_action().takes_values() => {
                     format!("strconv.ParseInt: parsing \"{value}\": invalid syntax")
                 }
                 _ => format!("strconv.ParseBool: parsing \"{value}\": invalid syntax"),
