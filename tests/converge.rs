@@ -101,11 +101,21 @@ fn image_of(project: &Project, name: &str) -> String {
     stdout(project.kubectl(&["get", "deployment", name, "-o", path]))
 }
 
-/// What the front end's Service answers on a path, over the API server.
-fn answer(project: &Project, path: &str) -> String {
+/// How long a node may take to send to a pod what its Service gets, after the pod is ready.
+const PROXY: Duration = Duration::from_secs(20);
+
+/// What the front end's Service answers on a path, over the API server, once it says this.
+fn answer(project: &Project, path: &str, want: &str) -> String {
     let namespace = &project.namespace;
     let url = format!("/api/v1/namespaces/{namespace}/services/frontend:http/proxy{path}");
-    stdout(project.kubectl(&["get", "--raw", &url]))
+    let until = Instant::now() + PROXY;
+    loop {
+        let run = project.kubectl(&["get", "--raw", &url]);
+        if run.stdout.contains(want) || Instant::now() > until {
+            return stdout(run);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 fn revisions(project: &Project) -> Result<Value> {
@@ -119,12 +129,12 @@ fn whole_way() -> Result<Option<&'static str>> {
     ensure!(run.stderr.contains("Job/check"), "the hook ran: {}", run.stderr);
     let first = report(&project)?;
     ensure!(rebuilt(&first).len() == 3, "{first}");
-    let status: Value = serde_json::from_str(&answer(&project, "/status"))?;
+    let status: Value = serde_json::from_str(&answer(&project, "/status", "backend"))?;
     ensure!(
         status["frontend"] == "1.0" && status["backend"] == "1.0",
         "{status}"
     );
-    ensure!(answer(&project, "/").contains("Ahoy, write something!"));
+    ensure!(answer(&project, "/", "Ahoy, write something!").contains("Ahoy, write something!"));
     // An entry goes to the back end and comes back on the page.
     let pod = stdout(project.kubectl(&[
         "exec",
@@ -134,7 +144,10 @@ fn whole_way() -> Result<Option<&'static str>> {
         "-c",
         "import urllib.request as u; u.urlopen('http://backend:8080/entries', data=b'from the test').read()",
     ]));
-    ensure!(answer(&project, "/").contains("from the test"), "{pod}");
+    ensure!(
+        answer(&project, "/", "from the test").contains("from the test"),
+        "{pod}"
+    );
     agrees_with_helm(&project)?;
 
     let backend = replica_sets(&project, "backend");
@@ -154,7 +167,7 @@ fn whole_way() -> Result<Option<&'static str>> {
         "the back end has rolled"
     );
     ensure!(replica_sets(&project, "frontend").len() == 2 && image_of(&project, "frontend") != frontend);
-    ensure!(answer(&project, "/status").contains("1.1"));
+    ensure!(answer(&project, "/status", "1.1").contains("1.1"));
     agrees_with_helm(&project)?;
 
     project.git(&["checkout", "-q", "HEAD~1"]);
@@ -166,7 +179,7 @@ fn whole_way() -> Result<Option<&'static str>> {
         replica_sets(&project, "frontend").len() == 2,
         "the first ReplicaSet serves again"
     );
-    ensure!(answer(&project, "/status").contains("\"1.0\""));
+    ensure!(answer(&project, "/status", "\"1.0\"").contains("\"1.0\""));
 
     let dismissed = project.kiel(&["dismiss", "--namespace", &project.namespace]);
     dismissed.expect_code(0);
@@ -715,7 +728,7 @@ fn ordinary_user() -> Result<Option<&'static str>> {
     ensure!(rebuilt(&theirs).len() == 3, "{theirs}");
     let (theirs, ours) = (digests(&theirs), digests(&report(&ours)?));
     ensure!(theirs == ours, "as the user: {theirs:?}\nas root: {ours:?}");
-    let status: Value = serde_json::from_str(&answer(&project, "/status"))?;
+    let status: Value = serde_json::from_str(&answer(&project, "/status", "backend"))?;
     ensure!(status["backend"] == "1.0", "{status}");
     Ok(None)
 }

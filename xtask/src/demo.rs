@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -24,6 +24,8 @@ const NAMESPACE: &str = "guestbook-demo";
 const CHANGED: (&str, &str, &str) = ("frontend/server.py", "VERSION = \"1.0\"", "VERSION = \"1.1\"");
 /// Where the front end's Service tells what runs.
 const ANSWER: &str = "/api/v1/namespaces/guestbook-demo/services/frontend:http/proxy/status";
+/// How long a node may take to send to a pod what its Service gets, after the pod is ready.
+const PROXY: Duration = Duration::from_secs(20);
 
 /// Where to show it.
 #[derive(clap::Args)]
@@ -265,7 +267,15 @@ impl Demo {
         say::line(&format!(
             "\n# Call it through its Service\n$ kubectl get --raw {ANSWER}"
         ));
-        let answer = shell::run(self.command("kubectl").args(["get", "--raw", ANSWER]))?;
+        // The node sends to a new pod only some time after the pod is ready.
+        let until = Instant::now() + PROXY;
+        let answer = loop {
+            match shell::run(self.command("kubectl").args(["get", "--raw", ANSWER])) {
+                Ok(answer) => break answer,
+                Err(error) if Instant::now() > until => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(200)),
+            }
+        };
         say::line(answer.trim_end());
         let value: Value = serde_json::from_str(&answer).context("the application's answer is no JSON")?;
         ensure!(
