@@ -81,9 +81,16 @@ fn the_key_comes_from_the_first_place_that_has_one() {
     let project = project(&[]);
     project.write(".werf_secret_key", &format!(" {OTHER_KEY}\n"));
     project.write("key", &format!("{KEY}\n"));
-    let encrypted = kiel(&project, &["secret", "file", "encrypt", "werf.yaml"], &[])
-        .expect_code(0)
-        .stdout;
+    // One of 256 wrong keys gives werf's cipher a padding that is right.
+    let encrypt = [
+        "secret",
+        "file",
+        "encrypt",
+        "werf.yaml",
+        "--secret-cipher",
+        "authenticated",
+    ];
+    let encrypted = kiel(&project, &encrypt, &[]).expect_code(0).stdout;
     project.write("enc", &encrypted);
     let decrypt = |vars: &[(&str, &str)], flags: &[&str]| {
         let mut command = command(&project, &[&["secret", "file", "decrypt", "enc"], flags].concat());
@@ -255,7 +262,11 @@ fn a_key_is_rotated_as_a_whole_or_not_at_all() {
         (["secret", "file", "decrypt", ".helm/secret/d/f"], "two"),
     ] {
         assert_eq!(kiel(&project, &args, &new[..1]).expect_code(0).stdout, want);
-        kiel(&project, &args, &[]).expect_code(1);
+        assert_ne!(
+            kiel(&project, &args, &[]).stdout,
+            want,
+            "the old key is not the one"
+        );
     }
     kiel(&project, &["secret", "rotate-secret-key"], &[])
         .expect_code(1)
