@@ -96,6 +96,48 @@ pub enum SecretSource {
     Value(String),
 }
 
+/// Where another repository is, and which of its commits counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GitRemote {
+    /// Address or local path, as written; it may hold credentials.
+    #[serde(skip)]
+    pub url: String,
+    /// Which commit.
+    pub reference: GitReference,
+    /// For servers that ask for a name and a password.
+    #[serde(skip)]
+    pub auth: Option<GitAuth>,
+    /// Line in its file, from 1.
+    #[serde(skip)]
+    pub line: usize,
+    /// Column, from 1.
+    #[serde(skip)]
+    pub column: usize,
+}
+
+/// Which commit of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GitReference {
+    /// Where its HEAD is.
+    Default,
+    /// A branch's.
+    Branch(String),
+    /// A tag's.
+    Tag(String),
+    /// This one.
+    Commit(String),
+}
+
+/// `basicAuth`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitAuth {
+    /// The name.
+    pub username: String,
+    /// Where the password is.
+    pub password: SecretSource,
+}
+
 /// Something of an image that depends on more than the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct External {
