@@ -56,6 +56,11 @@ impl CommandError {
         }
     }
 
+    /// Whether the user ended the run.
+    pub(crate) fn is_interruption(&self) -> bool {
+        self.code == EXIT_INTERRUPTED
+    }
+
     /// The whole logs of what failed.
     pub(crate) fn logs(&self, files: &LogFiles) -> Vec<String> {
         let mut paths = Vec::new();

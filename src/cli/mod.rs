@@ -15,11 +15,13 @@ mod error;
 mod giterminism;
 mod helm;
 mod images;
+mod includes;
 mod lint;
 mod names;
 mod plan;
 mod project;
 mod reference;
+mod remotes;
 mod render;
 mod secret;
 mod secrets;
@@ -63,6 +65,9 @@ enum Commands {
     /// Show what werf.yaml says
     #[command(subcommand)]
     Config(config::ConfigCommands),
+    /// Files of other repositories beside the project's own
+    #[command(subcommand)]
+    Includes(includes::IncludesCommands),
     Helm(Box<helm::HelmCommand>),
     /// Keys, encrypted values and files; also as `kiel helm secret`
     #[command(subcommand)]
@@ -212,6 +217,7 @@ async fn run_command(cli: Cli, env: Environment, hints: &[String]) -> ExitCode {
         Commands::Lint(command) => command.run(&context).await,
         Commands::Dismiss(command) => command.run(&context).await,
         Commands::Config(command) => command.run(&context),
+        Commands::Includes(command) => command.run(&context),
         Commands::Helm(command) => command.run(&context).await,
         Commands::Secret(command) => command.run(&context).await,
         Commands::Slugify(command) => command.run(),

@@ -300,7 +300,11 @@ pub(crate) fn read_auth(reader: &mut Reader, node: &Node<'_>) -> Option<GitAuth>
         return None;
     };
     if scalar(password).is_some() {
-        reader.mistake(password, "the password of basic auth must say where it is", hint());
+        reader.mistake(
+            password,
+            "the password of basic auth must say where it is",
+            hint(),
+        );
         return None;
     }
     let given = ["env", "src", "value"].map(|key| reader.text(password, key));
@@ -350,14 +354,20 @@ mod tests {
         assert_eq!(read.list.len(), 2);
         let first = &read.list[0];
         assert_eq!(first.remote.reference, GitReference::Tag("v1".into()));
-        assert_eq!((first.add.as_str(), first.to.as_str(), first.exclude_paths.len()), ("/x", "/", 1));
+        assert_eq!(
+            (first.add.as_str(), first.to.as_str(), first.exclude_paths.len()),
+            ("/x", "/", 1)
+        );
         let auth = first.remote.auth.as_ref().expect("it has some");
         assert_eq!(auth.password, SecretSource::Env("TOKEN".into()));
         assert_eq!(
             read.warnings,
             ["werf-includes.yaml:8: the key `fo` is not known and has no effect; did you mean `to`?"]
         );
-        assert_eq!(Includes::parse("").expect("nothing is included"), Includes::default());
+        assert_eq!(
+            Includes::parse("").expect("nothing is included"),
+            Includes::default()
+        );
     }
 
     #[test]
@@ -373,10 +383,19 @@ mod tests {
             found,
             [
                 (2, "`git` field is required"),
-                (8, "include https://h/x: `add` must be an absolute path relative to the repository root"),
+                (
+                    8,
+                    "include https://h/x: `add` must be an absolute path relative to the repository root"
+                ),
                 (5, "include https://h/x: `to` field is required"),
-                (9, "include https://h/x: `includePaths` must be relative paths to the repository root"),
-                (5, "include https://h/x: specify only `branch` or `tag` or `commit`"),
+                (
+                    9,
+                    "include https://h/x: `includePaths` must be relative paths to the repository root"
+                ),
+                (
+                    5,
+                    "include https://h/x: specify only `branch` or `tag` or `commit`"
+                ),
             ]
         );
         assert_eq!(

@@ -1,6 +1,8 @@
 //! werf.yaml after validation: what the other folders read. Only values that this version honours; the
 //! [schema](super::schema) knows the rest and refuses it.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use kiel_stapel::spec::{From, ImageSpec, NamePart, StapelSpec};
 use serde::Serialize;
@@ -62,6 +64,9 @@ pub struct Image {
     pub kind: ImageKind,
     /// `imageSpec`: what is changed in the image's configuration in the end.
     pub image_spec: Option<ImageSpec>,
+    /// The repositories of git mappings that are not of the project's own, by the mapping's index.
+    #[serde(skip)]
+    pub remotes: BTreeMap<usize, GitRemote>,
     /// What its commands may read and its key does not count.
     #[serde(skip)]
     pub secrets: Vec<Secret>,

@@ -82,8 +82,12 @@ impl SourceTree {
     pub fn with_objects_of<'a>(&self, trees: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut others = self.inner.others.clone();
         for tree in trees {
-            others.push(tree.inner.repo.clone());
-            others.extend(tree.inner.others.iter().cloned());
+            for repo in std::iter::once(&tree.inner.repo).chain(&tree.inner.others) {
+                let is_known = |known: &ThreadSafeRepository| known.path() == repo.path();
+                if !is_known(&self.inner.repo) && !others.iter().any(is_known) {
+                    others.push(repo.clone());
+                }
+            }
         }
         let (repo, commit) = (self.inner.repo.clone(), self.inner.commit.clone());
         Self::with_added(repo, commit, self.inner.added.clone(), others)

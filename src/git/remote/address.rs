@@ -94,17 +94,23 @@ impl Address {
                 let address = Self::ssh(&host, port, url.path()).ok_or_else(|| wrong(NO_SSH))?;
                 Ok((address, None))
             }
-            _ => Err(wrong("only https, http, ssh and paths of this machine are supported")),
+            _ => Err(wrong(
+                "only https, http, ssh and paths of this machine are supported",
+            )),
         }
     }
 
     /// What begins with a dash would be an option of the programs that get it.
     fn ssh(host: &str, port: Option<u16>, path: &str) -> Option<Self> {
         let good = |c: char| c.is_ascii_alphanumeric() || "._-@[]:".contains(c);
-        let is_host = !host.is_empty() && !host.starts_with('-') && !host.contains("@-") && host.chars().all(good);
+        let is_host =
+            !host.is_empty() && !host.starts_with('-') && !host.contains("@-") && host.chars().all(good);
         let is_path = !path.is_empty() && !path.starts_with('-') && !path.contains(['\0', '\n']);
         // Git: `/~user/x` is the path of a user's home.
-        let path = path.strip_prefix('/').filter(|path| path.starts_with('~')).unwrap_or(path);
+        let path = path
+            .strip_prefix('/')
+            .filter(|path| path.starts_with('~'))
+            .unwrap_or(path);
         (is_host && is_path).then(|| Self::Ssh {
             host: host.to_owned(),
             port,
@@ -167,10 +173,16 @@ mod tests {
     #[test]
     fn addresses_are_read_as_git_reads_them() {
         for (text, shown) in [
-            ("https://git.example.org/a/b.git?x#y", "https://git.example.org/a/b.git"),
+            (
+                "https://git.example.org/a/b.git?x#y",
+                "https://git.example.org/a/b.git",
+            ),
             ("http://git.example.org:8080/a", "http://git.example.org:8080/a"),
             ("git@git.example.org:a/b.git", "ssh://git@git.example.org/a/b.git"),
-            ("ssh://git@git.example.org:22022/a/b", "ssh://git@git.example.org:22022/a/b"),
+            (
+                "ssh://git@git.example.org:22022/a/b",
+                "ssh://git@git.example.org:22022/a/b",
+            ),
             ("ssh://h/~me/b", "ssh://h/~me/b"),
             ("tmp", "/tmp"),
             ("/tmp", "/tmp"),
@@ -183,7 +195,10 @@ mod tests {
         let (address, credentials) = parse("https://me:p%40ss@h/x").expect("an address");
         assert_eq!(address.to_string(), "https://h/x");
         let credentials = credentials.expect("it has some");
-        assert_eq!((credentials.username.as_str(), credentials.password.as_str()), ("me", "p@ss"));
+        assert_eq!(
+            (credentials.username.as_str(), credentials.password.as_str()),
+            ("me", "p@ss")
+        );
         assert!(!format!("{credentials:?}").contains("p@ss"));
     }
 

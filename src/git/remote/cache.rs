@@ -162,7 +162,9 @@ impl Place {
     fn all_commits(&self) -> Vec<String> {
         let entries = fs_err::read_dir(self.marks()).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        names.filter(|name| crate::config::includes::is_id(name)).collect()
+        names
+            .filter(|name| crate::config::includes::is_id(name))
+            .collect()
     }
 
     fn packs(&self) -> PathBuf {
@@ -188,7 +190,10 @@ impl Place {
 
     /// What is in the cache may be private.
     fn make_folder(&self, path: &Path) -> io::Result<()> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
     }
 
     fn error(&self, source: io::Error) -> RemoteError {

@@ -154,7 +154,10 @@ impl Transport for Http {
             if !response.status().is_redirection() {
                 return self.body(response, limit);
             }
-            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let location = response
+                .headers()
+                .get(LOCATION)
+                .and_then(|value| value.to_str().ok());
             let mut to = location
                 .and_then(|location| url.join(location).ok())
                 .ok_or_else(|| wrong(&base))?;

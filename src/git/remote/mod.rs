@@ -321,8 +321,13 @@ impl Remotes {
         let found = found.into_iter().find(|found| found.name == name);
         let length = if connection.offer.is_sha256 { 64 } else { 40 };
         match found {
-            Some(found) if found.id.len() == length && crate::config::includes::is_id(&found.id) => Ok(found.id),
-            Some(found) => Err(broken(io::Error::other(format!("`{}` is no id", found.id.escape_debug())))),
+            Some(found) if found.id.len() == length && crate::config::includes::is_id(&found.id) => {
+                Ok(found.id)
+            }
+            Some(found) => Err(broken(io::Error::other(format!(
+                "`{}` is no id",
+                found.id.escape_debug()
+            )))),
             None => Err(RemoteError::NoReference {
                 url: address.to_string(),
                 kind,
@@ -356,9 +361,11 @@ impl Remotes {
             source,
         })?;
         place.store(&mut pack, address)?;
-        verify::verify(&open(place.folder())?.to_thread_local(), id).map_err(|reason| RemoteError::Unsound {
-            url: address.to_string(),
-            reason,
+        verify::verify(&open(place.folder())?.to_thread_local(), id).map_err(|reason| {
+            RemoteError::Unsound {
+                url: address.to_string(),
+                reason,
+            }
         })?;
         place.finish(id)
     }
@@ -458,11 +465,13 @@ fn commit_tree(repo: ThreadSafeRepository, address: &Address, id: &str) -> Resul
         .map_err(|_| RemoteError::ShortCommit(id.to_owned()))
         .and_then(|id| {
             let object = local.find_object(id).and_then(gix::Object::peel_to_commit);
-            object.and_then(|commit| read_commit(&commit)).map_err(|error| RemoteError::NoCommit {
-                url: address.to_string(),
-                id: id.to_string(),
-                source: io::Error::other(error.to_string()),
-            })
+            object
+                .and_then(|commit| read_commit(&commit))
+                .map_err(|error| RemoteError::NoCommit {
+                    url: address.to_string(),
+                    id: id.to_string(),
+                    source: io::Error::other(error.to_string()),
+                })
         })?;
     Ok(SourceTree::new(repo, found))
 }

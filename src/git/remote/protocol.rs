@@ -55,7 +55,10 @@ fn next_line(from: &mut impl Read) -> io::Result<Option<String>> {
 /// Reads what a server says first; over HTTP a line and a flush stand before it.
 pub(super) fn read_offer(from: &mut impl Read) -> io::Result<Offer> {
     let mut first = next_line(from)?;
-    if first.as_deref().is_some_and(|line| line.starts_with("# service=")) {
+    if first
+        .as_deref()
+        .is_some_and(|line| line.starts_with("# service="))
+    {
         next_line(from)?;
         first = next_line(from)?;
     }
@@ -85,10 +88,7 @@ pub(super) fn read_offer(from: &mut impl Read) -> io::Result<Offer> {
 fn begin(command: &str, offer: &Offer) -> Vec<u8> {
     let mut text = Vec::new();
     write_line(&mut text, &format!("command={command}"));
-    write_line(
-        &mut text,
-        concat!("agent=kiel/", env!("CARGO_PKG_VERSION")),
-    );
+    write_line(&mut text, concat!("agent=kiel/", env!("CARGO_PKG_VERSION")));
     if offer.is_sha256 {
         write_line(&mut text, "object-format=sha256");
     }
@@ -228,17 +228,32 @@ mod tests {
 
     #[test]
     fn offers_are_read_with_and_without_the_line_of_http() {
-        let lines = ["version 2", "ls-refs=unborn", "fetch=shallow wait-for-done", "object-format=sha256", "."];
+        let lines = [
+            "version 2",
+            "ls-refs=unborn",
+            "fetch=shallow wait-for-done",
+            "object-format=sha256",
+            ".",
+        ];
         let want = Offer {
             is_sha256: true,
             can_be_shallow: true,
         };
-        assert_eq!(read_offer(&mut message(&lines).as_slice()).expect("an offer"), want);
+        assert_eq!(
+            read_offer(&mut message(&lines).as_slice()).expect("an offer"),
+            want
+        );
         let over_http = [&["# service=git-upload-pack", "."], &lines[..]].concat();
-        assert_eq!(read_offer(&mut message(&over_http).as_slice()).expect("an offer"), want);
+        assert_eq!(
+            read_offer(&mut message(&over_http).as_slice()).expect("an offer"),
+            want
+        );
         for (lines, part) in [
             (&["version 1", "."][..], "version 2"),
-            (&["ERR no\u{1b}[31mthing here"], "the server says: no[31mthing here"),
+            (
+                &["ERR no\u{1b}[31mthing here"],
+                "the server says: no[31mthing here",
+            ),
             (&["version 2", "object-format=md5", "."], "neither SHA-1"),
         ] {
             let error = read_offer(&mut message(lines).as_slice()).expect_err("no offer");
@@ -266,6 +281,10 @@ mod tests {
         }
         let mut broken = message(&["packfile", "\u{3}out of memory"]);
         broken.truncate(broken.len() - 1);
-        assert!(read_pack(broken.as_slice()).and_then(|mut pack| pack.read(&mut [0])).is_err());
+        assert!(
+            read_pack(broken.as_slice())
+                .and_then(|mut pack| pack.read(&mut [0]))
+                .is_err()
+        );
     }
 }

@@ -54,7 +54,9 @@ impl Walk<'_> {
                 ));
             }
             match entry.mode.kind() {
-                EntryKind::Tree => count = count.saturating_add(self.folder(entry.oid.to_owned(), depth + 1)?),
+                EntryKind::Tree => {
+                    count = count.saturating_add(self.folder(entry.oid.to_owned(), depth + 1)?)
+                }
                 EntryKind::Commit => count += 1,
                 EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => {
                     if !self.repo.has_object(entry.oid) {
