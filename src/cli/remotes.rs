@@ -109,7 +109,7 @@ pub(crate) fn at_line(
         list: vec![Diagnostic {
             line: remote.line,
             column: remote.column,
-            message: error.message().replace("\n", " "),
+            message: error.sentence(),
             hint,
         }],
     }

@@ -94,7 +94,7 @@ impl Http {
             url: self.base.to_string(),
             source: error.without_url(),
         };
-        self.shared.wait(request.send())?.map_err(failed)
+        self.shared.wait(|| request.send())?.map_err(failed)
     }
 
     /// The answer's body; what is no success is an error.
@@ -123,7 +123,7 @@ impl Http {
         let mut file = tempfile::SpooledTempFile::new(IN_MEMORY);
         let mut left = limit;
         loop {
-            let chunk = self.shared.wait(response.chunk())?;
+            let chunk = self.shared.wait(|| response.chunk())?;
             let chunk = chunk.map_err(|error| RemoteError::Http {
                 url: self.base.to_string(),
                 source: error.without_url(),

@@ -200,10 +200,10 @@ struct Shared {
 
 impl Shared {
     /// Waits for the network. Not for threads of the runtime.
-    fn wait<F: Future>(&self, work: F) -> Result<F::Output, RemoteError> {
+    fn wait<F: Future>(&self, work: impl FnOnce() -> F) -> Result<F::Output, RemoteError> {
         self.runtime.block_on(async {
             tokio::select! {
-                done = work => Ok(done),
+                done = async { work().await } => Ok(done),
                 () = self.cancel.cancelled() => Err(RemoteError::Interrupted),
             }
         })
