@@ -733,3 +733,104 @@ fn the_page_about_includes_is_right() {
         .kiel(&["render", "--repo", "registry.example.org/app"])
         .expect_code(0);
 }
+
+/// A server that says nothing, and one behind `ssh`: a signal ends the run.
+#[test]
+fn a_signal_ends_a_fetch() {
+    use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it has an address");
+    let bin = tempfile::tempdir().expect("a temporary folder can be made");
+    let ssh = bin.path().join("ssh");
+    // Tells where kiel is by a connection, as a request does.
+    let script = format!(
+        "#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/{}\necho x >&3\nexec sleep 1000\n",
+        address.port()
+    );
+    fs_err::write(&ssh, script).expect("it can be written");
+    fs_err::set_permissions(&ssh, PermissionsExt::from_mode(0o755)).expect("it can be made a program");
+    for url in [format!("http://{address}/x"), "git@git.example.org:x".to_owned()] {
+        let user = User::including(&format!("- {{git: '{url}', branch: main, add: /, to: /}}\n"));
+        let mut command = user.command(&["includes", "update"]);
+        command
+            .env("PATH", harness::search_path(bin.path()))
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        let child = command.spawn().expect("kiel runs");
+        let (mut stream, _) = listener.accept().expect("it is reached");
+        stream.read_exact(&mut [0]).expect("it is asked");
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a small number"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+        let run = Run::of(&child.wait_with_output().expect("it ends")).expect_code(143);
+        assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn repositories_with_other_ids() {
+    let library = |format: &str| {
+        let project = Project::empty("ids");
+        fs_err::remove_dir_all(project.path().join(".git")).expect("it is there");
+        project.git(&["init", "-q", "-b", "main", "--object-format", format]);
+        project.commit(&[
+            (
+                ".werf/lib.tmpl",
+                "{{ define \"img\" }}image: {{ . }}\nfrom: debian:bookworm-slim\n{{ end }}",
+            ),
+            ("conf/a.txt", "two"),
+        ]);
+        project
+    };
+    let (sha1, sha256) = (library("sha1"), library("sha256"));
+    for (own, other) in [("sha1", &sha256), ("sha256", &sha1)] {
+        let server = GitServer::start(other.path(), None);
+        let include = format!(
+            "includes:\n- {{git: \"{}\", branch: main, add: /, to: /}}\n",
+            server.url("")
+        );
+        let mut user = User::new(&[]);
+        user.project = library(own);
+        let config = format!(
+            "{CONFIG}git:\n- {{url: \"{}\", tag: v1, add: /conf, to: /app}}\n",
+            server.url("")
+        );
+        other.git(&["tag", "-f", "v1"]);
+        user.project.commit(&[
+            ("werf.yaml", &config),
+            ("werf-includes.yaml", &include),
+            ("conf/a.txt", "own"),
+        ]);
+        user.update();
+        let run = user.kiel(&RENDER).expect_code(0);
+        assert!(
+            run.stdout.contains("# own") && run.stdout.contains("image: app"),
+            "{}",
+            run.stdout
+        );
+        let wrong = include.replace(
+            "branch: main",
+            &format!("commit: {}", user.project.git(&["rev-parse", "HEAD"])),
+        );
+        let local = include.replace(&server.url(""), &other.path().display().to_string());
+        let local = local.replace(
+            "branch: main",
+            &format!("commit: {}", user.project.git(&["rev-parse", "HEAD"])),
+        );
+        for wrong in [wrong, local] {
+            let wrong = User::new(&[("werf.yaml", CONFIG), ("werf-includes.yaml", &wrong)]);
+            wrong
+                .kiel(&RENDER)
+                .expect_code(1)
+                .expect_stderr(&["ids have another length"]);
+        }
+        let project = Project::with("ids-build", &[]);
+        let args = ["build", "--repo", &project.repo];
+        let output = user
+            .command(&args)
+            .env_remove("KIEL_HOME")
+            .output()
+            .expect("kiel runs");
+        Run::of(&output).expect_code(0).expect_stderr(&["1 assembled"]);
+    }
+}
