@@ -155,7 +155,8 @@ impl Environment {
     }
 }
 
-fn connect_helm(command: Command) -> Command {
+/// The same for a command of Helm: only switches change.
+pub(super) fn connect_helm(command: Command) -> Command {
     command
         .mut_args(|arg| match arg.get_long() {
             None | Some("help") => arg,
