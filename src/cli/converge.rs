@@ -58,7 +58,7 @@ impl ConvergeCommand {
         let secrets = self
             .secrets
             .read(&self.project.dir, &project, &self.registry, context)?;
-        let planned = images::plan_images(&project, &self.images)?;
+        let planned = images::plan_images(&project, &self.images, context)?;
         project.check_images(&planned)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         let loaded = chart::with_defaults(loaded, &self.values);

@@ -38,6 +38,7 @@ pub(crate) const FAMILIES: &[(&str, &[&str])] = &[
     ("registry-token-host", &[]),
     ("dev-ignore", &[]),
     ("lookup-resources", &[]),
+    ("ssh-key", &[]),
 ];
 
 /// What the process was started with.

@@ -15,12 +15,14 @@ mod error;
 mod giterminism;
 mod helm;
 mod images;
+mod includes;
 mod late;
 mod lint;
 mod names;
 mod plan;
 mod project;
 mod reference;
+mod remotes;
 mod render;
 mod secret;
 mod secrets;
@@ -65,6 +67,9 @@ enum Commands {
     /// Show what werf.yaml says
     #[command(subcommand)]
     Config(config::ConfigCommands),
+    /// Files of other repositories beside the project's own
+    #[command(subcommand)]
+    Includes(includes::IncludesCommands),
     Helm(Box<helm::HelmCommand>),
     /// Keys, encrypted values and files; also as `kiel helm secret`
     #[command(subcommand)]
@@ -217,6 +222,7 @@ async fn run_command(cli: Cli, env: Environment, hints: &[String]) -> ExitCode {
         Commands::Lint(Late(command)) => command.run(&context).await,
         Commands::Dismiss(Late(command)) => command.run(&context).await,
         Commands::Config(command) => command.run(&context),
+        Commands::Includes(command) => command.run(&context),
         Commands::Helm(command) => command.run(&context).await,
         Commands::Secret(command) => command.run(&context).await,
         Commands::Slugify(command) => command.run(),

@@ -120,7 +120,7 @@ impl GetValuesCommand {
         if !has_repo || self.stubs.without_images || project.config.images.is_empty() {
             return self.stubs.image_names(project, context);
         }
-        let planned = plan_images(project, &[])?;
+        let planned = plan_images(project, &[], context)?;
         let repository = super::images::repository(&self.registry)?;
         let registry = super::images::registry(&self.registry, context)?;
         let plan = build::plan(planned, &registry, &repository, &project.commit.id).await?;

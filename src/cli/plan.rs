@@ -59,7 +59,7 @@ impl PlanCommand {
             self.source
                 .secrets
                 .read(&self.source.project.dir, &project, &self.source.registry, context)?;
-        let planned = images::plan_images(&project, &[])?;
+        let planned = images::plan_images(&project, &[], context)?;
         project.check_images(&planned)?;
         let loaded = dependencies::load_chart(
             &project,
