@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod certificates;
 mod chart;
+mod ci_env;
 mod clock;
 mod config;
 mod converge;
@@ -63,6 +64,7 @@ enum Commands {
     /// Show what werf.yaml says
     #[command(subcommand)]
     Config(config::ConfigCommands),
+    CiEnv(Box<ci_env::CiEnvCommand>),
     Helm(Box<helm::HelmCommand>),
     /// Keys, encrypted values and files; also as `kiel helm secret`
     #[command(subcommand)]
@@ -185,7 +187,7 @@ fn version() -> CommandResult {
 
 async fn run_command(cli: Cli, env: Environment, hints: &[String]) -> ExitCode {
     let options = cli.log.options(&env);
-    let form = options.form;
+    let (form, is_verbose) = (options.form, cli.log.log_verbose);
     let mask = Mask::default();
     let (events, receiver, room) = Events::limited();
     mask_messages(&mask);
@@ -212,6 +214,7 @@ async fn run_command(cli: Cli, env: Environment, hints: &[String]) -> ExitCode {
         Commands::Lint(command) => command.run(&context).await,
         Commands::Dismiss(command) => command.run(&context).await,
         Commands::Config(command) => command.run(&context),
+        Commands::CiEnv(command) => command.run(is_verbose, &context).await,
         Commands::Helm(command) => command.run(&context).await,
         Commands::Secret(command) => command.run(&context).await,
         Commands::Slugify(command) => command.run(),
