@@ -92,6 +92,7 @@ impl RenderCommand {
                     &with_family(&context.env, "extra-apiversions", &self.extra_apiversions),
                 )?,
                 lookup: None,
+                added: &self.source.add.read(&context.env)?,
             },
         )?;
         for warning in &manifests.warnings {
