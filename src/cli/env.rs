@@ -41,6 +41,7 @@ pub(crate) const FAMILIES: &[(&str, &[&str])] = &[
     ("registry-ca", &[]),
     ("registry-token-host", &[]),
     ("dev-ignore", &[]),
+    ("lookup-resources", &[]),
 ];
 
 /// What the process was started with.

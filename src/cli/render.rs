@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
-use kiel_chart::{HookOutput, Manifests, Release};
+use kiel_chart::{HookOutput, KnownObjects, Lookup, Manifests, Release};
 
 use super::args::StubArgs;
 use super::chart::{ChartArgs, ChartInput, read_values, render_chart, with_family};
@@ -46,6 +47,10 @@ pub(crate) struct RenderCommand {
     /// API version that the chart sees beside the usual ones; may be repeated
     #[arg(long, value_name = "GROUP/VERSION")]
     extra_apiversions: Vec<String>,
+    /// File with objects that lookup finds, as kubectl get -o yaml prints them; may be repeated. Without it lookup finds
+    /// nothing
+    #[arg(long, value_name = "PATH")]
+    lookup_resources: Vec<String>,
     /// Print where a value comes from, such as image.tag, in place of manifests: the place that counts, then those that
     /// it overrides
     #[arg(long, value_name = "KEY")]
@@ -91,7 +96,7 @@ impl RenderCommand {
                     self.kube_version.as_deref(),
                     &with_family(&context.env, "extra-apiversions", &self.extra_apiversions),
                 )?,
-                lookup: None,
+                lookup: self.known_objects(context)?,
                 added: &self.source.add.read(&context.env)?,
             },
         )?;
@@ -110,6 +115,18 @@ impl RenderCommand {
             }
             None => print(&text),
         }
+    }
+
+    /// What `lookup` finds.
+    fn known_objects(
+        &self,
+        context: &Context,
+    ) -> Result<Option<Arc<dyn Lookup + Send + Sync>>, CommandError> {
+        let mut known = KnownObjects::default();
+        for path in with_family(&context.env, "lookup-resources", &self.lookup_resources) {
+            known.add(&path, &fs_err::read_to_string(&path)?)?;
+        }
+        Ok(Some(Arc::new(known)))
     }
 
     fn text(&self, manifests: &Manifests) -> Result<String, CommandError> {

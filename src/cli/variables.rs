@@ -22,7 +22,6 @@ const OTHERS: &[&str] = &[
     "KUBE_IMPERSONATE_GROUP",
     "LOG_DEBUG",
     "LOG_PROJECT_DIR",
-    "LOOKUP_RESOURCES",
     "OLD_SECRET_KEY",
     "PROJECT_NAME",
     "RELEASE_LABEL",
