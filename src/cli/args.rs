@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -40,6 +40,25 @@ pub(crate) struct ProjectArgs {
     /// than the commit
     #[arg(long)]
     pub(crate) loose_giterminism: bool,
+}
+
+impl ProjectArgs {
+    /// The files that a run writes: these, and the rendered configuration.
+    pub(crate) fn own_files<'a>(&'a self, others: impl IntoIterator<Item = &'a Path>) -> Vec<&'a Path> {
+        others
+            .into_iter()
+            .chain(self.config_render_path.as_deref())
+            .collect()
+    }
+}
+
+/// Whether the command goes on.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Project")]
+pub(crate) struct FollowArgs {
+    /// Run again with each new commit, with --dev also when a file changes
+    #[arg(long)]
+    pub(crate) follow: bool,
 }
 
 /// Which registry, and how to reach it.

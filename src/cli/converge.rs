@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::args::{
-    AddArgs, BuildArgs, DeployArgs, KubeArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs,
+    AddArgs, BuildArgs, DeployArgs, FollowArgs, KubeArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs,
 };
 use super::dependencies::{self, DependencyArgs};
 use super::error::CommandResult;
+use super::follow::{Follow, once_or_follow};
 use super::images::{self, DONE};
 use super::project::Project;
 use super::secrets::SecretArgs;
@@ -27,6 +28,8 @@ pub(crate) struct ConvergeCommand {
     images: Vec<String>,
     #[command(flatten)]
     project: ProjectArgs,
+    #[command(flatten)]
+    follow: FollowArgs,
     #[command(flatten)]
     registry: RegistryArgs,
     #[command(flatten)]
@@ -58,6 +61,17 @@ pub(crate) struct ConvergeCommand {
 
 impl ConvergeCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
+        let follow = Follow {
+            project: &self.project,
+            own: self.project.own_files([self.build.build_report_path.as_path()]),
+        };
+        once_or_follow(self.follow.follow, follow, context, async || {
+            self.run_once(context).await
+        })
+        .await
+    }
+
+    async fn run_once(&self, context: &Context) -> CommandResult {
         let started = Instant::now();
         let project = Project::open(&self.project, context)?;
         let target = deploy::target(&project, &self.release)?;

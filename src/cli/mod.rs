@@ -13,6 +13,7 @@ mod deploy;
 mod dismiss;
 mod env;
 mod error;
+mod follow;
 mod giterminism;
 mod helm;
 mod images;
