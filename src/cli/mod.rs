@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod certificates;
 mod chart;
+mod ci_env;
 mod clock;
 mod config;
 mod converge;
@@ -12,6 +13,7 @@ mod deploy;
 mod dismiss;
 mod env;
 mod error;
+mod follow;
 mod giterminism;
 mod helm;
 mod images;
@@ -70,6 +72,7 @@ enum Commands {
     /// Files of other repositories beside the project's own
     #[command(subcommand)]
     Includes(includes::IncludesCommands),
+    CiEnv(Late<Box<ci_env::CiEnvCommand>>),
     Helm(Box<helm::HelmCommand>),
     /// Keys, encrypted values and files; also as `kiel helm secret`
     #[command(subcommand)]
@@ -195,7 +198,7 @@ fn version() -> CommandResult {
 
 async fn run_command(cli: Cli, env: Environment, hints: &[String]) -> ExitCode {
     let options = cli.log.options(&env);
-    let form = options.form;
+    let (form, is_verbose) = (options.form, cli.log.log_verbose);
     let mask = Mask::default();
     let (events, receiver, room) = Events::limited();
     mask_messages(&mask);
@@ -223,6 +226,7 @@ async fn run_command(cli: Cli, env: Environment, hints: &[String]) -> ExitCode {
         Commands::Dismiss(Late(command)) => command.run(&context).await,
         Commands::Config(command) => command.run(&context),
         Commands::Includes(command) => command.run(&context),
+        Commands::CiEnv(Late(command)) => command.run(is_verbose, &context).await,
         Commands::Helm(command) => command.run(&context).await,
         Commands::Secret(command) => command.run(&context).await,
         Commands::Slugify(command) => command.run(),

@@ -8,9 +8,7 @@ use super::env::{Environment, FAMILIES};
 
 /// Variables of kiel's and werf's that belong to no flag of kiel's, or begin so.
 const OTHERS: &[&str] = &[
-    "ADD_ANNOTATION",
     "ADD_CUSTOM_TAG",
-    "ADD_LABEL",
     "CACHE_REPO",
     "COPY_FROM",
     "COPY_TO",
@@ -32,8 +30,6 @@ const OTHERS: &[&str] = &[
     "RESOURCE_VALIDATION",
     "SECONDARY_REPO",
     "SET_DOCKER_CONFIG_JSON_VALUE",
-    "SET_ROOT_JSON",
-    "SET_RUNTIME_JSON",
     "SSH_KEY",
     "STATUS_PROGRESS_PERIOD",
     "TELEMETRY",
