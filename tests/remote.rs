@@ -4,6 +4,10 @@
 #[path = "support/git_server.rs"]
 mod git_server;
 mod harness;
+#[path = "remote/includes.rs"]
+mod includes;
+#[path = "remote/mappings.rs"]
+mod mappings;
 
 use bytes::Bytes;
 use git_server::GitServer;
@@ -12,6 +16,7 @@ use http_body_util::Full;
 use hyper::Response;
 
 const META: &str = "project: demo\nconfigVersion: 1\n";
+
 const CONFIG: &str =
     "project: demo\nconfigVersion: 1\n---\n{{ template \"img\" \"app\" }}# {{ .Files.Get \"conf/a.txt\" }}\n";
 
@@ -183,31 +188,6 @@ fn tags_commits_and_later_commits_of_a_branch() {
 }
 
 #[test]
-fn the_newest_commit_needs_a_rule() {
-    let library = Library::new();
-    let server = library.serve();
-    let user = User::including(&over_http(&server, "branch: main"));
-    let args = ["config", "render", "--allow-includes-update"];
-    user.kiel(&args).expect_code(1).expect_stderr(&[
-        "using --allow-includes-update option is not allowed by giterminism.",
-        "allowIncludesUpdate: true",
-    ]);
-    assert_eq!(server.take_requests(), [""; 0]);
-    user.project.commit(&[(
-        "werf-giterminism.yaml",
-        "giterminismConfigVersion: 1\nincludes: {allowIncludesUpdate: true}\n",
-    )]);
-    user.prints(&args, &rendered("two"));
-    library.project.commit(&[("common/conf/a.txt", "three")]);
-    let by_variable = user
-        .command(&RENDER)
-        .env("WERF_ALLOW_INCLUDES_UPDATE", "1")
-        .output();
-    let run = Run::of(&by_variable.expect("kiel runs")).expect_code(0);
-    assert_eq!(run.stdout, rendered("three"));
-}
-
-#[test]
 fn concurrent_and_killed_runs_share_one_fetch() {
     let library = Library::new();
     let server = library.serve();
@@ -363,36 +343,6 @@ fn hash_tree(project: &Project, content: &[u8]) -> String {
     project.git(&["hash-object", "-t", "tree", "--literally", "-w", "tree"])
 }
 
-#[test]
-fn repositories_of_this_machine_are_read_where_they_are() {
-    let library = Library::new();
-    let path = library.project.path().to_str().expect("it is text").to_owned();
-    for url in [path.clone(), format!("file://{path}")] {
-        let user = User::including(&format!("- git: {url}\n  tag: v1\n  add: /common\n  to: /\n"));
-        user.update();
-        user.prints(&RENDER, &rendered("one"));
-        assert!(!user.home.path().join("git").exists(), "nothing is copied");
-        user.prints(
-            &["includes", "ls-files", "conf", "--filter", "source=lib,local"],
-            "PATH  SOURCE\n",
-        );
-        user.prints(
-            &[
-                "includes",
-                "ls-files",
-                "conf/*",
-                "--filter",
-                &format!("source={path}"),
-            ],
-            &format!("PATH        SOURCE\nconf/a.txt  {path}\nconf/b.txt  {path}\n"),
-        );
-        user.prints(&["includes", "get-file", "conf/a.txt"], "one");
-        user.kiel(&["includes", "get-file", "conf/z"])
-            .expect_code(1)
-            .expect_stderr(&["the file \"conf/z\" not found"]);
-    }
-}
-
 /// `ssh` itself is not what is tested: this one runs what it is given, as the other machine's would.
 #[test]
 fn by_ssh() {
@@ -448,292 +398,6 @@ fn by_ssh() {
 
 const RENDER_CHART: [&str; 3] = ["render", "--repo", "registry.example.org/app"];
 
-/// The image keys that the chart sees.
-fn tags(user: &User) -> String {
-    user.project.commit(&[(
-        ".helm/templates/pod.yaml",
-        "kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec: {image: \"{{ .Values.werf.image.app }}\"}\n",
-    )]);
-    let chart = user.kiel(&RENDER_CHART).expect_code(0).stdout;
-    let line = chart
-        .lines()
-        .find(|line| line.contains("registry.example.org/app:"));
-    line.expect("it has the image").trim().to_owned()
-}
-
-#[test]
-fn the_key_of_a_mapping_is_that_of_its_files_wherever_they_are() {
-    let library = Library::new();
-    let server = library.serve();
-    let auth = "basicAuth: {username: me, password: {env: GIT_PASSWORD}}";
-    let image = |source: &str| {
-        format!("{META}---\nimage: app\nfrom: alpine:3.20\ngit:\n- {{add: /common/conf, to: /app{source}}}\n")
-    };
-    let remote = |reference: &str| image(&format!(", url: \"{}\", {reference}, {auth}", server.url("")));
-    let of_tag = User::new(&[("werf.yaml", &remote("tag: v1"))]);
-    let tag = tags(&of_tag);
-    assert_eq!(
-        server.take_requests(),
-        ["GET info/refs", "POST ls-refs", "POST fetch"]
-    );
-    let of_commit = User::new(&[("werf.yaml", &remote(&format!("commit: {}", library.first)))]);
-    assert_eq!(tags(&of_commit), tag);
-    assert_eq!(server.take_requests(), ["GET info/refs", "POST fetch"]);
-    assert_eq!(tags(&of_commit), tag);
-    assert_eq!(server.take_requests(), [""; 0]);
-    let path = library.project.path().display();
-    let of_folder = User::new(&[("werf.yaml", &image(&format!(", url: {path}, tag: v1")))]);
-    assert_eq!(tags(&of_folder), tag);
-    let own = User::new(&[
-        ("werf.yaml", &image("")),
-        ("common/conf/a.txt", "one"),
-        ("common/conf/b.txt", "b"),
-    ]);
-    assert_eq!(tags(&own), tag);
-    let branch = User::new(&[("werf.yaml", &remote("branch: main"))]);
-    branch
-        .kiel(&["config", "list"])
-        .expect_code(1)
-        .expect_stderr(&["git branch directive not allowed by giterminism"]);
-    branch.project.commit(&[(
-        "werf-giterminism.yaml",
-        "giterminismConfigVersion: 1\nconfig: {stapel: {git: {allowBranch: true}}}\n",
-    )]);
-    server.take_requests();
-    // Listing images needs no other repository.
-    branch.kiel(&["config", "list"]).expect_code(0);
-    assert_eq!(server.take_requests(), [""; 0]);
-    assert_ne!(tags(&branch), tag);
-    branch.project.commit(&[("werf.yaml", &remote("tag: nope"))]);
-    branch
-        .kiel(&RENDER_CHART)
-        .expect_code(1)
-        .expect_stderr(&["werf.yaml:7:", "cannot find tag `nope`"]);
-}
-
-#[test]
-fn an_image_is_built_and_patched_from_another_repository() {
-    let library = Library::new();
-    let server = library.serve();
-    // The engine knows commands of earlier runs.
-    let run = format!("{} {}", harness::unique("run"), server.address.port());
-    let config = format!(
-        "{META}---\nimage: app\nfrom: debian:bookworm-slim\ngit:\n- url: {}\n  branch: main\n  add: /common/conf\n  to: \
-         /app\n  basicAuth: {{username: me, password: {{env: GIT_PASSWORD}}}}\n  stageDependencies: {{setup: [b.txt]}}\n\
-         - {{add: /own, to: /own}}\nshell:\n  setup: ['test \"$(cat /app/a.txt) $(cat /own/f)\" = \"two own\"']\n\
-         ---\nimage: check\nfrom: app\ncacheVersion: \"1\"\nshell:\n  setup: ['echo \"it is $(cat /app/a.txt)\" # {run}']\n",
-        server.url("")
-    );
-    let rules = "giterminismConfigVersion: 1\nconfig: {stapel: {git: {allowBranch: true}}}\n";
-    let project = Project::with(
-        "remote-build",
-        &[
-            ("werf.yaml", &config),
-            ("werf-giterminism.yaml", rules),
-            ("own/f", "own"),
-        ],
-    );
-    let build = || {
-        let args = ["build", "--repo", &project.repo, "--log-verbose"];
-        let output = project
-            .command(&args)
-            .env("GIT_PASSWORD", "s3cret-token")
-            .output();
-        Run::of(&output.expect("kiel runs")).expect_code(0)
-    };
-    build().expect_stderr(&["it is two"]);
-    server.take_requests();
-    build();
-    // The branch is asked for, once for both images; its commit is here.
-    assert_eq!(server.take_requests(), ["GET info/refs", "POST ls-refs"]);
-    library.project.commit(&[("common/conf/a.txt", "three")]);
-    // A patch: `setup` of app would fail on this file.
-    build().expect_stderr(&["it is three"]);
-}
-
-/// What the tests of one page need: a library and a project beside it.
-struct Beside {
-    project: Project,
-    home: tempfile::TempDir,
-}
-
-impl Beside {
-    fn new(library: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
-        let beside = Self {
-            project: Project::empty("beside"),
-            home: tempfile::tempdir().expect("a temporary folder can be made"),
-        };
-        beside.project.write("app/werf.yaml", "");
-        beside.project.git(&["init", "-q", "-b", "main", "app"]);
-        beside.commit("library", library);
-        beside.commit("app", files);
-        beside.kiel(&["includes", "update"]).expect_code(0);
-        beside.commit("app", &[]);
-        beside
-    }
-
-    fn commit(&self, folder: &str, files: &[(&str, &str)]) {
-        for (path, text) in files {
-            self.project.write(&format!("{folder}/{path}"), text);
-        }
-        self.project.git(&["init", "-q", "-b", "main", folder]);
-        self.project.git(&["-C", folder, "add", "-A", "-f"]);
-        self.project
-            .git(&["-C", folder, "commit", "-q", "--allow-empty", "-m", "change"]);
-    }
-
-    fn kiel(&self, args: &[&str]) -> Run {
-        let mut command = self.project.command(args);
-        command
-            .current_dir(self.project.path().join("app"))
-            .env("KIEL_HOME", self.home.path());
-        Run::of(&command.output().expect("kiel runs"))
-    }
-
-    fn tag(&self) -> String {
-        let chart = self.kiel(&RENDER_CHART).expect_code(0).stdout;
-        let line = chart
-            .lines()
-            .find(|line| line.contains("registry.example.org/app:"));
-        line.unwrap_or_else(|| panic!("no image in {chart}"))
-            .trim()
-            .to_owned()
-    }
-}
-
-const POD: &str =
-    "kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec: {image: \"{{ .Values.werf.image.app }}\"}\n";
-
-#[test]
-fn configuration_chart_and_dockerfiles_are_included_and_contexts_are_not() {
-    let config = format!("{META}---\nimage: app\ndockerfile: Dockerfile\n");
-    let library = [
-        ("base/werf.yaml", config.as_str()),
-        ("base/Dockerfile", "FROM scratch\nCOPY . /\n"),
-        ("base/.dockerignore", "*.md\n"),
-        ("base/.helm/templates/pod.yaml", POD),
-        (
-            "base/.helm/templates/where.yaml",
-            "kind: A\napiVersion: v1\nmetadata: {name: base}\n",
-        ),
-        (
-            "base/werf-giterminism.yaml",
-            "giterminismConfigVersion: 1\nunknown: true\n",
-        ),
-        ("base/context.txt", "never seen by an image"),
-        (
-            "more/templates/where.yaml",
-            "kind: A\napiVersion: v1\nmetadata: {name: more}\n",
-        ),
-    ];
-    let includes = "includes:\n- {git: ../library, branch: main, add: /base, to: /}\n- {git: ../library, branch: main, add: \
-                    /more, to: /.helm}\n";
-    let beside = Beside::new(
-        &library,
-        &[("werf-includes.yaml", includes), ("own.txt", "1"), ("a.md", "1")],
-    );
-    // The test's empty werf.yaml hides the included one.
-    beside.kiel(&RENDER_CHART).expect_code(1);
-    fs_err::remove_file(beside.project.path().join("app/werf.yaml")).expect("it is there");
-    beside.commit("app", &[]);
-    let chart = beside.kiel(&RENDER_CHART).expect_code(0).stdout;
-    assert!(
-        chart.contains("name: more") && !chart.contains("name: base"),
-        "{chart}"
-    );
-    let tag = beside.tag();
-    // The same project without includes.
-    let alone = Beside::new(
-        &library,
-        &[
-            ("werf-includes.yaml", includes),
-            ("werf.yaml", &config),
-            ("Dockerfile", "FROM scratch\nCOPY . /\n"),
-            (
-                ".dockerignore",
-                "*.md\nwerf-includes.*\nDockerfile\n.dockerignore\nwerf.yaml\n",
-            ),
-            ("own.txt", "1"),
-        ],
-    );
-    let only_own = alone.tag();
-    alone.commit("app", &[("own.txt", "2")]);
-    assert_ne!(alone.tag(), only_own);
-    alone.commit("app", &[("own.txt", "1")]);
-    alone.commit(
-        "library",
-        &[("base/context.txt", "other"), ("base/.dockerignore", "x\n")],
-    );
-    alone.kiel(&["includes", "update"]).expect_code(0);
-    alone.commit("app", &[]);
-    assert_eq!(alone.tag(), only_own, "included files are in no context");
-    beside.commit("app", &[("a.md", "2")]);
-    beside
-        .kiel(&["includes", "ls-files", ".dockerignore"])
-        .expect_code(0);
-    assert_eq!(beside.tag(), tag, "the included ignore file counts");
-    beside.commit("app", &[("own.txt", "2")]);
-    assert_ne!(beside.tag(), tag);
-    // A file of the project that is not committed does not hide behind an included one.
-    beside.project.write("app/Dockerfile", "FROM scratch\n");
-    beside
-        .kiel(&RENDER_CHART)
-        .expect_code(1)
-        .expect_stderr(&["the untracked file \"Dockerfile\" must be committed"]);
-}
-
-/// Blocks of a page that begin with three backticks and these words.
-fn block<'a>(page: &'a str, head: &str) -> &'a str {
-    let start = page
-        .find(&format!("```{head}\n"))
-        .unwrap_or_else(|| panic!("the page has no {head}"));
-    let text = &page[start + head.len() + 4..];
-    &text[..text.find("```").expect("it ends")]
-}
-
-#[test]
-fn the_page_about_includes_is_right() {
-    let page = include_str!("../docs/includes.md");
-    let library = [
-        (
-            "common/.werf/image.tmpl",
-            block(page, "yaml common/.werf/image.tmpl"),
-        ),
-        (
-            "common/.helm/templates/job.yaml",
-            block(page, "yaml common/.helm/templates/job.yaml"),
-        ),
-        ("docker/Dockerfile", "FROM scratch\n"),
-        ("docker/README.md", "about\n"),
-    ];
-    let beside = Beside::new(
-        &library,
-        &[
-            ("werf.yaml", block(page, "yaml werf.yaml")),
-            ("werf-includes.yaml", block(page, "yaml werf-includes.yaml")),
-        ],
-    );
-    let lock =
-        fs_err::read_to_string(beside.project.path().join("app/werf-includes.lock")).expect("it is written");
-    let commit = beside.project.git(&["-C", "library", "rev-parse", "HEAD"]);
-    let want =
-        block(page, "yaml werf-includes.lock").replace("5e4f3d0b7c1a2e9d8f6b5a4c3d2e1f0a9b8c7d6e", &commit);
-    assert_eq!(lock, want);
-    let listed = beside.kiel(&["includes", "ls-files"]).expect_code(0).stdout;
-    let path = beside.project.path().join("library").display().to_string();
-    assert_eq!(
-        listed,
-        block(page, "text ls-files").replace("/src/library", &path)
-    );
-    assert_eq!(
-        beside.kiel(&RENDER).expect_code(0).stdout,
-        block(page, "yaml rendered")
-    );
-    beside
-        .kiel(&["render", "--repo", "registry.example.org/app"])
-        .expect_code(0);
-}
-
 /// A server that says nothing, and one behind `ssh`: a signal ends the run.
 #[test]
 fn a_signal_ends_a_fetch() {
@@ -764,73 +428,5 @@ fn a_signal_ends_a_fetch() {
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
         let run = Run::of(&child.wait_with_output().expect("it ends")).expect_code(143);
         assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
-    }
-}
-
-#[test]
-fn repositories_with_other_ids() {
-    let library = |format: &str| {
-        let project = Project::empty("ids");
-        fs_err::remove_dir_all(project.path().join(".git")).expect("it is there");
-        project.git(&["init", "-q", "-b", "main", "--object-format", format]);
-        project.commit(&[
-            (
-                ".werf/lib.tmpl",
-                "{{ define \"img\" }}image: {{ . }}\nfrom: debian:bookworm-slim\n{{ end }}",
-            ),
-            ("conf/a.txt", "two"),
-        ]);
-        project
-    };
-    let (sha1, sha256) = (library("sha1"), library("sha256"));
-    for (own, other) in [("sha1", &sha256), ("sha256", &sha1)] {
-        let server = GitServer::start(other.path(), None);
-        let include = format!(
-            "includes:\n- {{git: \"{}\", branch: main, add: /, to: /}}\n",
-            server.url("")
-        );
-        let mut user = User::new(&[]);
-        user.project = library(own);
-        let config = format!(
-            "{CONFIG}git:\n- {{url: \"{}\", tag: v1, add: /conf, to: /app}}\n",
-            server.url("")
-        );
-        other.git(&["tag", "-f", "v1"]);
-        user.project.commit(&[
-            ("werf.yaml", &config),
-            ("werf-includes.yaml", &include),
-            ("conf/a.txt", "own"),
-        ]);
-        user.update();
-        let run = user.kiel(&RENDER).expect_code(0);
-        assert!(
-            run.stdout.contains("# own") && run.stdout.contains("image: app"),
-            "{}",
-            run.stdout
-        );
-        let wrong = include.replace(
-            "branch: main",
-            &format!("commit: {}", user.project.git(&["rev-parse", "HEAD"])),
-        );
-        let local = include.replace(&server.url(""), &other.path().display().to_string());
-        let local = local.replace(
-            "branch: main",
-            &format!("commit: {}", user.project.git(&["rev-parse", "HEAD"])),
-        );
-        for wrong in [wrong, local] {
-            let wrong = User::new(&[("werf.yaml", CONFIG), ("werf-includes.yaml", &wrong)]);
-            wrong
-                .kiel(&RENDER)
-                .expect_code(1)
-                .expect_stderr(&["ids have another length"]);
-        }
-        let project = Project::with("ids-build", &[]);
-        let args = ["build", "--repo", &project.repo];
-        let output = user
-            .command(&args)
-            .env_remove("KIEL_HOME")
-            .output()
-            .expect("kiel runs");
-        Run::of(&output).expect_code(0).expect_stderr(&["1 assembled"]);
     }
 }

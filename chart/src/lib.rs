@@ -128,6 +128,7 @@
 //! - Nothing is sent to a cluster, and releases are not stored; [`Manifests::chart_json`] and
 //!   [`Manifests::to_release_manifest`] give what a release's record holds.
 
+mod added;
 mod archive;
 mod capabilities;
 mod chart_object;
@@ -167,6 +168,7 @@ mod version;
 mod warning;
 mod yaml;
 
+pub use added::AddedMetadata;
 pub use archive::{ArchiveError, unpack};
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use coalesce::{CoalesceError, joined_defaults};

@@ -48,6 +48,11 @@ impl CommandError {
         self
     }
 
+    /// The error itself, if it is of this kind.
+    pub(crate) fn cause<T: Error + 'static>(&self) -> Option<&T> {
+        self.error.downcast_ref()
+    }
+
     /// The run was interrupted by the user.
     pub(crate) fn interrupted() -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! Between the configuration and the registry: keys, the engine, the build.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use kiel_llb::Platform;
 
 use super::Context;
-use super::args::{BuildArgs, RegistryArgs, StubArgs};
+use super::args::{BuildArgs, RegistryArgs, ReportArgs, StubArgs};
 use super::error::CommandError;
 use super::project::Project;
 use super::secrets::hide_secret;
@@ -119,10 +119,56 @@ impl StubArgs {
         if self.without_images {
             return Ok(Vec::new());
         }
+        if !self.stub_tags
+            && let Some(names) = self.report.image_names(project, context)?
+        {
+            return Ok(names);
+        }
         let planned = plan_images(project, &[], context)?;
         project.warn_images(&planned, context)?;
         Ok(names_by_key(&planned))
     }
+}
+
+impl ReportArgs {
+    /// The names of final images as a saved report has them, if it is to be used.
+    pub(crate) fn image_names(
+        &self,
+        project: &Project,
+        context: &Context,
+    ) -> Result<Option<Vec<ImageName>>, CommandError> {
+        if !self.use_build_report {
+            return Ok(None);
+        }
+        names_of_saved(&self.build_report_path, project, context).map(Some)
+    }
+}
+
+/// The names of final images by a saved report. Images of werf.yaml that it lacks are told: the chart may miss them.
+pub(crate) fn names_of_saved(
+    path: &Path,
+    project: &Project,
+    context: &Context,
+) -> Result<Vec<ImageName>, CommandError> {
+    let saved = build::read_report(path)?;
+    let lacks = |name: &str| saved.iter().all(|image| image.name != name);
+    let finals = project.config.images.iter().filter(|image| image.is_final);
+    for image in finals.filter(|image| lacks(&image.name)) {
+        context.events.warn(format!(
+            "the build report `{}` has no image `{}`",
+            path.display(),
+            image.name
+        ));
+    }
+    let finals = saved.into_iter().filter(|image| image.is_final);
+    Ok(finals
+        .map(|image| ImageName {
+            name: image.name,
+            tag: image.tag,
+            digest: Some(image.digest),
+            repo: Some(image.repository),
+        })
+        .collect())
 }
 
 /// The names of final images, which their keys alone tell.
@@ -133,6 +179,7 @@ pub(crate) fn names_by_key(images: &[PlannedImage]) -> Vec<ImageName> {
             name: image.name.clone(),
             tag: image.key().to_string(),
             digest: None,
+            repo: None,
         })
         .collect()
 }
@@ -144,6 +191,7 @@ pub(crate) fn names_by_plan(plan: &BuildPlan) -> Vec<ImageName> {
         name: state.image.name.clone(),
         tag: state.image.key().to_string(),
         digest: state.digest.map(|digest| digest.to_string()),
+        repo: None,
     };
     finals.map(name).collect()
 }
@@ -155,6 +203,7 @@ pub(crate) fn names_by_report(report: &BuildReport) -> Vec<ImageName> {
         name: image.name.clone(),
         tag: image.key.to_string(),
         digest: Some(image.digest.to_string()),
+        repo: None,
     };
     finals.map(name).collect()
 }

@@ -117,7 +117,11 @@ impl GetValuesCommand {
         has_repo: bool,
         context: &Context,
     ) -> Result<Vec<super::service_values::ImageName>, CommandError> {
-        if !has_repo || self.stubs.without_images || project.config.images.is_empty() {
+        if !has_repo
+            || self.stubs.without_images
+            || self.stubs.report.use_build_report
+            || project.config.images.is_empty()
+        {
             return self.stubs.image_names(project, context);
         }
         let planned = plan_images(project, &[], context)?;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use jiff::tz::{Offset, TimeZone};
 use kiel_template::files::FileTree;
@@ -46,9 +47,8 @@ impl Sources {
             _ => Mode::Strict,
         };
         if args.dev {
-            let mut ignored = context.env.family("dev-ignore");
-            ignored.extend_from_slice(&args.dev_ignore);
-            tree = development_tree(&repository, &tree, &ignored)?;
+            let paths = uncommitted(args, &repository, &tree, context)?;
+            tree = repository.overlay(&tree, &paths)?;
         }
         let guard = Guard::new(&repository, &tree, mode)?;
         let names = match &args.config {
@@ -193,12 +193,48 @@ impl Project {
     }
 }
 
-/// The work tree as if it had been committed.
-fn development_tree(
+/// What a run sees of a project: the commit, and with `--dev` the state of each file that is not as committed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Inputs {
+    commit: String,
+    /// Size and time of the last change; none for a file that is gone.
+    files: Vec<(String, Option<(u64, SystemTime)>)>,
+}
+
+/// What the next run would see; `own` are files that runs write themselves, as absolute paths.
+pub(crate) fn inputs(args: &ProjectArgs, own: &[PathBuf], context: &Context) -> Result<Inputs, CommandError> {
+    let repository = Repository::discover(&args.dir)?;
+    let commit = repository.head()?;
+    let mut files = Vec::new();
+    if args.dev
+        && let Some(work_dir) = repository.work_dir()
+    {
+        let work_dir = fs_err::canonicalize(work_dir)?;
+        for path in uncommitted(args, &repository, &repository.source_tree(&commit), context)? {
+            let full = work_dir.join(&path);
+            if own.contains(&full) {
+                continue;
+            }
+            let state = fs_err::symlink_metadata(&full).ok();
+            let state = state.and_then(|found| Some((found.len(), found.modified().ok()?)));
+            files.push((path, state));
+        }
+    }
+    Ok(Inputs {
+        commit: commit.id,
+        files,
+    })
+}
+
+/// The files that `--dev` takes from the work tree.
+fn uncommitted(
+    args: &ProjectArgs,
     repository: &Repository,
     tree: &SourceTree,
-    ignored: &[String],
-) -> Result<SourceTree, CommandError> {
+    context: &Context,
+) -> Result<Vec<String>, CommandError> {
+    let mut ignored = context.env.family("dev-ignore");
+    ignored.extend_from_slice(&args.dev_ignore);
     let ignored: Vec<Glob> = ignored
         .iter()
         .map(|pattern| Glob::new(pattern))
@@ -208,8 +244,7 @@ fn development_tree(
         dir: "",
         filter: &filter,
     };
-    let paths = repository.uncommitted(tree, &[all], &[])?;
-    Ok(repository.overlay(tree, &paths)?)
+    Ok(repository.uncommitted(tree, &[all], &[])?)
 }
 
 /// As Go says it.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use clap::Args;
 use kiel_chart::{HookOutput, KnownObjects, Lookup, Manifests, Release};
 
-use super::args::StubArgs;
+use super::args::{FollowArgs, StubArgs};
 use super::chart::{ChartArgs, ChartInput, read_values, render_chart, with_family};
 use super::dependencies;
 use super::error::{CommandError, CommandResult};
+use super::follow::{Follow, once_or_follow};
 use super::helm::write_files;
 use super::project::Project;
 use super::{Context, chart, deploy, print};
@@ -23,6 +24,8 @@ use super::{Context, chart, deploy, print};
 pub(crate) struct RenderCommand {
     #[command(flatten)]
     source: ChartArgs,
+    #[command(flatten)]
+    follow: FollowArgs,
     #[command(flatten)]
     stubs: StubArgs,
     /// Write to this file in place of standard output
@@ -59,6 +62,17 @@ pub(crate) struct RenderCommand {
 
 impl RenderCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
+        let follow = Follow {
+            project: &self.source.project,
+            own: self.source.project.own_files(self.output.as_deref()),
+        };
+        once_or_follow(self.follow.follow, follow, context, async || {
+            self.run_once(context).await
+        })
+        .await
+    }
+
+    async fn run_once(&self, context: &Context) -> CommandResult {
         let project = Project::open(&self.source.project, context)?;
         let target = deploy::target(&project, &self.source.release)?;
         let values = read_values(&self.source.values, &project, &context.env)?;
@@ -97,6 +111,7 @@ impl RenderCommand {
                     &with_family(&context.env, "extra-apiversions", &self.extra_apiversions),
                 )?,
                 lookup: self.known_objects(context)?,
+                added: &self.source.add.read(&context.env)?,
             },
         )?;
         for warning in &manifests.warnings {

@@ -17,6 +17,7 @@ mod repository;
 mod selection;
 mod status;
 mod tree;
+mod watched;
 
 use std::path::PathBuf;
 
