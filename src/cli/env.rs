@@ -41,13 +41,8 @@ pub(crate) const FAMILIES: &[(&str, &[&str])] = &[
     ("registry-ca", &[]),
     ("registry-token-host", &[]),
     ("dev-ignore", &[]),
-<<<<<<< HEAD
-    ("ssh-key", &[]),
-    ("lookup-resources", &[]),
-=======
     ("lookup-resources", &[]),
     ("ssh-key", &[]),
->>>>>>> main
 ];
 
 /// What the process was started with.
