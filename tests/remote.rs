@@ -1,6 +1,8 @@
 //! Files of other repositories: includes and git mappings, from real Git servers that the tests start. Every request is
 //! counted: nothing is fetched twice, and nothing at all is asked for when what counts is in the cache.
 
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "support/git_server.rs"]
 mod git_server;
 mod harness;
@@ -429,4 +431,35 @@ fn a_signal_ends_a_fetch() {
         let run = Run::of(&child.wait_with_output().expect("it ends")).expect_code(143);
         assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
     }
+}
+
+#[test]
+fn by_https() {
+    let library = Library::new();
+    let authority = authority::Authority::new().expect("openssl makes one");
+    let server = GitServer::behind_tls(library.project.path(), Some("me:s3cret-token"), &authority);
+    let user = User::including(&over_http(&server, "branch: main"));
+    let run = |trust: &std::path::Path| {
+        let output = user
+            .command(&["includes", "update"])
+            .env("SSL_CERT_FILE", trust)
+            .output();
+        Run::of(&output.expect("kiel runs"))
+    };
+    run(&authority.certificate())
+        .expect_code(1)
+        .expect_stderr(&["werf-includes.yaml:2", "certificate"]);
+    assert_eq!(
+        server.take_requests(),
+        [""; 0],
+        "nobody gets credentials who is not trusted"
+    );
+    run(&authority.ca()).expect_code(0);
+    user.project.commit(&[]);
+    let output = user
+        .command(&RENDER)
+        .env("SSL_CERT_FILE", authority.ca())
+        .output();
+    let run = Run::of(&output.expect("kiel runs")).expect_code(0);
+    assert_eq!(run.stdout, rendered("two"));
 }

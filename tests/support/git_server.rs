@@ -14,6 +14,11 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls;
+
+use super::authority::{Authority, der};
 
 /// A request as the server saw it.
 #[derive(Debug, Clone)]
@@ -28,6 +33,7 @@ type Answer = dyn Fn(&str) -> Option<Response<Full<Bytes>>> + Send + Sync;
 /// Serves all repositories below a folder as long as it lives.
 pub(crate) struct GitServer {
     pub(crate) address: SocketAddr,
+    scheme: &'static str,
     seen: Arc<Mutex<Vec<Seen>>>,
     _runtime: tokio::runtime::Runtime,
 }
@@ -52,6 +58,33 @@ impl GitServer {
         credentials: Option<&str>,
         answer: impl Fn(&str) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
     ) -> Self {
+        Self::serving(root, credentials, Box::new(answer), None)
+    }
+
+    /// The same behind TLS.
+    pub(crate) fn behind_tls(root: &Path, credentials: Option<&str>, authority: &Authority) -> Self {
+        let key = der(&authority.key()).expect("it has a key");
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key).expect("it is one");
+        let certificate = der(&authority.certificate())
+            .expect("it has a certificate")
+            .into();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("there are some")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("it is sound");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::serving(root, credentials, Box::new(|_| None), Some(acceptor))
+    }
+
+    fn serving(
+        root: &Path,
+        credentials: Option<&str>,
+        answer: Box<Answer>,
+        acceptor: Option<TlsAcceptor>,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -69,20 +102,28 @@ impl GitServer {
                 format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text))
             }),
             seen: Arc::clone(&seen),
-            answer: Box::new(answer),
+            answer,
         });
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let served = Arc::clone(&served);
-                let service = service_fn(move |request| serve(Arc::clone(&served), request));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service),
-                );
+                let (served, acceptor) = (Arc::clone(&served), acceptor.clone());
+                tokio::spawn(async move {
+                    match acceptor {
+                        None => connection(served, stream).await,
+                        Some(acceptor) => {
+                            // Who does not trust the certificate goes away.
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                connection(served, stream).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self {
             address,
+            scheme,
             seen,
             _runtime: runtime,
         }
@@ -90,7 +131,7 @@ impl GitServer {
 
     /// The address of a repository.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.address)
+        format!("{}://{}/{path}", self.scheme, self.address)
     }
 
     /// The requests since the last call.
@@ -102,6 +143,13 @@ impl GitServer {
     pub(crate) fn take_requests(&self) -> Vec<String> {
         self.take_seen().into_iter().map(|seen| seen.what).collect()
     }
+}
+
+async fn connection(served: Arc<Served>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    let service = service_fn(move |request| serve(Arc::clone(&served), request));
+    let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // A client may go away in the middle.
+    drop(serving.await);
 }
 
 async fn serve(served: Arc<Served>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
