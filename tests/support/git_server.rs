@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -35,6 +36,7 @@ pub(crate) struct GitServer {
     pub(crate) address: SocketAddr,
     scheme: &'static str,
     seen: Arc<Mutex<Vec<Seen>>>,
+    is_old: Arc<AtomicBool>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -43,6 +45,7 @@ struct Served {
     /// `USER:PASSWORD`, in base64.
     wanted: Option<String>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    is_old: Arc<AtomicBool>,
     answer: Box<Answer>,
 }
 
@@ -94,7 +97,7 @@ impl GitServer {
             .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
             .expect("a free port");
         let address = listener.local_addr().expect("it has an address");
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let (seen, is_old): (Arc<Mutex<Vec<Seen>>>, Arc<AtomicBool>) = Default::default();
         let served = Arc::new(Served {
             root: root.to_owned(),
             wanted: credentials.map(|text| {
@@ -102,6 +105,7 @@ impl GitServer {
                 format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text))
             }),
             seen: Arc::clone(&seen),
+            is_old: Arc::clone(&is_old),
             answer,
         });
         let scheme = if acceptor.is_some() { "https" } else { "http" };
@@ -125,8 +129,14 @@ impl GitServer {
             address,
             scheme,
             seen,
+            is_old,
             _runtime: runtime,
         }
+    }
+
+    /// From now on it does not know version 2 of the protocol.
+    pub(crate) fn become_old(&self) {
+        self.is_old.store(true, Ordering::Relaxed);
     }
 
     /// The address of a repository.
@@ -164,7 +174,7 @@ async fn serve(served: Arc<Served>, request: Request<Incoming>) -> Result<Respon
     let what = match () {
         () if path.ends_with("/info/refs") => "GET info/refs".to_owned(),
         () if text.contains("command=ls-refs") => "POST ls-refs".to_owned(),
-        () if text.contains("command=fetch") => "POST fetch".to_owned(),
+        () if text.contains("command=fetch") || text.contains("want ") => "POST fetch".to_owned(),
         () => format!("{} {path}", head.method),
     };
     let header = |name: &str| {
@@ -188,6 +198,8 @@ async fn serve(served: Arc<Served>, request: Request<Incoming>) -> Result<Respon
     if served.wanted.is_some() && served.wanted != authorization {
         return Ok(status(401));
     }
+    let is_old = served.is_old.load(Ordering::Relaxed);
+    let protocol = header("git-protocol").filter(|_| !is_old).unwrap_or_default();
     let mut command = Command::new("git");
     command
         .arg("http-backend")
@@ -200,7 +212,7 @@ async fn serve(served: Arc<Served>, request: Request<Incoming>) -> Result<Respon
         .env("REQUEST_METHOD", head.method.as_str())
         .env("CONTENT_TYPE", header("content-type").unwrap_or_default())
         .env("CONTENT_LENGTH", body.len().to_string())
-        .env("GIT_PROTOCOL", header("git-protocol").unwrap_or_default())
+        .env("GIT_PROTOCOL", protocol)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
