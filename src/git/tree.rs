@@ -201,16 +201,21 @@ impl SourceTree {
             return Ok(content.to_vec());
         }
         self.inner.blobs_read.fetch_add(1, Ordering::Relaxed);
-        match repo.find_blob(id) {
-            Ok(mut blob) => Ok(blob.take_data()),
-            Err(source) => {
-                let of_others = self.inner.others.iter().find_map(|other| {
-                    let other = other.to_thread_local();
-                    other.find_blob(id).ok().map(|mut blob| blob.take_data())
-                });
-                of_others.ok_or_else(|| error(source))
+        let of_own = (id.kind() == repo.object_hash()).then(|| repo.find_blob(id));
+        let source = match of_own {
+            Some(Ok(mut blob)) => return Ok(blob.take_data()),
+            Some(Err(source)) => Some(source),
+            None => None,
+        };
+        for other in &self.inner.others {
+            let other = other.to_thread_local();
+            if id.kind() == other.object_hash()
+                && let Ok(mut blob) = other.find_blob(id)
+            {
+                return Ok(blob.take_data());
             }
         }
+        Err(source.map_or_else(|| GitError::Id(id.to_string()), error))
     }
 
     /// The objects that are not in the repository.

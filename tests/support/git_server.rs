@@ -109,7 +109,7 @@ async fn serve(served: Arc<Served>, request: Request<Incoming>) -> Result<Respon
     let body = body
         .collect()
         .await
-        .map(|body| body.to_bytes())
+        .map(http_body_util::Collected::to_bytes)
         .unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
     let path = head.uri.path().to_owned();
