@@ -14,6 +14,7 @@ mod dismiss;
 mod env;
 mod error;
 mod follow;
+mod foreign;
 mod giterminism;
 mod helm;
 mod images;
@@ -103,10 +104,11 @@ impl Context {
 pub fn run(args: Vec<OsString>) -> ExitCode {
     let env = Environment::of_process();
     let args = helm::to_own_commands(helm::under_own_name(args));
-    let mut command = env.connect(command());
+    let mut command = foreign::add(env.connect(command()));
     let matches = command.try_get_matches_from_mut(&args);
-    let cli = match matches.and_then(|found| Cli::from_arg_matches(&found)) {
-        Ok(cli) => cli,
+    let parsed = matches.and_then(|found| Ok((Cli::from_arg_matches(&found)?, found)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // What was used to read a command line is no longer as it was made.
             let command = env.connect(self::command());
@@ -121,10 +123,14 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     if !cli.command.waits() {
         return run_alone(cli, env);
     }
-    let hints = match &cli.command {
+    let mut hints = match &cli.command {
         Commands::Helm(_) => Vec::new(),
         _ => variables::misspelt(&env, &command),
     };
+    match foreign::check(&matches, &env) {
+        Ok(told) => hints.extend(told),
+        Err(error) => return fail(&error, &Mask::default(), Form::Plain, &LogFiles::default()),
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
