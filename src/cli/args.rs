@@ -40,6 +40,12 @@ pub(crate) struct ProjectArgs {
     /// than the commit
     #[arg(long)]
     pub(crate) loose_giterminism: bool,
+    /// Include files from where branches and tags of werf-includes.yaml are now, whatever werf-includes.lock says
+    #[arg(long)]
+    pub(crate) allow_includes_update: bool,
+    /// Private key for Git repositories behind SSH; may be repeated [default: what `ssh` and its agent have]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_key: Vec<String>,
 }
 
 impl ProjectArgs {

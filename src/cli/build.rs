@@ -42,7 +42,7 @@ impl BuildCommand {
 
     async fn run_once(&self, context: &Context) -> CommandResult {
         let project = Project::open(&self.project, context)?;
-        let planned = images::plan_images(&project, &self.images)?;
+        let planned = images::plan_images(&project, &self.images, context)?;
         if planned.is_empty() {
             context.events.info("werf.yaml has no images: nothing to build");
             return Ok(DONE);

@@ -83,7 +83,7 @@ impl ConvergeCommand {
         let planned = if self.use_build_report {
             Vec::new()
         } else {
-            images::plan_images(&project, &self.images)?
+            images::plan_images(&project, &self.images, context)?
         };
         project.check_images(&planned)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;

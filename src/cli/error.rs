@@ -61,6 +61,22 @@ impl CommandError {
         }
     }
 
+    /// The error with its causes, in one line without colours: for places where it is part of another message.
+    pub(crate) fn sentence(&self) -> String {
+        let mut text = self.error.to_string();
+        let mut cause = self.error.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text.replace('\n', " ")
+    }
+
+    /// Whether the user ended the run.
+    pub(crate) fn is_interruption(&self) -> bool {
+        self.code == EXIT_INTERRUPTED
+    }
+
     /// The whole logs of what failed.
     pub(crate) fn logs(&self, files: &LogFiles) -> Vec<String> {
         let mut paths = Vec::new();

@@ -129,7 +129,6 @@ const IMAGES: Group = Group {
             "secondary-repo",
             Told("what was built is looked for in --repo alone"),
         ),
-        ("ssh-key", Refused("no step of a build sees an agent for SSH yet")),
         ("synchronization", Taken),
         ("use-custom-tag", Refused(NO_CUSTOM_TAGS)),
     ],
@@ -321,13 +320,18 @@ pub(super) fn check(matches: &ArgMatches, env: &Environment) -> Result<Vec<Strin
     }
     let mut told = Vec::new();
     for group in [PROJECT, IMAGES, RELEASE] {
+        let knows = |id: &str| leaf.try_contains_id(id).is_ok();
+        if !knows(group.beside) {
+            continue;
+        }
         let switches = group.switches.iter().map(|entry| (entry, true));
         let values = group.values.iter().map(|entry| (entry, false));
         for ((flag, answer), is_switch) in switches.chain(values) {
-            // A command that has not got it knows nothing of it.
-            let Ok(given) = leaf.try_get_many::<String>(&id(flag)) else {
+            if knows(&flag.replace('-', "_")) {
                 continue;
-            };
+            }
+            // Flags are there only where the command line was not understood without them.
+            let given = leaf.try_get_many::<String>(&id(flag)).ok().flatten();
             let given: Vec<&str> = given.into_iter().flatten().map(String::as_str).collect();
             let asks = |value: &str| asks(flag, value, is_switch);
             match answer {

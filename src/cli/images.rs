@@ -20,7 +20,8 @@ use crate::buildkit::engine::{self, Engine, EngineOptions};
 use crate::buildkit::{Address, Client, PruneBudget};
 use crate::config;
 use crate::config::model::SecretSource;
-use crate::images::{self, ImageFiles, PlannedImage};
+use crate::git::SourceTree;
+use crate::images::{self, ImageFiles, PlannedImage, PlannedKind};
 use crate::registry::{self, DOCKER_HUB, Insecure, Registry, RegistryOptions, Repository, Url};
 
 /// What the engine's cache may take: a quarter of it is never pruned.
@@ -31,7 +32,11 @@ const CACHE_BUDGET: PruneBudget = PruneBudget {
 };
 
 /// The images that the patterns mean, and what they need, with their keys. Reads the commit: blocks.
-pub(crate) fn plan_images(project: &Project, patterns: &[String]) -> Result<Vec<PlannedImage>, CommandError> {
+pub(crate) fn plan_images(
+    project: &Project,
+    patterns: &[String],
+    context: &Context,
+) -> Result<Vec<PlannedImage>, CommandError> {
     let selected = config::select(&project.config, patterns)?;
     if selected.is_empty() {
         return Ok(Vec::new());
@@ -42,6 +47,7 @@ pub(crate) fn plan_images(project: &Project, patterns: &[String]) -> Result<Vec<
     let files = ImageFiles {
         sources: &project.tree.files_at(project.repository.prefix()),
         of_images: &project.added_files()?,
+        remotes: &project.remote_trees(&names, context)?,
         inputs: &project.files,
     };
     Ok(images::plan_images(
@@ -118,7 +124,7 @@ impl StubArgs {
         {
             return Ok(names);
         }
-        let planned = plan_images(project, &[])?;
+        let planned = plan_images(project, &[], context)?;
         project.warn_images(&planned, context)?;
         Ok(names_by_key(&planned))
     }
@@ -303,6 +309,7 @@ pub(crate) async fn build(
     }
     let repository = repository(registry_args)?;
     let registry = registry(registry_args, context)?;
+    let tree = project.tree.with_objects_of(mapping_trees(&images).iter());
     let plan = build::plan(images, &registry, &repository, &project.commit.id).await?;
     let missing: Vec<&str> = plan
         .missing()
@@ -321,7 +328,7 @@ pub(crate) async fn build(
     let deps = BuildDeps {
         registry: registry.clone(),
         connect: connect(args, options.clone(), Arc::clone(&running)),
-        tree: project.tree.clone(),
+        tree,
         config: Arc::new(project.config.clone()),
         platform: host_platform(),
         secrets: build_secrets(project, context)?,
@@ -348,6 +355,18 @@ pub(crate) async fn build(
         save_report(&report, args)?;
     }
     Ok(report)
+}
+
+/// Where the files of git mappings are.
+fn mapping_trees(images: &[PlannedImage]) -> Vec<SourceTree> {
+    let contents = images.iter().filter_map(|image| match &image.kind {
+        PlannedKind::Stapel(plan) => Some(&plan.content),
+        PlannedKind::Dockerfile(_) => None,
+    });
+    contents
+        .flatten()
+        .map(|content| content.all.tree().clone())
+        .collect()
 }
 
 /// The engine of our own that this run uses; it ends when its last user does.

@@ -124,7 +124,7 @@ impl GetValuesCommand {
         {
             return self.stubs.image_names(project, context);
         }
-        let planned = plan_images(project, &[])?;
+        let planned = plan_images(project, &[], context)?;
         let repository = super::images::repository(&self.registry)?;
         let registry = super::images::registry(&self.registry, context)?;
         let plan = build::plan(planned, &registry, &repository, &project.commit.id).await?;

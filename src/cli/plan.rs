@@ -64,7 +64,7 @@ impl PlanCommand {
         let saved = self.report.image_names(&project, context)?;
         let planned = match &saved {
             Some(_) => Vec::new(),
-            None => images::plan_images(&project, &[])?,
+            None => images::plan_images(&project, &[], context)?,
         };
         project.check_images(&planned)?;
         let loaded = dependencies::load_chart(

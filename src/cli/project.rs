@@ -12,12 +12,79 @@ use super::args::{ProjectArgs, ReleaseArgs};
 use super::clock::Clock;
 use super::error::CommandError;
 use super::giterminism::{self, Guard, Mode, TemplateGuard};
+use super::includes::Including;
+use super::remotes::remotes;
 use crate::config::{self, LoadOptions, model::Config};
 use crate::git::patterns::Glob;
+use crate::git::remote::Remotes;
 use crate::git::{Commit, CommitFiles, Repository, Scope, SourceTree};
+
+/// A commit's files, before the configuration is read.
+pub(crate) struct Sources {
+    pub(crate) args: ProjectArgs,
+    pub(crate) repository: Repository,
+    pub(crate) commit: Commit,
+    /// The files of images.
+    pub(crate) tree: SourceTree,
+    /// What of them may be read.
+    pub(crate) guard: Guard,
+    /// The commit's files with those of the work tree that may be read.
+    pub(crate) inputs: SourceTree,
+    /// The names that the configuration may have.
+    names: Vec<String>,
+    pub(crate) remotes: Remotes,
+}
+
+impl Sources {
+    /// Opens the repository and reads HEAD.
+    pub(crate) fn open(args: &ProjectArgs, context: &Context) -> Result<Self, CommandError> {
+        let repository = Repository::discover(&args.dir)?;
+        let commit = repository.head()?;
+        let mut tree = repository.source_tree(&commit);
+        let mode = match (args.loose_giterminism, args.dev) {
+            (true, _) => Mode::Loose,
+            (_, true) => Mode::Dev,
+            _ => Mode::Strict,
+        };
+        if args.dev {
+            let paths = uncommitted(args, &repository, &tree, context)?;
+            tree = repository.overlay(&tree, &paths)?;
+        }
+        let guard = Guard::new(&repository, &tree, mode)?;
+        let names = match &args.config {
+            Some(file) => vec![giterminism::clean(file)],
+            None => config::NAMES.map(str::to_owned).to_vec(),
+        };
+        let shown: Vec<&str> = names.iter().map(String::as_str).collect();
+        let inputs = guard.inputs(&shown)?;
+        Ok(Self {
+            args: args.clone(),
+            repository,
+            commit,
+            tree,
+            guard,
+            inputs,
+            names,
+            remotes: remotes(args, context)?,
+        })
+    }
+
+    /// What brings files of other repositories to them.
+    pub(crate) fn including<'a>(&'a self, context: &'a Context) -> Including<'a> {
+        Including {
+            args: &self.args,
+            guard: &self.guard,
+            inputs: &self.inputs,
+            prefix: self.repository.prefix(),
+            remotes: &self.remotes,
+            context,
+        }
+    }
+}
 
 /// A commit's project.
 pub(crate) struct Project {
+    pub(crate) args: ProjectArgs,
     pub(crate) repository: Repository,
     pub(crate) commit: Commit,
     /// The files of images.
@@ -37,30 +104,25 @@ pub(crate) struct Project {
     pub(crate) env: Option<String>,
     /// The commit's date as Go prints it.
     pub(crate) commit_date: String,
+    /// Other repositories, for git mappings.
+    pub(crate) remotes: Remotes,
 }
 
 impl Project {
     /// Opens the repository, reads HEAD and its werf.yaml.
     pub(crate) fn open(args: &ProjectArgs, context: &Context) -> Result<Self, CommandError> {
-        let repository = Repository::discover(&args.dir)?;
-        let commit = repository.head()?;
-        let mut tree = repository.source_tree(&commit);
-        let mode = match (args.loose_giterminism, args.dev) {
-            (true, _) => Mode::Loose,
-            (_, true) => Mode::Dev,
-            _ => Mode::Strict,
-        };
-        if args.dev {
-            let paths = uncommitted(args, &repository, &tree, context)?;
-            tree = repository.overlay(&tree, &paths)?;
-        }
-        let guard = Guard::new(&repository, &tree, mode)?;
-        let names = match &args.config {
-            Some(file) => vec![giterminism::clean(file)],
-            None => config::NAMES.map(str::to_owned).to_vec(),
-        };
+        let sources = Sources::open(args, context)?;
+        let inputs = sources.including(context).overlay()?.tree;
+        let Sources {
+            repository,
+            commit,
+            tree,
+            guard,
+            names,
+            remotes,
+            ..
+        } = sources;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let inputs = guard.inputs(&names)?;
         guard.check_config(&names, &inputs)?;
         guard.check_templates(&args.config_templates_dir)?;
         let files = inputs.files_at(repository.prefix());
@@ -93,6 +155,7 @@ impl Project {
         }
         guard.check_external(&loaded, &args.dir, &context.env)?;
         Ok(Self {
+            args: args.clone(),
             repository,
             commit,
             tree,
@@ -104,6 +167,7 @@ impl Project {
             config: loaded.config,
             env: args.env.clone(),
             commit_date,
+            remotes,
         })
     }
 

@@ -5,13 +5,14 @@
 //! ([`Repository::uncommitted`]) costs as much as the paths that are asked for. Nothing is written to a repository,
 //! no subprocess is started, and neither hooks, file-system monitors nor external filters of a repository ever run.
 //!
-//! It deliberately does not fetch, does not follow history beyond naming a commit, and does not read the content of
-//! submodules.
+//! Other repositories are [`remote`]'s, the one place that fetches. It deliberately does not follow history beyond
+//! naming a commit, and does not read the content of submodules.
 
 mod files;
 pub mod layer;
 mod overlay;
 pub mod patterns;
+pub mod remote;
 mod repository;
 mod selection;
 mod status;
@@ -21,6 +22,7 @@ mod watched;
 use std::path::PathBuf;
 
 pub use files::CommitFiles;
+pub use overlay::Included;
 pub use repository::{Commit, Repository};
 pub use selection::Selection;
 pub use status::{Difference, Scope};

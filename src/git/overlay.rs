@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use gix::ObjectId;
 use gix::objs::tree::{Entry as TreeEntry, EntryKind};
 use gix::objs::{Tree, TreeRefIter, WriteTo as _};
+use gix::{ObjectId, ThreadSafeRepository};
 
 use super::status::{Taken, WorkTree};
 use super::tree::parse_id;
@@ -33,11 +33,7 @@ impl Repository {
         };
         let index = repo.index_or_empty().map_err(error)?;
         let mut work_tree = WorkTree::new(&repo, &index, work_dir).map_err(error)?;
-        let mut overlay = Overlay {
-            tree,
-            repo: &repo,
-            added: HashMap::new(),
-        };
+        let mut overlay = Overlay::new(tree, &repo);
         let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
         for path in paths {
             let change = match work_tree.file(path)? {
@@ -49,19 +45,83 @@ impl Repository {
             };
             changes.insert(path, change);
         }
-        let mut commit = tree.commit().clone();
-        let root = parse_id(&commit.tree)?;
-        let changes: Vec<(&str, Change)> = changes.into_iter().collect();
-        let root = match overlay.folder(Some(root), "", &changes)? {
-            Some(root) => root,
-            None => overlay.add(gix::objs::Kind::Tree, Vec::new(), "")?,
-        };
-        commit.tree = root.to_string();
-        Ok(SourceTree::with_added(
-            tree.shared_repo().clone(),
-            commit,
-            overlay.added,
-        ))
+        overlay.tree(changes, tree.others().to_vec())
+    }
+}
+
+/// A file, or link, of one tree on its way into another.
+#[derive(Debug, Clone)]
+pub struct Included {
+    /// Where it goes, relative to the repository's root.
+    pub to: String,
+    /// Where it comes from.
+    pub from: SourceTree,
+    /// Its path there, relative to that repository's root.
+    pub path: String,
+}
+
+impl SourceTree {
+    /// These files, and those of `files` where there is nothing yet at a path, above it or below it. Of two of them
+    /// that cannot stand side by side, the later one counts.
+    ///
+    /// # Errors
+    /// An object cannot be read.
+    pub fn with_included(&self, files: &[Included]) -> Result<Self, GitError> {
+        let mut wanted: BTreeMap<&str, &Included> = BTreeMap::new();
+        for file in files {
+            for (end, _) in file.to.match_indices('/') {
+                wanted.remove(&file.to[..end]);
+            }
+            let below = format!("{}/", file.to);
+            let hidden = wanted.range(below.as_str()..);
+            let hidden: Vec<&str> = hidden
+                .map(|(path, _)| *path)
+                .take_while(|path| path.starts_with(&below))
+                .collect();
+            for path in hidden {
+                wanted.remove(path);
+            }
+            wanted.insert(&file.to, file);
+        }
+        let repo = self.repo();
+        let mut overlay = Overlay::new(self, &repo);
+        let mut others: Vec<ThreadSafeRepository> = self.others().to_vec();
+        let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
+        for (path, file) in wanted {
+            if self.is_taken(path)? {
+                continue;
+            }
+            let Some(entry) = file.from.find(&file.path)? else {
+                continue;
+            };
+            let id = if entry.id.kind() == repo.object_hash() {
+                entry.id
+            } else {
+                let content = file.from.read_blob(entry.id, &file.path)?;
+                overlay.add(gix::objs::Kind::Blob, content, path)?
+            };
+            changes.insert(path, Some((entry.kind, id)));
+            let repository = file.from.shared_repo();
+            if !others.iter().any(|other| other.path() == repository.path()) {
+                others.push(repository.clone());
+            }
+        }
+        if changes.is_empty() {
+            return Ok(self.clone());
+        }
+        overlay.tree(changes, others)
+    }
+
+    /// Whether there is something at a path, or a file where one of its folders would be.
+    fn is_taken(&self, path: &str) -> Result<bool, GitError> {
+        for (end, _) in path.match_indices('/') {
+            match self.find(&path[..end])? {
+                None => return Ok(false),
+                Some(entry) if entry.kind != EntryKind::Tree => return Ok(true),
+                Some(_) => {}
+            }
+        }
+        Ok(self.find(path)?.is_some())
     }
 }
 
@@ -71,7 +131,33 @@ struct Overlay<'a> {
     added: HashMap<ObjectId, Arc<[u8]>>,
 }
 
-impl Overlay<'_> {
+impl<'a> Overlay<'a> {
+    fn new(tree: &'a SourceTree, repo: &'a gix::Repository) -> Self {
+        Self {
+            tree,
+            repo,
+            added: tree.added().clone(),
+        }
+    }
+
+    /// The files after the changes.
+    fn tree(
+        mut self,
+        changes: BTreeMap<&str, Change>,
+        others: Vec<ThreadSafeRepository>,
+    ) -> Result<SourceTree, GitError> {
+        let mut commit = self.tree.commit().clone();
+        let root = parse_id(&commit.tree)?;
+        let changes: Vec<(&str, Change)> = changes.into_iter().collect();
+        let root = match self.folder(Some(root), "", &changes)? {
+            Some(root) => root,
+            None => self.add(gix::objs::Kind::Tree, Vec::new(), "")?,
+        };
+        commit.tree = root.to_string();
+        let repo = self.tree.shared_repo().clone();
+        Ok(SourceTree::with_added(repo, commit, self.added, others))
+    }
+
     fn add(&mut self, kind: gix::objs::Kind, content: Vec<u8>, path: &str) -> Result<ObjectId, GitError> {
         let hash = self.repo.object_hash();
         let id = gix::objs::compute_hash(hash, kind, &content).map_err(|source| GitError::Compare {

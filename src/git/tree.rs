@@ -32,6 +32,8 @@ struct Inner {
     trees: Mutex<HashMap<ObjectId, Arc<[u8]>>>,
     /// Objects that are not in the repository.
     added: HashMap<ObjectId, Arc<[u8]>>,
+    /// Other repositories, for objects that this one does not have.
+    others: Vec<ThreadSafeRepository>,
 }
 
 /// How many objects were read so far.
@@ -51,14 +53,15 @@ pub(super) struct Entry {
 
 impl SourceTree {
     pub(super) fn new(repo: ThreadSafeRepository, commit: Commit) -> Self {
-        Self::with_added(repo, commit, HashMap::new())
+        Self::with_added(repo, commit, HashMap::new(), Vec::new())
     }
 
-    /// `added` are objects beside those of the repository.
+    /// `added` are objects beside those of the repository, as are those of `others`.
     pub(super) fn with_added(
         repo: ThreadSafeRepository,
         commit: Commit,
         added: HashMap<ObjectId, Arc<[u8]>>,
+        others: Vec<ThreadSafeRepository>,
     ) -> Self {
         let (trees_read, blobs_read, trees) = <(AtomicU64, AtomicU64, Mutex<_>)>::default();
         Self {
@@ -69,8 +72,25 @@ impl SourceTree {
                 blobs_read,
                 trees,
                 added,
+                others,
             }),
         }
+    }
+
+    /// The same files, with the objects of these trees' repositories in reach: for layers that hold files of several.
+    #[must_use]
+    pub fn with_objects_of<'a>(&self, trees: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut others = self.inner.others.clone();
+        for tree in trees {
+            for repo in std::iter::once(&tree.inner.repo).chain(&tree.inner.others) {
+                let is_known = |known: &ThreadSafeRepository| known.path() == repo.path();
+                if !is_known(&self.inner.repo) && !others.iter().any(is_known) {
+                    others.push(repo.clone());
+                }
+            }
+        }
+        let (repo, commit) = (self.inner.repo.clone(), self.inner.commit.clone());
+        Self::with_added(repo, commit, self.inner.added.clone(), others)
     }
 
     /// The commit.
@@ -181,7 +201,26 @@ impl SourceTree {
             return Ok(content.to_vec());
         }
         self.inner.blobs_read.fetch_add(1, Ordering::Relaxed);
-        Ok(repo.find_blob(id).map_err(error)?.take_data())
+        match repo.find_blob(id) {
+            Ok(mut blob) => Ok(blob.take_data()),
+            Err(source) => {
+                let of_others = self.inner.others.iter().find_map(|other| {
+                    let other = other.to_thread_local();
+                    other.find_blob(id).ok().map(|mut blob| blob.take_data())
+                });
+                of_others.ok_or_else(|| error(source))
+            }
+        }
+    }
+
+    /// The objects that are not in the repository.
+    pub(super) fn added(&self) -> &HashMap<ObjectId, Arc<[u8]>> {
+        &self.inner.added
+    }
+
+    /// The repositories beside its own.
+    pub(super) fn others(&self) -> &[ThreadSafeRepository] {
+        &self.inner.others
     }
 
     /// The repository for all threads.
