@@ -39,10 +39,6 @@ const PROJECT: Group = Group {
         ),
         ("log-debug", Taken),
         ("log-project-dir", Taken),
-        (
-            "allow-includes-update",
-            Refused("commit a new werf-includes.lock"),
-        ),
     ],
     values: &[
         ("dev-branch", Taken),
@@ -304,6 +300,29 @@ fn with(command: Command, flag: &'static str, form: impl FnOnce(Arg) -> Arg) -> 
     command.arg(arg)
 }
 
+/// The flags as Markdown, each once.
+pub(super) fn reference() -> String {
+    let mut rows = std::collections::BTreeMap::new();
+    for group in [PROJECT, IMAGES, RELEASE] {
+        for (flag, answer) in group.switches.iter().chain(group.values) {
+            rows.insert(*flag, *answer);
+        }
+    }
+    let mut text = String::from(
+        "\n## Flags of werf\n\nWhere kiel's command has no such flag, these are taken, without effect or not at all. A variable of one \
+         that is refused is told.\n\n| flag | |\n|---|---|\n",
+    );
+    for (flag, answer) in rows {
+        let answer = match answer {
+            Taken => "taken: it changes nothing here".to_owned(),
+            Told(why) => format!("without effect, which is told: {why}"),
+            Refused(why) => format!("refused: {why}"),
+        };
+        text.push_str(&format!("| `--{flag}` | {answer} |\n"));
+    }
+    text
+}
+
 /// Not a name that a command's own argument has.
 fn id(flag: &str) -> String {
     format!("foreign-{flag}")
@@ -390,7 +409,7 @@ mod tests {
         let matches = command
             .try_get_matches_from_mut(all)
             .map_err(|error| error.kind().to_string())?;
-        check(&matches, &env).map_err(|error| error.message())
+        check(&matches, &env).map_err(|error| anstream::adapter::strip_str(&error.message()).to_string())
     }
 
     #[test]
