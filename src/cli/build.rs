@@ -27,7 +27,9 @@ pub(crate) struct BuildCommand {
 
 impl BuildCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
-        let project = Project::open(&self.project, context)?;
+        let mut project = Project::open(&self.project, context)?;
+        project.look_up_latest(&self.registry, context).await?;
+        project.warn_outdated(context);
         let planned = images::plan_images(&project, &self.images)?;
         if planned.is_empty() {
             context.events.info("werf.yaml has no images: nothing to build");

@@ -8,7 +8,7 @@ use super::args::ProjectArgs;
 use super::error::CommandResult;
 use super::project::Project;
 use super::{Context, print};
-use crate::config::{self, model::Image};
+use crate::config::{self, model::Image, model::NAMELESS};
 
 /// The commands below `config`.
 #[derive(Debug, Subcommand)]
@@ -52,6 +52,9 @@ impl ConfigCommands {
 
 /// One image as werf prints it.
 fn graph(image: &Image) -> String {
+    if image.name == NAMELESS {
+        return "- {}\n".to_owned();
+    }
     let mut text = format!("- image: {}\n", image.name);
     if image.needs().is_empty() {
         return text;

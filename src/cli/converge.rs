@@ -52,7 +52,9 @@ pub(crate) struct ConvergeCommand {
 impl ConvergeCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let started = Instant::now();
-        let project = Project::open(&self.project, context)?;
+        let mut project = Project::open(&self.project, context)?;
+        project.look_up_latest(&self.registry, context).await?;
+        project.warn_outdated(context);
         let target = deploy::target(&project, &self.release)?;
         let values = chart::read_values(&self.values, &project, &context.env)?;
         let secrets = self

@@ -54,7 +54,8 @@ pub(crate) struct RenderCommand {
 
 impl RenderCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
-        let project = Project::open(&self.source.project, context)?;
+        let mut project = Project::open(&self.source.project, context)?;
+        project.look_up_latest(&self.source.registry, context).await?;
         let target = deploy::target(&project, &self.source.release)?;
         let values = read_values(&self.source.values, &project, &context.env)?;
         let secrets =

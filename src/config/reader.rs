@@ -15,6 +15,8 @@ pub(crate) struct Reader {
     pub(crate) unsupported: Vec<Diagnostic>,
     /// What of that document depends on more than the commit.
     pub(crate) external: Vec<External>,
+    /// What works and is gone in werf v3.
+    pub(crate) outdated: Vec<Diagnostic>,
     /// Lines of the file before the document that is read.
     pub(crate) lines_before: usize,
 }
@@ -24,6 +26,16 @@ impl Reader {
     pub(crate) fn external(&mut self, node: &Node<'_>, what: ExternalKind) {
         let (line, column) = (node.line + self.lines_before, node.column);
         self.external.push(External { what, line, column });
+    }
+
+    /// Notes what works and is gone in werf v3, with the line that replaces it.
+    pub(crate) fn outdated(&mut self, node: &Node<'_>, what: &str, instead: String) {
+        self.outdated.push(Diagnostic {
+            line: node.line + self.lines_before,
+            column: node.column,
+            message: format!("{what} is gone in werf v3"),
+            hint: Some(instead),
+        });
     }
 
     /// Adds a mistake at a node.

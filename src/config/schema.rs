@@ -81,9 +81,9 @@ pub(crate) const META: &[Key] = &[
         "build",
         &[
             yes("cacheVersion"),
-            not_yet("platform"),
-            not_yet("staged"),
-            not_yet("imageSpec"),
+            yes("platform"),
+            no_effect("staged"),
+            COMMON_IMAGE_SPEC,
         ],
     ),
     map(
@@ -159,13 +159,13 @@ pub(crate) const DOCKERFILE: &[Key] = &[
     IMAGE_SPEC,
     yes("contextAddFiles"),
     yes("contextAddFile"),
-    not_yet("addHost"),
-    not_yet("network"),
-    not_yet("ssh"),
+    yes("addHost"),
+    yes("network"),
+    yes("ssh"),
     SECRETS,
-    not_yet("staged"),
-    not_yet("platform"),
-    not_yet("tagging"),
+    no_effect("staged"),
+    yes("platform"),
+    no_effect("tagging"),
 ];
 
 /// An image without `dockerfile`.
@@ -251,29 +251,46 @@ pub(crate) const STAPEL: &[Key] = &[
             yes("WORKDIR"),
             yes("USER"),
             yes("HEALTHCHECK"),
-            not_yet("exactValues"),
+            no_effect("exactValues"),
         ],
     ),
     IMAGE_SPEC,
     yes("artifact"),
     yes("fromArtifact"),
-    not_yet("fromLatest"),
+    yes("fromLatest"),
     not_yet("fromExternal"),
-    not_yet("disableGitAfterPatch"),
+    yes("disableGitAfterPatch"),
     not_yet("ansible"),
     maps("mount", &[yes("from"), yes("to"), not_yet("fromPath")]),
     SECRETS,
-    not_yet("network"),
-    not_yet("platform"),
+    yes("network"),
+    yes("platform"),
 ];
 
 const SECRETS: Key = maps("secrets", &[yes("id"), yes("env"), yes("src"), yes("value")]);
+
+const COMMON_IMAGE_SPEC: Key = map(
+    "imageSpec",
+    &[
+        yes("author"),
+        yes("clearHistory"),
+        map(
+            "config",
+            &[
+                yes("labels"),
+                yes("removeLabels"),
+                no_effect("keepEssentialWerfLabels"),
+                no_effect("clearWerfLabels"),
+            ],
+        ),
+    ],
+);
 
 const IMAGE_SPEC: Key = map(
     "imageSpec",
     &[
         yes("author"),
-        not_yet("clearHistory"),
+        yes("clearHistory"),
         map(
             "config",
             &[

@@ -83,6 +83,7 @@ fn config(images: Vec<Image>) -> Config {
         },
         images,
         external: Vec::new(),
+        outdated: Vec::new(),
     }
 }
 
@@ -105,6 +106,7 @@ fn case() -> Case {
         args: IndexMap::from([("VERSION".to_owned(), "1".to_owned())]),
         dependencies: vec![],
         context_add_files: Vec::new(),
+        ..DockerfileImage::default()
     };
     Case {
         files: vec![
@@ -289,6 +291,7 @@ fn a_dependency_counts_with_its_key_and_is_no_external_base() {
                 imports: vec![import],
             }],
             context_add_files: Vec::new(),
+            ..DockerfileImage::default()
         };
         let images = vec![
             image("app", ImageKind::Dockerfile(app)),
@@ -399,6 +402,7 @@ fn the_dockerfile_vectors_of_the_page_hold() {
             args: serde_json::from_value(vector["args"].clone()).expect("arguments"),
             dependencies: vec![],
             context_add_files: Vec::new(),
+            ..DockerfileImage::default()
         };
         let texts = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
         let mut files = vec![("Dockerfile", texts(&vector["dockerfile"]).leak() as &str)];
