@@ -13,7 +13,7 @@ use super::error::CommandError;
 use super::giterminism::{self, Guard, Mode, TemplateGuard};
 use crate::config::{self, LoadOptions, model::Config};
 use crate::git::patterns::Glob;
-use crate::git::{Commit, CommitFiles, Repository, Scope, SourceTree};
+use crate::git::{Commit, CommitFiles, Difference, Repository, Scope, SourceTree};
 
 /// A commit's project.
 pub(crate) struct Project {
@@ -52,8 +52,10 @@ impl Project {
         if args.dev {
             let mut ignored = context.env.family("dev-ignore");
             ignored.extend_from_slice(&args.dev_ignore);
-            tree = development_tree(&repository, &tree, &ignored)?;
+            let around = repository.with_submodules(&tree)?;
+            tree = development_tree(&repository, &around, &ignored, context)?;
         }
+        tree = repository.with_submodules(&tree)?;
         let guard = Guard::new(&repository, &tree, mode)?;
         let names = match &args.config {
             Some(file) => vec![giterminism::clean(file)],
@@ -134,6 +136,7 @@ fn development_tree(
     repository: &Repository,
     tree: &SourceTree,
     ignored: &[String],
+    context: &Context,
 ) -> Result<SourceTree, CommandError> {
     let ignored: Vec<Glob> = ignored
         .iter()
@@ -144,7 +147,15 @@ fn development_tree(
         dir: "",
         filter: &filter,
     };
-    let paths = repository.uncommitted(tree, &[all], &[])?;
+    let found = repository.differences(tree, &[all], &[])?;
+    for (path, kind) in &found {
+        if matches!(kind, Difference::SubmoduleChanged | Difference::SubmoduleUntracked) {
+            context.events.warn(format!(
+                "submodule `{path}` has uncommitted changes, which --dev does not take; commit them there"
+            ));
+        }
+    }
+    let paths: Vec<String> = found.into_keys().collect();
     Ok(repository.overlay(tree, &paths)?)
 }
 

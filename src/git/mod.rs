@@ -5,8 +5,7 @@
 //! ([`Repository::uncommitted`]) costs as much as the paths that are asked for. Nothing is written to a repository,
 //! no subprocess is started, and neither hooks, file-system monitors nor external filters of a repository ever run.
 //!
-//! It deliberately does not fetch, does not follow history beyond naming a commit, and does not read the content of
-//! submodules.
+//! It deliberately does not fetch, and does not follow history beyond naming a commit.
 
 mod files;
 pub mod layer;
@@ -15,6 +14,7 @@ pub mod patterns;
 mod repository;
 mod selection;
 mod status;
+mod submodules;
 mod tree;
 
 use std::path::PathBuf;
@@ -83,6 +83,31 @@ pub enum GitError {
         #[source]
         source: gix::Error,
     },
+    /// A submodule's repository is not here.
+    #[error(
+        "cannot read the submodule `{path}` at its commit {commit}: it is not in this clone; run \
+         `git submodule update --init --recursive {path}`"
+    )]
+    SubmoduleAbsent {
+        /// Where it lies.
+        path: String,
+        /// The commit that is recorded.
+        commit: String,
+    },
+    /// A submodule's repository has not the commit.
+    #[error(
+        "cannot read the submodule `{path}`: its clone has no commit {commit}; run `git submodule update --init {path}`; \
+         where that does not find it either, nobody has pushed it"
+    )]
+    SubmoduleCommit {
+        /// Where it lies.
+        path: String,
+        /// The commit that is recorded.
+        commit: String,
+    },
+    /// The list of submodules is not in Git's format.
+    #[error("cannot read `.gitmodules`: {0}")]
+    Gitmodules(String),
     /// A text that should be an object's id is none.
     #[error("cannot read `{0}` as the id of a Git object")]
     Id(String),

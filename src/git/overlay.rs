@@ -11,6 +11,7 @@ use gix::objs::tree::{Entry as TreeEntry, EntryKind};
 use gix::objs::{Tree, TreeRefIter, WriteTo as _};
 
 use super::status::{Taken, WorkTree};
+use super::submodules::Submodules;
 use super::tree::parse_id;
 use super::{GitError, Repository, SourceTree};
 
@@ -33,11 +34,9 @@ impl Repository {
         };
         let index = repo.index_or_empty().map_err(error)?;
         let mut work_tree = WorkTree::new(&repo, &index, work_dir).map_err(error)?;
-        let mut overlay = Overlay {
-            tree,
-            repo: &repo,
-            added: HashMap::new(),
-        };
+        let with_submodules = tree;
+        let tree = tree.plain();
+        let mut overlay = Overlay::new(tree, &repo);
         let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
         for path in paths {
             let change = match work_tree.file(path)? {
@@ -49,29 +48,72 @@ impl Repository {
             };
             changes.insert(path, change);
         }
-        let mut commit = tree.commit().clone();
-        let root = parse_id(&commit.tree)?;
         let changes: Vec<(&str, Change)> = changes.into_iter().collect();
-        let root = match overlay.folder(Some(root), "", &changes)? {
-            Some(root) => root,
-            None => overlay.add(gix::objs::Kind::Tree, Vec::new(), "")?,
-        };
-        commit.tree = root.to_string();
-        Ok(SourceTree::with_added(
-            tree.shared_repo().clone(),
-            commit,
-            overlay.added,
-        ))
+        let overlaid = overlay.finish(&changes, super::submodules::none())?;
+        if std::ptr::eq(tree, with_submodules) {
+            Ok(overlaid)
+        } else {
+            self.with_submodules(&overlaid)
+        }
     }
 }
 
-struct Overlay<'a> {
+/// A tree in the making.
+pub(super) struct Overlay<'a> {
     tree: &'a SourceTree,
     repo: &'a gix::Repository,
     added: HashMap<ObjectId, Arc<[u8]>>,
 }
 
-impl Overlay<'_> {
+impl<'a> Overlay<'a> {
+    pub(super) fn new(tree: &'a SourceTree, repo: &'a gix::Repository) -> Self {
+        Self {
+            tree,
+            repo,
+            added: tree.added().clone(),
+        }
+    }
+
+    /// Takes the objects that another tree has beside its repository.
+    pub(super) fn take(&mut self, other: &SourceTree) {
+        let added = other.added().iter().map(|(id, content)| (*id, content.clone()));
+        self.added.extend(added);
+    }
+
+    /// The tree with submodules' trees at these paths.
+    pub(super) fn make(
+        mut self,
+        trees: &[(String, (EntryKind, ObjectId))],
+        submodules: Submodules,
+    ) -> Result<SourceTree, GitError> {
+        let mut changes: Vec<(&str, Change)> = trees
+            .iter()
+            .map(|(path, entry)| (path.as_str(), Some(*entry)))
+            .collect();
+        changes.sort_unstable();
+        self.finish(&changes, Arc::new(submodules))
+    }
+
+    fn finish(
+        &mut self,
+        changes: &[(&str, Change)],
+        submodules: Arc<Submodules>,
+    ) -> Result<SourceTree, GitError> {
+        let mut commit = self.tree.commit().clone();
+        let root = parse_id(&commit.tree)?;
+        let root = match self.folder(Some(root), "", changes)? {
+            Some(root) => root,
+            None => self.add(gix::objs::Kind::Tree, Vec::new(), "")?,
+        };
+        commit.tree = root.to_string();
+        Ok(SourceTree::with_added(
+            self.tree.shared_repo().clone(),
+            commit,
+            std::mem::take(&mut self.added),
+            submodules,
+        ))
+    }
+
     fn add(&mut self, kind: gix::objs::Kind, content: Vec<u8>, path: &str) -> Result<ObjectId, GitError> {
         let hash = self.repo.object_hash();
         let id = gix::objs::compute_hash(hash, kind, &content).map_err(|source| GitError::Compare {

@@ -9,7 +9,7 @@ use super::{GitError, SourceTree};
 
 /// Replaced objects are a matter of one clone; with them a commit would not be the same files everywhere. The index's
 /// checksum is not verified, as Git itself does not: a quarter of a run that finds all done would go there.
-const CONFIG: [&str; 2] = ["core.useReplaceRefs=false", "index.skipHash=true"];
+pub(super) const CONFIG: [&str; 2] = ["core.useReplaceRefs=false", "index.skipHash=true"];
 
 /// An opened repository: SHA-1 or SHA-256, a linked work tree, a bare one, shallow or not.
 #[derive(Debug, Clone)]
@@ -56,6 +56,15 @@ impl Repository {
             dir: dir.to_owned(),
             prefix,
         })
+    }
+
+    /// An opened one, with the folder that messages name.
+    pub(super) fn at(inner: ThreadSafeRepository, dir: PathBuf) -> Self {
+        Self {
+            inner,
+            dir,
+            prefix: String::new(),
+        }
     }
 
     /// The work tree's folder; none in a bare repository.

@@ -11,6 +11,7 @@ use gix::{ObjectId, ThreadSafeRepository};
 use kiel_stapel::listing::{FileEntry, FileMode, Listing};
 
 use super::patterns::PathMatch;
+use super::submodules::Submodules;
 use super::{Commit, GitError};
 
 /// The files of one commit, read by path. Clones share what was read.
@@ -32,6 +33,7 @@ struct Inner {
     trees: Mutex<HashMap<ObjectId, Arc<[u8]>>>,
     /// Objects that are not in the repository.
     added: HashMap<ObjectId, Arc<[u8]>>,
+    submodules: Arc<Submodules>,
 }
 
 /// How many objects were read so far.
@@ -51,7 +53,7 @@ pub(super) struct Entry {
 
 impl SourceTree {
     pub(super) fn new(repo: ThreadSafeRepository, commit: Commit) -> Self {
-        Self::with_added(repo, commit, HashMap::new())
+        Self::with_added(repo, commit, HashMap::new(), super::submodules::none())
     }
 
     /// `added` are objects beside those of the repository.
@@ -59,6 +61,7 @@ impl SourceTree {
         repo: ThreadSafeRepository,
         commit: Commit,
         added: HashMap<ObjectId, Arc<[u8]>>,
+        submodules: Arc<Submodules>,
     ) -> Self {
         let (trees_read, blobs_read, trees) = <(AtomicU64, AtomicU64, Mutex<_>)>::default();
         Self {
@@ -69,6 +72,7 @@ impl SourceTree {
                 blobs_read,
                 trees,
                 added,
+                submodules,
             }),
         }
     }
@@ -104,7 +108,9 @@ impl SourceTree {
                 kind: EntryKind::Tree,
                 id,
             }) => {
-                let repo = self.inner.repo.to_thread_local();
+                let repo = self.repo();
+                let wanted = |path: &str| filter.matches(path) || filter.may_match_below(path);
+                self.check_absent(dir.trim_matches('/'), wanted)?;
                 let mut walk = Walk {
                     tree: self,
                     repo: &repo,
@@ -171,17 +177,11 @@ impl SourceTree {
 
     /// `path` is for the message.
     pub(super) fn read_blob(&self, id: ObjectId, path: &str) -> Result<Vec<u8>, GitError> {
-        let repo = self.inner.repo.to_thread_local();
-        let error = |source| GitError::Object {
-            id: id.to_string(),
-            path: path.into(),
-            source,
-        };
         if let Some(content) = self.inner.added.get(&id) {
             return Ok(content.to_vec());
         }
         self.inner.blobs_read.fetch_add(1, Ordering::Relaxed);
-        Ok(repo.find_blob(id).map_err(error)?.take_data())
+        self.object(&self.repo(), id, path, |repo| Ok(repo.find_blob(id)?.take_data()))
     }
 
     /// The repository for all threads.
@@ -191,7 +191,42 @@ impl SourceTree {
 
     /// The repository, for one thread.
     pub(super) fn repo(&self) -> gix::Repository {
-        self.inner.repo.to_thread_local()
+        let mut repo = self.inner.repo.to_thread_local();
+        if !self.inner.submodules.repositories.is_empty() {
+            // Many objects are in others: the folder of packs must not be looked through for each.
+            repo.objects.refresh_never();
+        }
+        repo
+    }
+
+    /// An object of the repository, or of one of the submodules'.
+    fn object(
+        &self,
+        repo: &gix::Repository,
+        id: ObjectId,
+        path: &str,
+        read: impl Fn(&gix::Repository) -> Result<Vec<u8>, gix::Error>,
+    ) -> Result<Vec<u8>, GitError> {
+        let source = match read(repo) {
+            Ok(content) => return Ok(content),
+            Err(source) => source,
+        };
+        let others = self.inner.submodules.repositories.iter();
+        let mut others = others.map(|other| read(&other.to_thread_local()));
+        others.find_map(Result::ok).ok_or_else(|| GitError::Object {
+            id: id.to_string(),
+            path: path.into(),
+            source,
+        })
+    }
+
+    pub(super) fn submodules(&self) -> &Submodules {
+        &self.inner.submodules
+    }
+
+    /// The objects that are in no repository.
+    pub(super) fn added(&self) -> &HashMap<ObjectId, Arc<[u8]>> {
+        &self.inner.added
     }
 
     pub(super) fn find(&self, path: &str) -> Result<Option<Entry>, GitError> {
@@ -201,7 +236,12 @@ impl SourceTree {
         };
         for (start, name) in parts(path) {
             if entry.kind != EntryKind::Tree {
-                return Ok(None);
+                let absent = &self.submodules().absent;
+                let here = path[..start].trim_end_matches('/');
+                return match absent.iter().find(|absent| absent.path == here) {
+                    Some(absent) => Err(absent.error()),
+                    None => Ok(None),
+                };
             }
             let content = self.kept_tree(entry.id, path[..start].trim_end_matches('/'))?;
             let iter = TreeRefIter::from_bytes(&content, entry.id.kind());
@@ -224,9 +264,7 @@ impl SourceTree {
         if let Some(content) = trees().get(&id) {
             return Ok(content.clone());
         }
-        let content: Arc<[u8]> = self
-            .read_tree(&self.inner.repo.to_thread_local(), id, path)?
-            .into();
+        let content: Arc<[u8]> = self.read_tree(&self.repo(), id, path)?.into();
         trees().insert(id, content.clone());
         Ok(content)
     }
@@ -237,16 +275,11 @@ impl SourceTree {
         id: ObjectId,
         path: &str,
     ) -> Result<Vec<u8>, GitError> {
-        let error = |source| GitError::Object {
-            id: id.to_string(),
-            path: path.into(),
-            source,
-        };
         if let Some(content) = self.inner.added.get(&id) {
             return Ok(content.to_vec());
         }
         self.inner.trees_read.fetch_add(1, Ordering::Relaxed);
-        Ok(repo.find_tree(id).map_err(error)?.detach().data)
+        self.object(repo, id, path, |repo| Ok(repo.find_tree(id)?.detach().data))
     }
 }
 
