@@ -149,7 +149,10 @@ fn development_tree(
     };
     let found = repository.differences(tree, &[all], &[])?;
     for (path, kind) in &found {
-        if matches!(kind, Difference::SubmoduleChanged | Difference::SubmoduleUntracked) {
+        if matches!(
+            kind,
+            Difference::SubmoduleChanged | Difference::SubmoduleUntracked
+        ) {
             context.events.warn(format!(
                 "submodule `{path}` has uncommitted changes, which --dev does not take; commit them there"
             ));

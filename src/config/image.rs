@@ -33,7 +33,7 @@ pub(crate) fn read(
     let image_spec = value(node, "imageSpec").map(|spec| read_image_spec(reader, spec));
     let image_spec = with_common(image_spec, defaults.image_spec.as_ref());
     let kind = if value(node, "dockerfile").is_some() {
-        ImageKind::Dockerfile(read_dockerfile(reader, node))
+        ImageKind::Dockerfile(Box::new(read_dockerfile(reader, node)))
     } else {
         let others: Vec<String> = names
             .iter()

@@ -139,7 +139,7 @@ pub enum ExternalKind {
 #[serde(rename_all = "camelCase")]
 pub enum ImageKind {
     /// By a Dockerfile.
-    Dockerfile(DockerfileImage),
+    Dockerfile(Box<DockerfileImage>),
     /// By Stapel stages.
     Stapel(Box<StapelSpec>),
 }

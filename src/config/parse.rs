@@ -97,6 +97,27 @@ pub fn documents_of(text: &str, images: &[&Image]) -> String {
     documents.join("---\n")
 }
 
+/// Every document as JSON, by YAML's rules of the file.
+///
+/// # Errors
+/// It is no YAML; not for text that was parsed before.
+pub fn documents_as_json(text: &str) -> Result<Vec<serde_json::Value>, Mistakes> {
+    let json = |document: Document<'_>| {
+        yaml::to_json(document.text).map_err(|error| Diagnostic {
+            line: error.line().unwrap_or(1) + document.lines_before,
+            column: error.column().unwrap_or(1),
+            message: error.problem().to_owned(),
+            hint: None,
+        })
+    };
+    let documents: Result<Vec<_>, _> = split(text).into_iter().map(json).collect();
+    documents.map_err(|mistake| Mistakes {
+        file: "werf.yaml".to_owned(),
+        text: text.to_owned(),
+        list: vec![mistake],
+    })
+}
+
 fn read_document<'t>(reader: &mut Reader, document: Document<'t>) -> Option<Node<'t>> {
     match yaml::parse_documents(document.text) {
         Ok(nodes) => {

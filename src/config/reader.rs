@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use kiel_template::yaml::{Node, Resolved};
 
 use super::model::{External, ExternalKind};
-use super::schema::{DOCKERFILE, Key, STAPEL, Shape, Support, find, nearest};
+use super::schema::{DOCKERFILE, Key, Kind, STAPEL, Support, find, nearest};
 use crate::diagnostic::Diagnostic;
 
 /// The mistakes found so far; every reading function adds to them and returns what it could read.
@@ -70,11 +70,11 @@ impl Reader {
                         line: key_node.line + self.lines_before,
                         column: key_node.column,
                         message: format!("`{}` is not supported yet", key.name),
-                        hint: Some(
+                        hint: Some(format!(
                             "leave it out; kiel refuses what it cannot honour, since the result would differ from what \
-                             the file says"
-                                .into(),
-                        ),
+                             the file says\n`{name}`: {}",
+                            key.advice()
+                        )),
                     };
                     self.unsupported.push(unsupported);
                 }
@@ -88,14 +88,14 @@ impl Reader {
             return;
         }
         let place = format!("`{}`", key.name);
-        match (key.shape, value.items()) {
-            (Shape::Free, _) => {}
-            (Shape::Maps(keys), Some(items)) => {
+        match (key.kind, value.items()) {
+            (Kind::Maps, Some(items)) => {
                 for item in items {
-                    self.check_keys(item, keys, &place);
+                    self.check_keys(item, key.keys, &place);
                 }
             }
-            (Shape::Map(keys) | Shape::Maps(keys), _) => self.check_keys(value, keys, &place),
+            (Kind::Map | Kind::Maps, _) => self.check_keys(value, key.keys, &place),
+            _ => {}
         }
     }
 

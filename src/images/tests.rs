@@ -117,7 +117,7 @@ fn case() -> Case {
             ("app/lock", "1"),
             ("app/other/x", "x"),
         ],
-        image: image("x", ImageKind::Dockerfile(dockerfile.clone())),
+        image: image("x", ImageKind::Dockerfile(Box::new(dockerfile.clone()))),
         dockerfile,
         platform: "linux/amd64",
         name: "app",
@@ -137,7 +137,7 @@ impl Case {
 
     fn plan_in(&self, dir: &Path) -> Result<PlannedImage, ImagesError> {
         let files = commit(dir, &self.files);
-        let kind = ImageKind::Dockerfile(self.dockerfile.clone());
+        let kind = ImageKind::Dockerfile(Box::new(self.dockerfile.clone()));
         let image = Image {
             name: self.name.into(),
             kind,
@@ -294,7 +294,7 @@ fn a_dependency_counts_with_its_key_and_is_no_external_base() {
             ..DockerfileImage::default()
         };
         let images = vec![
-            image("app", ImageKind::Dockerfile(app)),
+            image("app", ImageKind::Dockerfile(Box::new(app))),
             image("base", ImageKind::Stapel(Box::new(base))),
         ];
         plan_images(
@@ -415,7 +415,7 @@ fn the_dockerfile_vectors_of_the_page_hold() {
         );
         let dir = tempfile::tempdir().expect("a folder");
         let commit = commit(dir.path(), &files);
-        let images = vec![image("app", ImageKind::Dockerfile(spec))];
+        let images = vec![image("app", ImageKind::Dockerfile(Box::new(spec)))];
         let planned = plan_images(
             &config(images),
             &[],

@@ -263,7 +263,7 @@ pub(crate) fn dockerfile(name: &str, path: &str) -> Image {
         context_add_files: Vec::new(),
         ..DockerfileImage::default()
     };
-    image(name, ImageKind::Dockerfile(kind))
+    image(name, ImageKind::Dockerfile(Box::new(kind)))
 }
 
 pub(crate) fn busybox() -> From {
