@@ -641,6 +641,20 @@ fn planned() -> Result<Option<&'static str>> {
     kiel(&["converge"]).expect_code(0).expect_stderr(&["revision 2"]);
     ensure!(stdout(project.kubectl(&["get", "configmap", "c", "-o", "jsonpath={.data.a}"])) == "1");
 
+    // What a pipeline adds is on the object and in the record.
+    let adding = [
+        "--add-annotation",
+        "ci.werf.io/commit=c0ffee",
+        "--add-label",
+        "team=core",
+    ];
+    kiel(&[&["converge"][..], &adding].concat()).expect_code(0);
+    let added = "jsonpath={.metadata.annotations.ci\\.werf\\.io/commit} {.metadata.labels.team}";
+    ensure!(stdout(project.kubectl(&["get", "configmap", "c", "-o", added])) == "c0ffee core");
+    let manifest = stdout(project.helm(&["get", "manifest", "small"]));
+    ensure!(manifest.contains("ci.werf.io/commit: c0ffee"), "{manifest}");
+    kiel(&[&["plan", "--exit-code"][..], &adding].concat()).expect_code(0);
+
     // Another program owns a field now: nothing is overwritten without being told to.
     let theirs = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {b: robot}\n";
     project.write("theirs.yaml", theirs);

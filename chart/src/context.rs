@@ -37,7 +37,8 @@ pub(crate) struct Context {
 
 impl Context {
     /// Go: `recAllTpls`.
-    pub(crate) fn new(tree: &Tree<'_>, input: &RenderInput<'_>, values: &Map) -> Self {
+    /// `extra` is what stands beside Helm's own in the root of the data.
+    pub(crate) fn new(tree: &Tree<'_>, input: &RenderInput<'_>, values: &Map, extra: &Map) -> Self {
         let mut context = Self {
             templates: BTreeMap::new(),
         };
@@ -60,11 +61,11 @@ impl Context {
         );
         top.insert("Capabilities", input.capabilities.to_value());
         top.insert("Values", Value::Map(values.with_type(&VALUES)));
-        context.add(tree, tree.root(), &top);
+        context.add(tree, tree.root(), &top, extra);
         context
     }
 
-    fn add(&mut self, tree: &Tree<'_>, id: NodeId, parent: &Map) -> Map {
+    fn add(&mut self, tree: &Tree<'_>, id: NodeId, parent: &Map, extra: &Map) -> Map {
         let node = tree.node(id);
         let metadata = tree.metadata(id);
         let is_library = metadata.is_library();
@@ -75,7 +76,7 @@ impl Context {
             let own = table_at(parent, &format!("Values.{}", tree.name(id))).unwrap_or_default();
             Value::Map(own.with_type(&VALUES))
         };
-        let root = Map::new();
+        let root = extra.shallow_copy();
         root.insert(
             "Chart",
             Value::object(ChartObject::new(metadata, tree.is_root(id))),
@@ -86,7 +87,7 @@ impl Context {
         root.insert("Values", values);
         root.insert("Subcharts", Value::Map(subcharts.clone()));
         for child in &node.children {
-            let child_root = self.add(tree, *child, &root);
+            let child_root = self.add(tree, *child, &root, extra);
             subcharts.insert(tree.name(*child), Value::Map(child_root));
         }
         let path = tree.full_path(id);

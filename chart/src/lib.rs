@@ -10,7 +10,7 @@
 //! | render it | [`RenderInput`], [`render_on_own_stack`] |
 //! | read the result | [`Manifests`]: [documents](Manifests::documents), [hooks](Manifests::hooks), [notes](Manifests::notes), [CRDs](Manifests::crds) |
 //! | tell a user what went wrong | [`RenderError`], [`explain()`] |
-//! | answer `.Capabilities` and `lookup` | [`Capabilities`], [`Lookup`] |
+//! | answer `.Capabilities` and `lookup` | [`Capabilities`], [`Lookup`], [`KnownObjects`] |
 //! | judge a chart | [`lint`] |
 //! | package it, compute `Chart.lock`, read an index | [`package()`], [`Lock`], [`Index`] |
 //!
@@ -128,6 +128,7 @@
 //! - Nothing is sent to a cluster, and releases are not stored; [`Manifests::chart_json`] and
 //!   [`Manifests::to_release_manifest`] give what a release's record holds.
 
+mod added;
 mod archive;
 mod capabilities;
 mod chart_object;
@@ -142,6 +143,7 @@ mod glob;
 mod hook;
 mod ignore;
 mod index;
+mod known;
 pub mod lint;
 mod load;
 mod lock;
@@ -166,6 +168,7 @@ mod version;
 mod warning;
 mod yaml;
 
+pub use added::AddedMetadata;
 pub use archive::{ArchiveError, unpack};
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use coalesce::{CoalesceError, joined_defaults};
@@ -175,6 +178,7 @@ pub use functions::Lookup;
 pub use hook::{Hook, HookEvent};
 pub use ignore::IgnoreError;
 pub use index::{Index, IndexEntry, IndexError, MAX_INDEX_SIZE, NoEntry};
+pub use known::{KnownObjects, KnownObjectsError};
 pub use load::{ChartError, Profile, load, load_archive};
 pub use lock::LockError;
 pub use manifests::{Document, HookOutput, ManifestError, Manifests};

@@ -56,7 +56,7 @@ pub enum ManifestError {
 }
 
 /// One manifest.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Document {
     /// The template that wrote it: `app/templates/service.yaml`.
     pub source: String,

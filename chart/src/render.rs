@@ -460,7 +460,7 @@ pub(crate) fn render_files(
     values: &Map,
     purpose: Purpose,
 ) -> Result<BTreeMap<String, Vec<u8>>, RenderError> {
-    let context = Context::new(tree, input, values);
+    let context = Context::new(tree, input, values, &input.values.root()?);
     let mut templates = TemplateSet::new(options(input));
     for name in context.names() {
         templates

@@ -62,6 +62,10 @@ pub struct ValuesInput {
     pub set_file_contents: BTreeMap<String, Vec<u8>>,
     /// `--set-literal`.
     pub set_literal: Vec<String>,
+    /// `--set-root-json`: beside `.Values`, `.Release` and what else templates see, which stay as they are.
+    pub set_root_json: Vec<String>,
+    /// `--set-runtime-json`: below `.Runtime`.
+    pub set_runtime_json: Vec<String>,
 }
 
 impl ValuesInput {
@@ -115,6 +119,28 @@ impl ValuesInput {
             })?;
         }
         Ok(merged)
+    }
+
+    /// What the user adds to the root of templates' data.
+    ///
+    /// # Errors
+    /// When a line is wrong.
+    pub(crate) fn root(&self) -> Result<Map, ValuesError> {
+        let root = Map::new();
+        let runtime = Map::new();
+        for (flag, lines, table) in [
+            ("set-root-json", &self.set_root_json, &root),
+            ("set-runtime-json", &self.set_runtime_json, &runtime),
+        ] {
+            for line in lines {
+                let outcome = strvals::apply(line, table, Reading::Json);
+                outcome.map_err(|source| ValuesError::Set { flag, source })?;
+            }
+        }
+        if !self.set_runtime_json.is_empty() {
+            root.insert("Runtime", Value::Map(runtime));
+        }
+        Ok(root)
     }
 
     /// The joined values as JSON: the `config` member of a release record.

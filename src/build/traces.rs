@@ -4,7 +4,7 @@
 //! stage's image. It is read off the stage's layer, once, when the stage is built.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Seek as _};
+use std::io::{self, BufReader, Read, Seek as _};
 
 use kiel_stapel::listing::{FileMode, Listing};
 use kiel_stapel::spec::GitMapping;
@@ -16,7 +16,7 @@ use super::git_layers::{parents, target};
 use super::links::Links;
 use super::owners::Owners;
 use crate::git::layer::folder_mode;
-use crate::registry::{Descriptor, Extended, Registry, RegistryError, Repository};
+use crate::registry::{Descriptor, Extended, Frames, Registry, RegistryError, Repository};
 
 /// The label of a stage's image.
 const LABEL: &str = "dev.kiel.traces";
@@ -122,7 +122,7 @@ impl Traces {
         let read = move || {
             file.rewind()?;
             match (zstd, gzip) {
-                (true, _) => changes(zstd::Decoder::new(file)?),
+                (true, _) => changes(Frames::new(BufReader::new(file))),
                 (_, true) => changes(flate2::read::MultiGzDecoder::new(file)),
                 _ => changes(file),
             }

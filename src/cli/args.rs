@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -40,6 +40,31 @@ pub(crate) struct ProjectArgs {
     /// than the commit
     #[arg(long)]
     pub(crate) loose_giterminism: bool,
+    /// Include files from where branches and tags of werf-includes.yaml are now, whatever werf-includes.lock says
+    #[arg(long)]
+    pub(crate) allow_includes_update: bool,
+    /// Private key for Git repositories behind SSH; may be repeated [default: what `ssh` and its agent have]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_key: Vec<String>,
+}
+
+impl ProjectArgs {
+    /// The files that a run writes: these, and the rendered configuration.
+    pub(crate) fn own_files<'a>(&'a self, others: impl IntoIterator<Item = &'a Path>) -> Vec<&'a Path> {
+        others
+            .into_iter()
+            .chain(self.config_render_path.as_deref())
+            .collect()
+    }
+}
+
+/// Whether the command goes on.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Project")]
+pub(crate) struct FollowArgs {
+    /// Run again with each new commit, with --dev also when a file changes
+    #[arg(long)]
+    pub(crate) follow: bool,
 }
 
 /// Which registry, and how to reach it.
@@ -119,6 +144,24 @@ pub(crate) struct ValuesArgs {
     /// Value taken as it is, commas and all; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set_literal: Vec<String>,
+    /// JSON beside .Values and .Release in the data of templates; may be repeated
+    #[arg(long, value_name = "KEY=JSON")]
+    pub(crate) set_root_json: Vec<String>,
+    /// JSON below .Runtime in the data of templates; may be repeated
+    #[arg(long, value_name = "KEY=JSON")]
+    pub(crate) set_runtime_json: Vec<String>,
+}
+
+/// What every object gets beside what the chart gives it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Deploy")]
+pub(crate) struct AddArgs {
+    /// Annotation for all objects but those of crds/; wins over the chart's; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) add_annotation: Vec<String>,
+    /// Label for all objects but those of crds/; wins over the chart's; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) add_label: Vec<String>,
 }
 
 /// What the chart sees of images.
@@ -131,6 +174,20 @@ pub(crate) struct StubArgs {
     /// The chart sees no images
     #[arg(long)]
     pub(crate) without_images: bool,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+/// Which images were built before.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Build")]
+pub(crate) struct ReportArgs {
+    /// Take the names and digests of images from a saved build report; no registry is asked
+    #[arg(long)]
+    pub(crate) use_build_report: bool,
+    /// The report's file; one that ends with .env has variables, any other JSON
+    #[arg(long, default_value = DEFAULT_REPORT, value_name = "PATH")]
+    pub(crate) build_report_path: PathBuf,
 }
 
 /// Which release.

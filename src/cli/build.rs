@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::Context;
-use super::args::{BuildArgs, ProjectArgs, RegistryArgs};
+use super::args::{BuildArgs, FollowArgs, ProjectArgs, RegistryArgs};
 use super::error::CommandResult;
+use super::follow::{Follow, once_or_follow};
 use super::images::{self, DONE};
 use super::project::Project;
 use crate::event::Event;
@@ -20,6 +21,8 @@ pub(crate) struct BuildCommand {
     #[command(flatten)]
     project: ProjectArgs,
     #[command(flatten)]
+    follow: FollowArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
     #[command(flatten)]
     build: BuildArgs,
@@ -27,10 +30,21 @@ pub(crate) struct BuildCommand {
 
 impl BuildCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
+        let follow = Follow {
+            project: &self.project,
+            own: self.project.own_files([self.build.build_report_path.as_path()]),
+        };
+        once_or_follow(self.follow.follow, follow, context, async || {
+            self.run_once(context).await
+        })
+        .await
+    }
+
+    async fn run_once(&self, context: &Context) -> CommandResult {
         let mut project = Project::open(&self.project, context)?;
         project.look_up_latest(&self.registry, context).await?;
         project.warn_outdated(context);
-        let planned = images::plan_images(&project, &self.images)?;
+        let planned = images::plan_images(&project, &self.images, context)?;
         if planned.is_empty() {
             context.events.info("werf.yaml has no images: nothing to build");
             return Ok(DONE);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use clap::Args;
 use kiel_chart::{
-    AddFunctions, Capabilities, Chart, KubeVersion, Lookup, Manifests, Profile, Release, RenderError,
-    RenderInput, ValuesFile, ValuesInput,
+    AddFunctions, AddedMetadata, Capabilities, Chart, KubeVersion, Lookup, Manifests, Profile, Release,
+    RenderError, RenderInput, ValuesFile, ValuesInput,
 };
 use kiel_template::files::FileTree;
 use kiel_template::value::{Functions, Type};
 use serde_json::Value;
 
-use super::args::{ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
+use super::args::{AddArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
 use super::clock::Clock;
 use super::dependencies::DependencyArgs;
 use super::env::Environment;
@@ -39,6 +39,8 @@ pub(crate) struct ChartArgs {
     pub(crate) secrets: SecretArgs,
     #[command(flatten)]
     pub(crate) dependencies: DependencyArgs,
+    #[command(flatten)]
+    pub(crate) add: AddArgs,
 }
 
 /// What a render needs beside the project.
@@ -52,6 +54,26 @@ pub(crate) struct ChartInput<'a> {
     pub(crate) images: Vec<ImageName>,
     pub(crate) capabilities: Capabilities,
     pub(crate) lookup: Option<Arc<dyn Lookup + Send + Sync>>,
+    pub(crate) added: &'a AddedMetadata,
+}
+
+impl AddArgs {
+    /// Variables first, then flags.
+    pub(crate) fn read(&self, env: &Environment) -> Result<AddedMetadata, CommandError> {
+        let pairs = |flag: &str, given: &[String]| -> Result<Vec<(String, String)>, CommandError> {
+            let pair = |text: String| match text.split_once('=') {
+                Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+                _ => Err(CommandError::new(format!(
+                    "cannot use `{text}` as --{flag}: it is not KEY=VALUE"
+                ))),
+            };
+            with_family(env, flag, given).into_iter().map(pair).collect()
+        };
+        Ok(AddedMetadata {
+            annotations: pairs("add-annotation", &self.add_annotation)?,
+            labels: pairs("add-label", &self.add_label)?,
+        })
+    }
 }
 
 /// Whose rules the project's chart follows.
@@ -128,13 +150,16 @@ pub(crate) fn render_chart(project: &Project, input: ChartInput<'_>) -> Result<M
     render.capabilities = input.capabilities;
     render.lookup = input.lookup;
     render.extra_functions = Some(parts.functions);
-    kiel_chart::render_on_own_stack(render).map_err(|error| {
+    let rendered = kiel_chart::render_on_own_stack(render).map_err(|error| {
         let more = kiel_chart::explain(&error, input.chart, input.values);
         if more.is_empty() || !ui::is_terminal() {
             return error.into();
         }
         CommandError::new(format!("{error}\n{}", more.trim_end()))
-    })
+    });
+    let mut manifests = rendered?;
+    manifests.add_metadata(input.added)?;
+    Ok(manifests)
 }
 
 /// werf's functions for people who look for a mistake: they print nothing here, and give what those give that they are
@@ -197,6 +222,8 @@ pub(crate) fn read_values(
         set_file: with_family("set-file", &args.set_file),
         set_json: with_family("set-json", &args.set_json),
         set_literal: with_family("set-literal", &args.set_literal),
+        set_root_json: with_family("set-root-json", &args.set_root_json),
+        set_runtime_json: with_family("set-runtime-json", &args.set_runtime_json),
         ..ValuesInput::default()
     };
     for name in with_family("values", &args.values) {

@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::args::{BuildArgs, DeployArgs, KubeArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs};
+use super::args::{
+    AddArgs, BuildArgs, DeployArgs, FollowArgs, KubeArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs,
+};
 use super::dependencies::{self, DependencyArgs};
 use super::error::CommandResult;
+use super::follow::{Follow, once_or_follow};
 use super::images::{self, DONE};
 use super::project::Project;
 use super::secrets::SecretArgs;
@@ -26,9 +29,14 @@ pub(crate) struct ConvergeCommand {
     #[command(flatten)]
     project: ProjectArgs,
     #[command(flatten)]
+    follow: FollowArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
     #[command(flatten)]
     build: BuildArgs,
+    /// Build nothing: take the names and digests of images from the saved report of --build-report-path
+    #[arg(long, help_heading = "Build")]
+    use_build_report: bool,
     #[command(flatten)]
     release: ReleaseArgs,
     #[command(flatten)]
@@ -37,6 +45,8 @@ pub(crate) struct ConvergeCommand {
     secrets: SecretArgs,
     #[command(flatten)]
     dependencies: DependencyArgs,
+    #[command(flatten)]
+    add: AddArgs,
     #[command(flatten)]
     kube: KubeArgs,
     #[command(flatten)]
@@ -51,22 +61,40 @@ pub(crate) struct ConvergeCommand {
 
 impl ConvergeCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
+        let follow = Follow {
+            project: &self.project,
+            own: self.project.own_files([self.build.build_report_path.as_path()]),
+        };
+        once_or_follow(self.follow.follow, follow, context, async || {
+            self.run_once(context).await
+        })
+        .await
+    }
+
+    async fn run_once(&self, context: &Context) -> CommandResult {
         let started = Instant::now();
         let mut project = Project::open(&self.project, context)?;
         project.look_up_latest(&self.registry, context).await?;
         project.warn_outdated(context);
         let target = deploy::target(&project, &self.release)?;
         let values = chart::read_values(&self.values, &project, &context.env)?;
+        let added = self.add.read(&context.env)?;
         let secrets = self
             .secrets
             .read(&self.project.dir, &project, &self.registry, context)?;
-        let planned = images::plan_images(&project, &self.images)?;
+        let planned = if self.use_build_report {
+            Vec::new()
+        } else {
+            images::plan_images(&project, &self.images, context)?
+        };
         project.check_images(&planned)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         let loaded = chart::with_defaults(loaded, &self.values);
         // A cluster that cannot be reached is known before anything is built.
         let cluster = deploy::connect(&self.kube, context).await?;
-        let names = if planned.is_empty() {
+        let names = if self.use_build_report {
+            images::names_of_saved(&self.build.build_report_path, &project, context)?
+        } else if planned.is_empty() {
             Vec::new()
         } else {
             let report = images::build(&project, planned, &self.build, &self.registry, context).await?;
@@ -80,6 +108,7 @@ impl ConvergeCommand {
             secrets: &secrets,
             repo,
             names,
+            added: &added,
         };
         let plan = deploy::plan(&cluster, &target, chart, &self.deploy, context).await?;
         let options = RunOptions {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kiel_chart::{Capabilities, Chart, KubeVersion, Lookup, Release, ValuesInput};
+use kiel_chart::{AddedMetadata, Capabilities, Chart, KubeVersion, Lookup, Release, ValuesInput};
 use tokio::runtime::Handle;
 
 use super::Context;
@@ -105,6 +105,7 @@ pub(crate) struct ChartSource<'a> {
     pub(crate) secrets: &'a Secrets,
     pub(crate) repo: Option<&'a str>,
     pub(crate) names: Vec<ImageName>,
+    pub(crate) added: &'a AddedMetadata,
 }
 
 /// Renders the chart for the cluster and plans what has to be done.
@@ -133,6 +134,7 @@ pub(crate) async fn plan(
         images: chart.names,
         capabilities,
         lookup: Some(ClusterLookup::shared(cluster)),
+        added: chart.added,
     };
     let manifests = tokio::task::block_in_place(|| render_chart(chart.project, input))?;
     for warning in &manifests.warnings {

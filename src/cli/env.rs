@@ -32,11 +32,17 @@ pub(crate) const FAMILIES: &[(&str, &[&str])] = &[
     ("set-file", &[]),
     ("set-json", &[]),
     ("set-literal", &[]),
+    ("set-root-json", &[]),
+    ("set-runtime-json", &[]),
+    ("add-annotation", &[]),
+    ("add-label", &[]),
     ("container-registry-mirror", &[]),
     ("extra-apiversions", &[]),
     ("registry-ca", &[]),
     ("registry-token-host", &[]),
     ("dev-ignore", &[]),
+    ("lookup-resources", &[]),
+    ("ssh-key", &[]),
 ];
 
 /// What the process was started with.
@@ -154,7 +160,8 @@ impl Environment {
     }
 }
 
-fn connect_helm(command: Command) -> Command {
+/// The same for a command of Helm: only switches change.
+pub(super) fn connect_helm(command: Command) -> Command {
     command
         .mut_args(|arg| match arg.get_long() {
             None | Some("help") => arg,

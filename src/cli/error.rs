@@ -48,12 +48,33 @@ impl CommandError {
         self
     }
 
+    /// The error itself, if it is of this kind.
+    pub(crate) fn cause<T: Error + 'static>(&self) -> Option<&T> {
+        self.error.downcast_ref()
+    }
+
     /// The run was interrupted by the user.
     pub(crate) fn interrupted() -> Self {
         Self {
             code: EXIT_INTERRUPTED,
             ..Self::new("interrupted")
         }
+    }
+
+    /// The error with its causes, in one line without colours: for places where it is part of another message.
+    pub(crate) fn sentence(&self) -> String {
+        let mut text = self.error.to_string();
+        let mut cause = self.error.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text.replace('\n', " ")
+    }
+
+    /// Whether the user ended the run.
+    pub(crate) fn is_interruption(&self) -> bool {
+        self.code == EXIT_INTERRUPTED
     }
 
     /// The whole logs of what failed.

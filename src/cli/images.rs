@@ -1,7 +1,7 @@
 //! Between the configuration and the registry: keys, the engine, the build.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use kiel_llb::Platform;
 use kiel_stapel::spec::From;
 
 use super::Context;
-use super::args::{BuildArgs, RegistryArgs, StubArgs};
+use super::args::{BuildArgs, RegistryArgs, ReportArgs, StubArgs};
 use super::error::CommandError;
 use super::project::Project;
 use super::secrets::hide_secret;
@@ -21,7 +21,8 @@ use crate::buildkit::engine::{self, Engine, EngineOptions};
 use crate::buildkit::{Address, Client, PruneBudget};
 use crate::config;
 use crate::config::model::{ImageKind, SecretSource};
-use crate::images::{self, ImageFiles, PlannedImage};
+use crate::git::SourceTree;
+use crate::images::{self, ImageFiles, PlannedImage, PlannedKind};
 use crate::registry::{self, DOCKER_HUB, Insecure, Reference, Registry, RegistryOptions, Repository, Url};
 
 /// What the engine's cache may take: a quarter of it is never pruned.
@@ -32,7 +33,11 @@ const CACHE_BUDGET: PruneBudget = PruneBudget {
 };
 
 /// The images that the patterns mean, and what they need, with their keys. Reads the commit: blocks.
-pub(crate) fn plan_images(project: &Project, patterns: &[String]) -> Result<Vec<PlannedImage>, CommandError> {
+pub(crate) fn plan_images(
+    project: &Project,
+    patterns: &[String],
+    context: &Context,
+) -> Result<Vec<PlannedImage>, CommandError> {
     let selected = config::select(&project.config, patterns)?;
     if selected.is_empty() {
         return Ok(Vec::new());
@@ -43,6 +48,7 @@ pub(crate) fn plan_images(project: &Project, patterns: &[String]) -> Result<Vec<
     let files = ImageFiles {
         sources: &project.tree.files_at(project.repository.prefix()),
         of_images: &project.added_files()?,
+        remotes: &project.remote_trees(&names, context)?,
         inputs: &project.files,
     };
     Ok(images::plan_images(
@@ -208,10 +214,56 @@ impl StubArgs {
         if self.without_images {
             return Ok(Vec::new());
         }
-        let planned = plan_images(project, &[])?;
+        if !self.stub_tags
+            && let Some(names) = self.report.image_names(project, context)?
+        {
+            return Ok(names);
+        }
+        let planned = plan_images(project, &[], context)?;
         project.warn_images(&planned, context)?;
         Ok(names_by_key(&planned))
     }
+}
+
+impl ReportArgs {
+    /// The names of final images as a saved report has them, if it is to be used.
+    pub(crate) fn image_names(
+        &self,
+        project: &Project,
+        context: &Context,
+    ) -> Result<Option<Vec<ImageName>>, CommandError> {
+        if !self.use_build_report {
+            return Ok(None);
+        }
+        names_of_saved(&self.build_report_path, project, context).map(Some)
+    }
+}
+
+/// The names of final images by a saved report. Images of werf.yaml that it lacks are told: the chart may miss them.
+pub(crate) fn names_of_saved(
+    path: &Path,
+    project: &Project,
+    context: &Context,
+) -> Result<Vec<ImageName>, CommandError> {
+    let saved = build::read_report(path)?;
+    let lacks = |name: &str| saved.iter().all(|image| image.name != name);
+    let finals = project.config.images.iter().filter(|image| image.is_final);
+    for image in finals.filter(|image| lacks(&image.name)) {
+        context.events.warn(format!(
+            "the build report `{}` has no image `{}`",
+            path.display(),
+            image.name
+        ));
+    }
+    let finals = saved.into_iter().filter(|image| image.is_final);
+    Ok(finals
+        .map(|image| ImageName {
+            name: image.name,
+            tag: image.tag,
+            digest: Some(image.digest),
+            repo: Some(image.repository),
+        })
+        .collect())
 }
 
 /// The names of final images, which their keys alone tell.
@@ -222,6 +274,7 @@ pub(crate) fn names_by_key(images: &[PlannedImage]) -> Vec<ImageName> {
             name: image.name.clone(),
             tag: image.key().to_string(),
             digest: None,
+            repo: None,
         })
         .collect()
 }
@@ -233,6 +286,7 @@ pub(crate) fn names_by_plan(plan: &BuildPlan) -> Vec<ImageName> {
         name: state.image.name.clone(),
         tag: state.image.key().to_string(),
         digest: state.digest.map(|digest| digest.to_string()),
+        repo: None,
     };
     finals.map(name).collect()
 }
@@ -244,6 +298,7 @@ pub(crate) fn names_by_report(report: &BuildReport) -> Vec<ImageName> {
         name: image.name.clone(),
         tag: image.key.to_string(),
         digest: Some(image.digest.to_string()),
+        repo: None,
     };
     finals.map(name).collect()
 }
@@ -349,6 +404,7 @@ pub(crate) async fn build(
     }
     let repository = repository(registry_args)?;
     let registry = registry(registry_args, context)?;
+    let tree = project.tree.with_objects_of(mapping_trees(&images).iter());
     let plan = build::plan(images, &registry, &repository, &project.commit.id).await?;
     let missing: Vec<&str> = plan
         .missing()
@@ -367,7 +423,7 @@ pub(crate) async fn build(
     let deps = BuildDeps {
         registry: registry.clone(),
         connect: connect(args, options.clone(), Arc::clone(&running)),
-        tree: project.tree.clone(),
+        tree,
         config: Arc::new(project.config.clone()),
         platform: host_platform(),
         secrets: build_secrets(project, context)?,
@@ -395,6 +451,18 @@ pub(crate) async fn build(
         save_report(&report, args)?;
     }
     Ok(report)
+}
+
+/// Where the files of git mappings are.
+fn mapping_trees(images: &[PlannedImage]) -> Vec<SourceTree> {
+    let contents = images.iter().filter_map(|image| match &image.kind {
+        PlannedKind::Stapel(plan) => Some(&plan.content),
+        PlannedKind::Dockerfile(_) => None,
+    });
+    contents
+        .flatten()
+        .map(|content| content.all.tree().clone())
+        .collect()
 }
 
 /// The engine of our own that this run uses; it ends when its last user does.

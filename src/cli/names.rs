@@ -118,10 +118,14 @@ impl GetValuesCommand {
         has_repo: bool,
         context: &Context,
     ) -> Result<Vec<super::service_values::ImageName>, CommandError> {
-        if !has_repo || self.stubs.without_images || project.config.images.is_empty() {
+        if !has_repo
+            || self.stubs.without_images
+            || self.stubs.report.use_build_report
+            || project.config.images.is_empty()
+        {
             return self.stubs.image_names(project, context);
         }
-        let planned = plan_images(project, &[])?;
+        let planned = plan_images(project, &[], context)?;
         let repository = super::images::repository(&self.registry)?;
         let registry = super::images::registry(&self.registry, context)?;
         let plan = build::plan(planned, &registry, &repository, &project.commit.id).await?;

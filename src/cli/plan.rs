@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::args::{DeployArgs, KubeArgs};
+use super::args::{DeployArgs, KubeArgs, ReportArgs};
 use super::chart::ChartArgs;
 use super::dependencies;
 use super::error::{CommandError, CommandResult, EXIT_CHANGES_PLANNED};
@@ -22,6 +22,8 @@ use crate::{build, ui};
 pub(crate) struct PlanCommand {
     #[command(flatten)]
     source: ChartArgs,
+    #[command(flatten)]
+    report: ReportArgs,
     #[command(flatten)]
     kube: KubeArgs,
     #[command(flatten)]
@@ -61,7 +63,11 @@ impl PlanCommand {
             self.source
                 .secrets
                 .read(&self.source.project.dir, &project, &self.source.registry, context)?;
-        let planned = images::plan_images(&project, &[])?;
+        let saved = self.report.image_names(&project, context)?;
+        let planned = match &saved {
+            Some(_) => Vec::new(),
+            None => images::plan_images(&project, &[], context)?,
+        };
         project.check_images(&planned)?;
         let loaded = dependencies::load_chart(
             &project,
@@ -73,7 +79,7 @@ impl PlanCommand {
         let loaded = chart::with_defaults(loaded, &self.source.values);
         let cluster = deploy::connect(&self.kube, context).await?;
         let mut missing = Vec::new();
-        let mut names = Vec::new();
+        let mut names = saved.unwrap_or_default();
         if !planned.is_empty() {
             let repository = images::repository(&self.source.registry)?;
             let registry = images::registry(&self.source.registry, context)?;
@@ -93,6 +99,7 @@ impl PlanCommand {
             secrets: &secrets,
             repo,
             names,
+            added: &self.source.add.read(&context.env)?,
         };
         let plan = deploy::plan(&cluster, &target, chart, &self.deploy, context).await?;
         if self.output == "json" {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use jiff::tz::{Offset, TimeZone};
 use kiel_template::files::FileTree;
@@ -11,12 +12,83 @@ use super::args::{ProjectArgs, ReleaseArgs};
 use super::clock::Clock;
 use super::error::CommandError;
 use super::giterminism::{self, Guard, Mode, TemplateGuard};
+use super::includes::Including;
+use super::remotes::remotes;
 use crate::config::{self, LoadOptions, model::Config};
 use crate::git::patterns::Glob;
+use crate::git::remote::Remotes;
 use crate::git::{Commit, CommitFiles, Difference, Repository, Scope, SourceTree};
+
+/// A commit's files, before the configuration is read.
+pub(crate) struct Sources {
+    pub(crate) args: ProjectArgs,
+    pub(crate) repository: Repository,
+    pub(crate) commit: Commit,
+    /// The files of images.
+    pub(crate) tree: SourceTree,
+    /// What of them may be read.
+    pub(crate) guard: Guard,
+    /// The commit's files with those of the work tree that may be read.
+    pub(crate) inputs: SourceTree,
+    /// The names that the configuration may have.
+    names: Vec<String>,
+    pub(crate) remotes: Remotes,
+}
+
+impl Sources {
+    /// Opens the repository and reads HEAD.
+    pub(crate) fn open(args: &ProjectArgs, context: &Context) -> Result<Self, CommandError> {
+        let repository = Repository::discover(&args.dir)?;
+        let commit = repository.head()?;
+        let mut tree = repository.source_tree(&commit);
+        let mode = match (args.loose_giterminism, args.dev) {
+            (true, _) => Mode::Loose,
+            (_, true) => Mode::Dev,
+            _ => Mode::Strict,
+        };
+        if args.dev {
+            let around = repository.with_submodules(&tree)?;
+            let found = uncommitted(args, &repository, &around, context)?;
+            warn_submodules(&found, context);
+            let paths: Vec<String> = found.into_iter().map(|(path, _)| path).collect();
+            tree = repository.overlay(&tree, &paths)?;
+        }
+        tree = repository.with_submodules(&tree)?;
+        let guard = Guard::new(&repository, &tree, mode)?;
+        let names = match &args.config {
+            Some(file) => vec![giterminism::clean(file)],
+            None => config::NAMES.map(str::to_owned).to_vec(),
+        };
+        let shown: Vec<&str> = names.iter().map(String::as_str).collect();
+        let inputs = guard.inputs(&shown)?;
+        Ok(Self {
+            args: args.clone(),
+            repository,
+            commit,
+            tree,
+            guard,
+            inputs,
+            names,
+            remotes: remotes(args, context)?,
+        })
+    }
+
+    /// What brings files of other repositories to them.
+    pub(crate) fn including<'a>(&'a self, context: &'a Context) -> Including<'a> {
+        Including {
+            args: &self.args,
+            guard: &self.guard,
+            inputs: &self.inputs,
+            prefix: self.repository.prefix(),
+            remotes: &self.remotes,
+            context,
+        }
+    }
+}
 
 /// A commit's project.
 pub(crate) struct Project {
+    pub(crate) args: ProjectArgs,
     pub(crate) repository: Repository,
     pub(crate) commit: Commit,
     /// The files of images.
@@ -36,33 +108,25 @@ pub(crate) struct Project {
     pub(crate) env: Option<String>,
     /// The commit's date as Go prints it.
     pub(crate) commit_date: String,
+    /// Other repositories, for git mappings.
+    pub(crate) remotes: Remotes,
 }
 
 impl Project {
     /// Opens the repository, reads HEAD and its werf.yaml.
     pub(crate) fn open(args: &ProjectArgs, context: &Context) -> Result<Self, CommandError> {
-        let repository = Repository::discover(&args.dir)?;
-        let commit = repository.head()?;
-        let mut tree = repository.source_tree(&commit);
-        let mode = match (args.loose_giterminism, args.dev) {
-            (true, _) => Mode::Loose,
-            (_, true) => Mode::Dev,
-            _ => Mode::Strict,
-        };
-        if args.dev {
-            let mut ignored = context.env.family("dev-ignore");
-            ignored.extend_from_slice(&args.dev_ignore);
-            let around = repository.with_submodules(&tree)?;
-            tree = development_tree(&repository, &around, &ignored, context)?;
-        }
-        tree = repository.with_submodules(&tree)?;
-        let guard = Guard::new(&repository, &tree, mode)?;
-        let names = match &args.config {
-            Some(file) => vec![giterminism::clean(file)],
-            None => config::NAMES.map(str::to_owned).to_vec(),
-        };
+        let sources = Sources::open(args, context)?;
+        let inputs = sources.including(context).overlay()?.tree;
+        let Sources {
+            repository,
+            commit,
+            tree,
+            guard,
+            names,
+            remotes,
+            ..
+        } = sources;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let inputs = guard.inputs(&names)?;
         guard.check_config(&names, &inputs)?;
         guard.check_templates(&args.config_templates_dir)?;
         let files = inputs.files_at(repository.prefix());
@@ -95,6 +159,7 @@ impl Project {
         }
         guard.check_external(&loaded, &args.dir, &context.env)?;
         Ok(Self {
+            args: args.clone(),
             repository,
             commit,
             tree,
@@ -106,6 +171,7 @@ impl Project {
             config: loaded.config,
             env: args.env.clone(),
             commit_date,
+            remotes,
         })
     }
 
@@ -131,13 +197,48 @@ impl Project {
     }
 }
 
-/// The work tree as if it had been committed.
-fn development_tree(
+/// What a run sees of a project: the commit, and with `--dev` the state of each file that is not as committed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Inputs {
+    commit: String,
+    /// Size and time of the last change; none for a file that is gone.
+    files: Vec<(String, Option<(u64, SystemTime)>)>,
+}
+
+/// What the next run would see; `own` are files that runs write themselves, as absolute paths.
+pub(crate) fn inputs(args: &ProjectArgs, own: &[PathBuf], context: &Context) -> Result<Inputs, CommandError> {
+    let repository = Repository::discover(&args.dir)?;
+    let commit = repository.head()?;
+    let mut files = Vec::new();
+    if args.dev
+        && let Some(work_dir) = repository.work_dir()
+    {
+        let work_dir = fs_err::canonicalize(work_dir)?;
+        for (path, _) in uncommitted(args, &repository, &repository.source_tree(&commit), context)? {
+            let full = work_dir.join(&path);
+            if own.contains(&full) {
+                continue;
+            }
+            let state = fs_err::symlink_metadata(&full).ok();
+            let state = state.and_then(|found| Some((found.len(), found.modified().ok()?)));
+            files.push((path, state));
+        }
+    }
+    Ok(Inputs {
+        commit: commit.id,
+        files,
+    })
+}
+
+/// The files that `--dev` takes from the work tree.
+fn uncommitted(
+    args: &ProjectArgs,
     repository: &Repository,
     tree: &SourceTree,
-    ignored: &[String],
     context: &Context,
-) -> Result<SourceTree, CommandError> {
+) -> Result<Vec<(String, Difference)>, CommandError> {
+    let mut ignored = context.env.family("dev-ignore");
+    ignored.extend_from_slice(&args.dev_ignore);
     let ignored: Vec<Glob> = ignored
         .iter()
         .map(|pattern| Glob::new(pattern))
@@ -148,7 +249,12 @@ fn development_tree(
         filter: &filter,
     };
     let found = repository.differences(tree, &[all], &[])?;
-    for (path, kind) in &found {
+    Ok(found.into_iter().collect())
+}
+
+/// What a submodule's folder has is not taken.
+fn warn_submodules(found: &[(String, Difference)], context: &Context) {
+    for (path, kind) in found {
         if matches!(
             kind,
             Difference::SubmoduleChanged | Difference::SubmoduleUntracked
@@ -158,8 +264,6 @@ fn development_tree(
             ));
         }
     }
-    let paths: Vec<String> = found.into_keys().collect();
-    Ok(repository.overlay(tree, &paths)?)
 }
 
 /// As Go says it.

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
-use kiel_chart::{HookOutput, Manifests, Release};
+use kiel_chart::{HookOutput, KnownObjects, Lookup, Manifests, Release};
 
-use super::args::StubArgs;
+use super::args::{FollowArgs, StubArgs};
 use super::chart::{ChartArgs, ChartInput, read_values, render_chart, with_family};
 use super::dependencies;
 use super::error::{CommandError, CommandResult};
+use super::follow::{Follow, once_or_follow};
 use super::helm::write_files;
 use super::project::Project;
 use super::{Context, chart, deploy, print};
@@ -22,6 +24,8 @@ use super::{Context, chart, deploy, print};
 pub(crate) struct RenderCommand {
     #[command(flatten)]
     source: ChartArgs,
+    #[command(flatten)]
+    follow: FollowArgs,
     #[command(flatten)]
     stubs: StubArgs,
     /// Write to this file in place of standard output
@@ -46,6 +50,10 @@ pub(crate) struct RenderCommand {
     /// API version that the chart sees beside the usual ones; may be repeated
     #[arg(long, value_name = "GROUP/VERSION")]
     extra_apiversions: Vec<String>,
+    /// File with objects that lookup finds, as kubectl get -o yaml prints them; may be repeated. Without it lookup finds
+    /// nothing
+    #[arg(long, value_name = "PATH")]
+    lookup_resources: Vec<String>,
     /// Print where a value comes from, such as image.tag, in place of manifests: the place that counts, then those that
     /// it overrides
     #[arg(long, value_name = "KEY")]
@@ -54,6 +62,17 @@ pub(crate) struct RenderCommand {
 
 impl RenderCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
+        let follow = Follow {
+            project: &self.source.project,
+            own: self.source.project.own_files(self.output.as_deref()),
+        };
+        once_or_follow(self.follow.follow, follow, context, async || {
+            self.run_once(context).await
+        })
+        .await
+    }
+
+    async fn run_once(&self, context: &Context) -> CommandResult {
         let mut project = Project::open(&self.source.project, context)?;
         project.look_up_latest(&self.source.registry, context).await?;
         let target = deploy::target(&project, &self.source.release)?;
@@ -92,7 +111,8 @@ impl RenderCommand {
                     self.kube_version.as_deref(),
                     &with_family(&context.env, "extra-apiversions", &self.extra_apiversions),
                 )?,
-                lookup: None,
+                lookup: self.known_objects(context)?,
+                added: &self.source.add.read(&context.env)?,
             },
         )?;
         for warning in &manifests.warnings {
@@ -110,6 +130,18 @@ impl RenderCommand {
             }
             None => print(&text),
         }
+    }
+
+    /// What `lookup` finds.
+    fn known_objects(
+        &self,
+        context: &Context,
+    ) -> Result<Option<Arc<dyn Lookup + Send + Sync>>, CommandError> {
+        let mut known = KnownObjects::default();
+        for path in with_family(&context.env, "lookup-resources", &self.lookup_resources) {
+            known.add(&path, &fs_err::read_to_string(&path)?)?;
+        }
+        Ok(Some(Arc::new(known)))
     }
 
     fn text(&self, manifests: &Manifests) -> Result<String, CommandError> {

@@ -26,6 +26,8 @@ pub(crate) struct ImageName {
     pub(crate) tag: String,
     /// Of its manifest; unknown until it is built.
     pub(crate) digest: Option<String>,
+    /// Where it is, if not where `--repo` says: a saved build report's own repository.
+    pub(crate) repo: Option<String>,
 }
 
 /// Stands for a digest that only a build can tell.
@@ -33,11 +35,13 @@ pub(crate) const UNKNOWN_DIGEST: &str = "KNOWN_AFTER_BUILD";
 
 /// The values as one object, for the chart's highest precedence.
 pub(crate) fn service_values(input: &ServiceValues<'_>) -> Value {
+    let first = || input.images.first().and_then(|image| image.repo.as_deref());
+    let repo = input.repo.or_else(first);
     let mut werf = json!({
         "name": input.project,
         "version": env!("CARGO_PKG_VERSION"),
         "namespace": input.namespace,
-        "repo": input.repo.unwrap_or(if input.images.is_empty() { "" } else { "REPO" }),
+        "repo": repo.unwrap_or(if input.images.is_empty() { "" } else { "REPO" }),
         "commit": {
             "hash": input.commit_id,
             "date": { "human": input.commit_date, "unix": input.commit_time },
@@ -46,7 +50,8 @@ pub(crate) fn service_values(input: &ServiceValues<'_>) -> Value {
     let mut global = werf.clone();
     let (mut names, mut tags, mut images) = (Map::new(), Map::new(), Map::new());
     for image in &input.images {
-        let (repo, tag) = match input.repo {
+        let own = image.repo.as_deref().or(input.repo);
+        let (repo, tag) = match own {
             Some(repo) => (repo, image.tag.as_str()),
             None => ("REPO", "TAG"),
         };
@@ -59,12 +64,12 @@ pub(crate) fn service_values(input: &ServiceValues<'_>) -> Value {
         }
         names.insert(image.name.clone(), format!("{repo}:{tag}").into());
         tags.insert(image.name.clone(), tag.into());
-        let digest = match (input.repo, &image.digest) {
+        let digest = match (own, &image.digest) {
             (None, _) => "DIGEST",
             (_, Some(digest)) => digest,
             (_, None) => UNKNOWN_DIGEST,
         };
-        images.insert(image.name.clone(), parts(input.repo, tag, digest));
+        images.insert(image.name.clone(), parts(own, tag, digest));
     }
     werf["image"] = names.into();
     werf["tag"] = tags.into();
@@ -73,7 +78,7 @@ pub(crate) fn service_values(input: &ServiceValues<'_>) -> Value {
         if let Some(env) = input.env {
             value["env"] = env.into();
         }
-        if input.repo.is_none() && !input.images.is_empty() {
+        if repo.is_none() && !input.images.is_empty() {
             value["is_stub"] = true.into();
             value["stub_image"] = "REPO:TAG".into();
         }
@@ -143,6 +148,7 @@ mod tests {
                 name: "a".into(),
                 tag: "key".into(),
                 digest: Some("sha256:1".into()),
+                repo: None,
             }],
         }
     }

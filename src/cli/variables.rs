@@ -8,9 +8,7 @@ use super::env::{Environment, FAMILIES};
 
 /// Variables of kiel's and werf's that belong to no flag of kiel's, or begin so.
 const OTHERS: &[&str] = &[
-    "ADD_ANNOTATION",
     "ADD_CUSTOM_TAG",
-    "ADD_LABEL",
     "CACHE_REPO",
     "COPY_FROM",
     "COPY_TO",
@@ -24,7 +22,6 @@ const OTHERS: &[&str] = &[
     "KUBE_IMPERSONATE_GROUP",
     "LOG_DEBUG",
     "LOG_PROJECT_DIR",
-    "LOOKUP_RESOURCES",
     "OLD_SECRET_KEY",
     "PROJECT_NAME",
     "RELEASE_LABEL",
@@ -33,8 +30,6 @@ const OTHERS: &[&str] = &[
     "RESOURCE_VALIDATION",
     "SECONDARY_REPO",
     "SET_DOCKER_CONFIG_JSON_VALUE",
-    "SET_ROOT_JSON",
-    "SET_RUNTIME_JSON",
     "SSH_KEY",
     "STATUS_PROGRESS_PERIOD",
     "TELEMETRY",
@@ -44,9 +39,11 @@ const OTHERS: &[&str] = &[
 ];
 
 /// A line for each variable that is one or two letters away from one that is read.
-pub(crate) fn misspelt(env: &Environment, command: &Command) -> Vec<String> {
+pub(crate) fn misspelt(env: &Environment, command: impl FnOnce() -> Command) -> Vec<String> {
     let mut flags = BTreeSet::new();
-    collect(command, &mut flags);
+    if env.names().any(|name| split(name).is_some()) {
+        collect(&command(), &mut flags);
+    }
     let mut hints = Vec::new();
     for name in env.names() {
         let Some((prefix, stem)) = split(name) else {
@@ -146,7 +143,7 @@ mod tests {
             ("KIEL_NAME_TEMPLATES", None),
             ("REPOO", None),
         ] {
-            let hints = misspelt(&Environment::of(&[(name, "x")]), &command);
+            let hints = misspelt(&Environment::of(&[(name, "x")]), || command.clone());
             let want =
                 want.map(|want| format!("the variable {name} is read by nothing; did you mean {want}?"));
             assert_eq!(hints, Vec::from_iter(want), "{name}");

@@ -1,14 +1,17 @@
 //! One image document: Dockerfile or Stapel.
 
+use std::collections::BTreeMap;
+
 use kiel_stapel::spec::{
     Command, DockerConfig, EnvDependency, EnvImport, From, GitMapping, Healthcheck, ImageSpec, Import, Mount,
     MountKind, NamePart, Network, Position, Shell, StageDependencies, StapelSpec,
 };
 use kiel_template::yaml::Node;
 
+use super::includes::read_auth;
 use super::model::{
-    ArgDependency, ArgImport, DockerfileImage, ExternalKind, Image, ImageKind, NAMELESS, Secret,
-    SecretSource, SshAgent,
+    ArgDependency, ArgImport, DockerfileImage, ExternalKind, GitReference, GitRemote, Image, ImageKind,
+    NAMELESS, Secret, SecretSource, SshAgent,
 };
 use super::parse::Defaults;
 use super::reader::{Reader, is_string, maps, scalar, value};
@@ -42,6 +45,10 @@ pub(crate) fn read(
             .collect();
         ImageKind::Stapel(Box::new(read_stapel(reader, node, &others, names)))
     };
+    let remotes = match &kind {
+        ImageKind::Stapel(_) => read_remotes(reader, node),
+        ImageKind::Dockerfile(_) => BTreeMap::new(),
+    };
     let secrets = read_secrets(reader, node);
     let kind = match kind {
         ImageKind::Stapel(mut spec) => {
@@ -70,6 +77,7 @@ pub(crate) fn read(
         cache_version: cache_version.clone(),
         kind: kind.clone(),
         image_spec: image_spec.clone(),
+        remotes: remotes.clone(),
         secrets: secrets.clone(),
         unsupported: Vec::new(),
         platforms: platforms.clone(),
@@ -435,6 +443,39 @@ fn source(text: String, names: &[String]) -> From {
     } else {
         From::External(text)
     }
+}
+
+/// The repositories of mappings with `url`; what is wrong with them otherwise, [`read_git`] tells.
+fn read_remotes(reader: &mut Reader, node: &Node<'_>) -> BTreeMap<usize, GitRemote> {
+    let mut remotes = BTreeMap::new();
+    for (index, git) in maps(node, "git").into_iter().enumerate() {
+        let Some(at) = value(git, "url") else {
+            if let Some(at) = value(git, "basicAuth") {
+                let hint = Some("add `url: URL`, or leave it out".to_owned());
+                reader.mistake(at, "`basicAuth` of a mapping of this repository", hint);
+            }
+            continue;
+        };
+        let mut text = |key: &str| reader.text(git, key).filter(|text| !text.is_empty());
+        let reference = match (text("branch"), text("tag"), text("commit")) {
+            (_, _, Some(commit)) => GitReference::Commit(commit),
+            (_, Some(tag), None) => GitReference::Tag(tag),
+            (Some(branch), None, None) => GitReference::Branch(branch),
+            (None, None, None) => GitReference::Default,
+        };
+        let auth = read_auth(reader, git);
+        if let Some(url) = reader.text(git, "url") {
+            let remote = GitRemote {
+                url,
+                reference,
+                auth,
+                line: at.line + reader.lines_before,
+                column: at.column,
+            };
+            remotes.insert(index, remote);
+        }
+    }
+    remotes
 }
 
 fn read_git(reader: &mut Reader, node: &Node<'_>) -> GitMapping {

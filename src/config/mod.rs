@@ -6,6 +6,7 @@
 mod document;
 pub mod giterminism;
 mod image;
+pub mod includes;
 mod load;
 pub mod model;
 mod names;

@@ -1,6 +1,8 @@
 //! werf.yaml after validation: what the other folders read. Only values that this version honours; the
 //! [schema](super::schema) knows the rest and refuses it.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use kiel_stapel::spec::{From, ImageSpec, NamePart, Network, StapelSpec};
 use serde::Serialize;
@@ -68,6 +70,9 @@ pub struct Image {
     pub kind: ImageKind,
     /// `imageSpec`: what is changed in the image's configuration in the end.
     pub image_spec: Option<ImageSpec>,
+    /// The repositories of git mappings that are not of the project's own, by the mapping's index.
+    #[serde(skip)]
+    pub remotes: BTreeMap<usize, GitRemote>,
     /// What its commands may read and its key does not count.
     #[serde(skip)]
     pub secrets: Vec<Secret>,
@@ -100,6 +105,48 @@ pub enum SecretSource {
     File(String),
     /// It stands in werf.yaml.
     Value(String),
+}
+
+/// Where another repository is, and which of its commits counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GitRemote {
+    /// Address or local path, as written; it may hold credentials.
+    #[serde(skip)]
+    pub url: String,
+    /// Which commit.
+    pub reference: GitReference,
+    /// For servers that ask for a name and a password.
+    #[serde(skip)]
+    pub auth: Option<GitAuth>,
+    /// Line in its file, from 1.
+    #[serde(skip)]
+    pub line: usize,
+    /// Column, from 1.
+    #[serde(skip)]
+    pub column: usize,
+}
+
+/// Which commit of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GitReference {
+    /// Where its HEAD is.
+    Default,
+    /// A branch's.
+    Branch(String),
+    /// A tag's.
+    Tag(String),
+    /// This one.
+    Commit(String),
+}
+
+/// `basicAuth`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitAuth {
+    /// The name.
+    pub username: String,
+    /// Where the password is.
+    pub password: SecretSource,
 }
 
 /// Something of an image that depends on more than the commit.

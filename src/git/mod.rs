@@ -5,21 +5,25 @@
 //! ([`Repository::uncommitted`]) costs as much as the paths that are asked for. Nothing is written to a repository,
 //! no subprocess is started, and neither hooks, file-system monitors nor external filters of a repository ever run.
 //!
-//! It deliberately does not fetch, and does not follow history beyond naming a commit.
+//! Other repositories are [`remote`]'s, the one place that fetches. It deliberately does not follow history beyond
+//! naming a commit.
 
 mod files;
 pub mod layer;
 mod overlay;
 pub mod patterns;
+pub mod remote;
 mod repository;
 mod selection;
 mod status;
 mod submodules;
 mod tree;
+mod watched;
 
 use std::path::PathBuf;
 
 pub use files::CommitFiles;
+pub use overlay::Included;
 pub use repository::{Commit, Repository};
 pub use selection::Selection;
 pub use status::{Difference, Scope};

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use gix::ObjectId;
 use gix::objs::tree::{Entry as TreeEntry, EntryKind};
 use gix::objs::{Tree, TreeRefIter, WriteTo as _};
+use gix::{ObjectId, ThreadSafeRepository};
 
 use super::status::{Taken, WorkTree};
 use super::submodules::Submodules;
@@ -49,12 +49,89 @@ impl Repository {
             changes.insert(path, change);
         }
         let changes: Vec<(&str, Change)> = changes.into_iter().collect();
-        let overlaid = overlay.finish(&changes, super::submodules::none())?;
+        let overlaid = overlay.finish(&changes, tree.others().to_vec(), super::submodules::none())?;
         if std::ptr::eq(tree, with_submodules) {
             Ok(overlaid)
         } else {
             self.with_submodules(&overlaid)
         }
+    }
+}
+
+/// A file, or link, of one tree on its way into another.
+#[derive(Debug, Clone)]
+pub struct Included {
+    /// Where it goes, relative to the repository's root.
+    pub to: String,
+    /// Where it comes from.
+    pub from: SourceTree,
+    /// Its path there, relative to that repository's root.
+    pub path: String,
+}
+
+impl SourceTree {
+    /// These files, and those of `files` where there is nothing yet at a path, above it or below it. Of two of them
+    /// that cannot stand side by side, the later one counts.
+    ///
+    /// # Errors
+    /// An object cannot be read.
+    pub fn with_included(&self, files: &[Included]) -> Result<Self, GitError> {
+        let mut wanted: BTreeMap<&str, &Included> = BTreeMap::new();
+        for file in files {
+            for (end, _) in file.to.match_indices('/') {
+                wanted.remove(&file.to[..end]);
+            }
+            let below = format!("{}/", file.to);
+            let hidden = wanted.range(below.as_str()..);
+            let hidden: Vec<&str> = hidden
+                .map(|(path, _)| *path)
+                .take_while(|path| path.starts_with(&below))
+                .collect();
+            for path in hidden {
+                wanted.remove(path);
+            }
+            wanted.insert(&file.to, file);
+        }
+        let repo = self.repo();
+        let mut overlay = Overlay::new(self, &repo);
+        let mut others: Vec<ThreadSafeRepository> = self.others().to_vec();
+        let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
+        for (path, file) in wanted {
+            if self.is_taken(path)? {
+                continue;
+            }
+            let Some(entry) = file.from.find(&file.path)? else {
+                continue;
+            };
+            let id = if entry.id.kind() == repo.object_hash() {
+                entry.id
+            } else {
+                let content = file.from.read_blob(entry.id, &file.path)?;
+                overlay.add(gix::objs::Kind::Blob, content, path)?
+            };
+            changes.insert(path, Some((entry.kind, id)));
+            let repository = file.from.shared_repo();
+            if !others.iter().any(|other| other.path() == repository.path()) {
+                others.push(repository.clone());
+            }
+        }
+        if changes.is_empty() {
+            return Ok(self.clone());
+        }
+        let changes: Vec<(&str, Change)> = changes.into_iter().collect();
+        overlay.finish(&changes, others, self.shared_submodules())
+    }
+
+    /// Whether there is something at a path, or a file where one of its folders would be.
+    fn is_taken(&self, path: &str) -> Result<bool, GitError> {
+        for (end, _) in path.match_indices('/') {
+            match self.find(&path[..end])? {
+                None => return Ok(false),
+                Some(entry) if entry.kind != EntryKind::Tree => return Ok(true),
+                Some(_) => {}
+            }
+        }
+        Ok(self.find(path)?.is_some())
     }
 }
 
@@ -84,6 +161,7 @@ impl<'a> Overlay<'a> {
     pub(super) fn make(
         mut self,
         trees: &[(String, (EntryKind, ObjectId))],
+        others: Vec<ThreadSafeRepository>,
         submodules: Submodules,
     ) -> Result<SourceTree, GitError> {
         let mut changes: Vec<(&str, Change)> = trees
@@ -91,12 +169,13 @@ impl<'a> Overlay<'a> {
             .map(|(path, entry)| (path.as_str(), Some(*entry)))
             .collect();
         changes.sort_unstable();
-        self.finish(&changes, Arc::new(submodules))
+        self.finish(&changes, others, Arc::new(submodules))
     }
 
     fn finish(
         &mut self,
         changes: &[(&str, Change)],
+        others: Vec<ThreadSafeRepository>,
         submodules: Arc<Submodules>,
     ) -> Result<SourceTree, GitError> {
         let mut commit = self.tree.commit().clone();
@@ -110,6 +189,7 @@ impl<'a> Overlay<'a> {
             self.tree.shared_repo().clone(),
             commit,
             std::mem::take(&mut self.added),
+            others,
             submodules,
         ))
     }

@@ -48,8 +48,6 @@ pub(super) struct Submodules {
     pub(super) plain: Option<SourceTree>,
     pub(super) mounted: Vec<Mounted>,
     pub(super) absent: Vec<Absent>,
-    /// The repositories of all of them, those within each other too.
-    pub(super) repositories: Vec<ThreadSafeRepository>,
 }
 
 impl Absent {
@@ -87,7 +85,7 @@ impl Repository {
         };
         let repo = self.inner.to_thread_local();
         let mut overlay = Overlay::new(tree, &repo);
-        let mut changes = Vec::new();
+        let (mut changes, mut others) = (Vec::new(), tree.others().to_vec());
         for (name, path) in entries(&tree.read_blob(id, FILE)?)? {
             let Some(Entry {
                 kind: EntryKind::Commit,
@@ -100,9 +98,8 @@ impl Repository {
                 Ok(inner) if depth > 0 => {
                     let below = inner.with_submodules_at(&inner.tree_of(commit)?, depth - 1)?;
                     let root = parse_id(&below.commit().tree)?;
-                    all.repositories.push(inner.inner.clone());
-                    all.repositories
-                        .extend(below.submodules().repositories.iter().cloned());
+                    others.push(inner.inner.clone());
+                    others.extend(below.others().iter().cloned());
                     let within = |absent: &Absent| Absent {
                         path: format!("{path}/{}", absent.path),
                         ..absent.clone()
@@ -120,7 +117,7 @@ impl Repository {
                 }),
             }
         }
-        overlay.make(&changes, all)
+        overlay.make(&changes, others, all)
     }
 
     fn tree_of(&self, commit: ObjectId) -> Result<SourceTree, GitError> {

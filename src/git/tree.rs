@@ -33,6 +33,8 @@ struct Inner {
     trees: Mutex<HashMap<ObjectId, Arc<[u8]>>>,
     /// Objects that are not in the repository.
     added: HashMap<ObjectId, Arc<[u8]>>,
+    /// Other repositories, for objects that this one does not have.
+    others: Vec<ThreadSafeRepository>,
     submodules: Arc<Submodules>,
 }
 
@@ -53,14 +55,21 @@ pub(super) struct Entry {
 
 impl SourceTree {
     pub(super) fn new(repo: ThreadSafeRepository, commit: Commit) -> Self {
-        Self::with_added(repo, commit, HashMap::new(), super::submodules::none())
+        Self::with_added(
+            repo,
+            commit,
+            HashMap::new(),
+            Vec::new(),
+            super::submodules::none(),
+        )
     }
 
-    /// `added` are objects beside those of the repository.
+    /// `added` are objects beside those of the repository, as are those of `others`.
     pub(super) fn with_added(
         repo: ThreadSafeRepository,
         commit: Commit,
         added: HashMap<ObjectId, Arc<[u8]>>,
+        others: Vec<ThreadSafeRepository>,
         submodules: Arc<Submodules>,
     ) -> Self {
         let (trees_read, blobs_read, trees) = <(AtomicU64, AtomicU64, Mutex<_>)>::default();
@@ -72,9 +81,26 @@ impl SourceTree {
                 blobs_read,
                 trees,
                 added,
+                others,
                 submodules,
             }),
         }
+    }
+
+    /// The same files, with the objects of these trees' repositories in reach: for layers that hold files of several.
+    #[must_use]
+    pub fn with_objects_of<'a>(&self, trees: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut others = self.inner.others.clone();
+        for tree in trees {
+            for repo in std::iter::once(&tree.inner.repo).chain(&tree.inner.others) {
+                let is_known = |known: &ThreadSafeRepository| known.path() == repo.path();
+                if !is_known(&self.inner.repo) && !others.iter().any(is_known) {
+                    others.push(repo.clone());
+                }
+            }
+        }
+        let (repo, commit) = (self.inner.repo.clone(), self.inner.commit.clone());
+        Self::with_added(repo, commit, self.inner.added.clone(), others, self.shared_submodules())
     }
 
     /// The commit.
@@ -192,14 +218,14 @@ impl SourceTree {
     /// The repository, for one thread.
     pub(super) fn repo(&self) -> gix::Repository {
         let mut repo = self.inner.repo.to_thread_local();
-        if !self.inner.submodules.repositories.is_empty() {
+        if !self.inner.others.is_empty() {
             // Many objects are in others: the folder of packs must not be looked through for each.
             repo.objects.refresh_never();
         }
         repo
     }
 
-    /// An object of the repository, or of one of the submodules'.
+    /// An object of the repository, or of another one.
     fn object(
         &self,
         repo: &gix::Repository,
@@ -211,13 +237,22 @@ impl SourceTree {
             Ok(content) => return Ok(content),
             Err(source) => source,
         };
-        let others = self.inner.submodules.repositories.iter();
+        let others = self.inner.others.iter();
         let mut others = others.map(|other| read(&other.to_thread_local()));
         others.find_map(Result::ok).ok_or_else(|| GitError::Object {
             id: id.to_string(),
             path: path.into(),
             source,
         })
+    }
+
+    /// The repositories beside its own.
+    pub(super) fn others(&self) -> &[ThreadSafeRepository] {
+        &self.inner.others
+    }
+
+    pub(super) fn shared_submodules(&self) -> Arc<Submodules> {
+        self.inner.submodules.clone()
     }
 
     pub(super) fn submodules(&self) -> &Submodules {

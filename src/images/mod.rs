@@ -21,13 +21,16 @@ use serde::Serialize;
 
 use crate::config::model::{Config, Image, ImageKind};
 use crate::git::patterns::{IgnoreFileError, PatternError};
-use crate::git::{CommitFiles, GitError};
+use crate::git::{CommitFiles, GitError, SourceTree};
 
 pub use dockerfile::DockerfileError;
 pub(crate) use dockerfile::context_triggers;
 pub use dockerfile_image::{BuildArg, DockerfilePlan};
 pub use graph::{Edge, EdgeKind, GraphError, ImageGraph, Node, graph};
 pub use stapel_image::{MappingSelection, StapelImagePlan};
+
+/// The files of other repositories, by image and the git mapping's index.
+pub type RemoteTrees = BTreeMap<(String, usize), SourceTree>;
 
 /// Where the files of images are.
 #[derive(Clone, Copy)]
@@ -36,6 +39,8 @@ pub struct ImageFiles<'a> {
     pub sources: &'a CommitFiles,
     /// Contexts that have more than that, by their images.
     pub of_images: &'a BTreeMap<String, CommitFiles>,
+    /// What git mappings of other repositories take.
+    pub remotes: &'a RemoteTrees,
     /// Where Dockerfiles and ignore files are read.
     pub inputs: &'a dyn FileTree,
 }
@@ -45,9 +50,11 @@ impl<'a> ImageFiles<'a> {
     #[must_use]
     pub fn at(files: &'a CommitFiles) -> Self {
         static NONE: BTreeMap<String, CommitFiles> = BTreeMap::new();
+        static NO_REMOTES: RemoteTrees = BTreeMap::new();
         Self {
             sources: files,
             of_images: &NONE,
+            remotes: &NO_REMOTES,
             inputs: files,
         }
     }
@@ -77,6 +84,14 @@ pub enum ImagesError {
         /// Why.
         #[source]
         source: GitError,
+    },
+    /// The files of another repository were not given.
+    #[error("cannot plan image `{image}`: the repository of its git mapping to `{to}` is not there")]
+    Remote {
+        /// The image.
+        image: String,
+        /// The mapping.
+        to: String,
     },
     /// A glob of a mapping is none.
     #[error("cannot use a path of image `{image}`")]
@@ -246,7 +261,11 @@ pub fn plan_images(
                 &keys,
             )?)),
             ImageKind::Stapel(spec) => PlannedKind::Stapel(Box::new(stapel_image::plan(
-                image, spec, sources, platform, &keys,
+                image,
+                spec,
+                &stapel_image::Sources::new(image, sources, files.remotes)?,
+                platform,
+                &keys,
             )?)),
         };
         let needs = image.needs().into_iter().map(str::to_owned).collect();

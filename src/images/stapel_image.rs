@@ -8,8 +8,8 @@ use kiel_stapel::spec::{GitMapping, StapelSpec};
 use kiel_stapel::stage::{MappingContent, MappingFiles, PlanInput, StapelPlan};
 use serde::Serialize;
 
-use super::ImagesError;
-use crate::config::model::Image;
+use super::{ImagesError, RemoteTrees};
+use crate::config::model::{Image, ImageKind};
 use crate::git::patterns::{Nothing, PathFilter, PathMatch};
 use crate::git::{CommitFiles, GitError, Selection};
 
@@ -67,17 +67,43 @@ impl MappingSelection {
     }
 }
 
+/// Where the files of each mapping are.
+pub(super) struct Sources(Vec<CommitFiles>);
+
+impl Sources {
+    pub(super) fn new(image: &Image, own: &CommitFiles, remotes: &RemoteTrees) -> Result<Self, ImagesError> {
+        let ImageKind::Stapel(spec) = &image.kind else {
+            return Ok(Self(Vec::new()));
+        };
+        let of_mapping = |(index, mapping): (usize, &GitMapping)| {
+            if !image.remotes.contains_key(&index) {
+                return Ok(own.clone());
+            }
+            match remotes.get(&(image.name.clone(), index)) {
+                Some(tree) => Ok(tree.files_at("")),
+                None => Err(ImagesError::Remote {
+                    image: image.name.clone(),
+                    to: mapping.to.clone(),
+                }),
+            }
+        };
+        let found = spec.git.iter().enumerate().map(of_mapping);
+        Ok(Self(found.collect::<Result<_, _>>()?))
+    }
+}
+
 /// Makes the plan; `keys` holds the keys of all images that this one needs.
 pub(super) fn plan(
     image: &Image,
     spec: &StapelSpec,
-    files: &CommitFiles,
+    sources: &Sources,
     platform: &Platform,
     keys: &BTreeMap<String, Key>,
 ) -> Result<StapelImagePlan, ImagesError> {
     let mappings = spec.git.iter().enumerate();
     let content = mappings
-        .map(|(index, _)| content(image, &spec.git, index, files))
+        .zip(&sources.0)
+        .map(|((index, _), files)| content(image, &spec.git, index, files))
         .collect::<Result<Vec<_>, _>>()?;
     let known: Vec<MappingFiles> = content.iter().map(MappingSelection::files).collect();
     let input = PlanInput {
@@ -100,7 +126,8 @@ pub(super) fn plan(
         roots: spec
             .git
             .iter()
-            .map(|mapping| super::folder_of(files, &mapping.add))
+            .zip(&sources.0)
+            .map(|(mapping, files)| super::folder_of(files, &mapping.add))
             .collect(),
     })
 }

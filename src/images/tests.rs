@@ -61,6 +61,7 @@ fn image(name: &str, kind: ImageKind) -> Image {
         image_spec: None,
         secrets: Vec::new(),
         unsupported: Vec::new(),
+        remotes: std::collections::BTreeMap::new(),
         platforms: Vec::new(),
         line: 1,
     }

@@ -33,6 +33,7 @@ mod reference;
 mod token;
 mod transport;
 pub mod validate;
+mod zstd;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -58,6 +59,7 @@ pub use reference::{DOCKER_HUB, Digest, Reference, Repository};
 pub use reqwest::Url;
 pub use token::AccessToken;
 use transport::Transport;
+pub(crate) use zstd::Frames;
 
 /// For which registries plain http may be used where https doesn't answer. Loopback addresses never need it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

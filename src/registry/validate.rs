@@ -13,6 +13,7 @@ use oci_spec::image::{ImageConfiguration, ImageManifest};
 use super::entries::Extended;
 use super::pull::OpenBlob;
 use super::transport::Pieces;
+use super::zstd::Frames;
 use super::{
     BlobSource, Descriptor, Digest, Image, MEDIA_DOCKER_CONFIG, MEDIA_DOCKER_LAYER_GZIP,
     MEDIA_DOCKER_MANIFEST, MEDIA_OCI_CONFIG, MEDIA_OCI_LAYER, MEDIA_OCI_LAYER_GZIP, MEDIA_OCI_LAYER_ZSTD,
@@ -324,9 +325,7 @@ fn decompress(media_type: &str, bytes: &[u8]) -> Result<Vec<u8>, String> {
         MEDIA_OCI_LAYER_GZIP | MEDIA_DOCKER_LAYER_GZIP => {
             flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut tar)
         }
-        MEDIA_OCI_LAYER_ZSTD => {
-            zstd::Decoder::new(bytes).and_then(|mut decoder| decoder.read_to_end(&mut tar))
-        }
+        MEDIA_OCI_LAYER_ZSTD => Frames::new(bytes).read_to_end(&mut tar),
         _ => return Err("its media type is unknown".to_owned()),
     };
     read.map(|_| tar).map_err(|error| error.to_string())

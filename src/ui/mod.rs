@@ -59,6 +59,21 @@ fn print_masked(line: &str) {
     drop(writeln!(anstream::stderr().lock(), "{line}"));
 }
 
+/// A file's content on standard output; text as [`data`], anything else as it is.
+pub fn bytes(content: &[u8]) -> std::io::Result<()> {
+    match std::str::from_utf8(content) {
+        Ok(text) => data(text),
+        Err(_) => {
+            use std::io::Write as _;
+            let mut out = std::io::stdout().lock();
+            match out.write_all(content).and_then(|()| out.flush()) {
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+                other => other,
+            }
+        }
+    }
+}
+
 /// Text on standard output: data, not messages. A reader that went away is no error. A terminal gets it without
 /// escape sequences, everyone else as it is.
 pub fn data(text: &str) -> std::io::Result<()> {

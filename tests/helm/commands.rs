@@ -110,6 +110,10 @@ fn command_lines_that_are_wrong() {
         &["template", "c", "-Q"],
         &["template", "c", "--is-upgrade=maybe"],
         &["template", "c", "--show-only"],
+        &["template", "c", "--timeout", "5"],
+        &["template", "c", "--timeout", "5m30"],
+        &["repo", "add", "--timeout=x", "a", "b"],
+        &["repo", "update", "--timeout", "1y"],
         &["show", "chart"],
         &["show", "chart", "a", "b"],
         &["create"],
@@ -300,5 +304,48 @@ fn render_writes_files_and_werfs_form() {
         one.stdout.contains("kind: Job") && !one.stdout.contains("ConfigMap"),
         "{}",
         one.stdout
+    );
+}
+
+/// `lookup` without a cluster: objects as `kubectl get -o yaml` prints them.
+#[test]
+fn lookup_finds_objects_of_a_file() {
+    let project = Project::with(
+        "lookup",
+        &[
+            ("werf.yaml", "project: demo\nconfigVersion: 1\n"),
+            (
+                ".helm/templates/a.yaml",
+                "kind: A\nold: {{ (lookup \"v1\" \"Secret\" .Release.Namespace \"s\").data | toJson }}\nall: {{ len (lookup \"v1\" \"Secret\" \"\" \"\").items }}\n",
+            ),
+        ],
+    );
+    let list = r#"{"apiVersion":"v1","kind":"List","items":[
+        {"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","namespace":"shop"},"data":{"k":"dg=="}},
+        {"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","namespace":"other"}}]}"#;
+    fs_err::write(project.path().join("cluster.yaml"), list).expect("a file");
+    let without = project.kiel(&["render", "--namespace", "shop"]).expect_code(1);
+    assert!(without.stderr.contains("error calling len"), "{}", without.stderr);
+    let args = [
+        "render",
+        "--namespace",
+        "shop",
+        "--lookup-resources",
+        "cluster.yaml",
+    ];
+    let found = project.kiel(&args).expect_code(0);
+    assert!(
+        found.stdout.contains("old: {\"k\":\"dg==\"}\nall: 2\n"),
+        "{}",
+        found.stdout
+    );
+    fs_err::write(project.path().join("cluster.yaml"), "kind: Secret").expect("a file");
+    let refused = project.kiel(&args).expect_code(1);
+    assert!(
+        refused
+            .stderr
+            .contains("document 1 of cluster.yaml: an object without apiVersion"),
+        "{}",
+        refused.stderr
     );
 }

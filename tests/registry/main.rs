@@ -7,6 +7,7 @@ mod access;
 #[path = "../support/authority.rs"]
 mod authority;
 mod builds;
+mod ci_env;
 #[path = "../support/engine.rs"]
 #[allow(dead_code, reason = "shared with the tests of the engine")]
 mod engine;
@@ -105,6 +106,8 @@ fn login_trials() -> Vec<Trial> {
             logins::tls,
         ),
         faulty("a_broken_authority_is_named", logins::broken_authority),
+        faulty("a_job_is_logged_in_by_ci_env", ci_env::login),
+        faulty("a_job_whose_login_fails_ends", ci_env::refused_login),
     ]
 }
 

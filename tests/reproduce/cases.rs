@@ -414,7 +414,6 @@ pub(crate) fn other_commits() -> Result<()> {
         ("branch: main", "`branch` of a mapping of this repository"),
         ("tag: v1", "`tag` of a mapping of this repository"),
         ("commit: abc", "`commit` of a mapping of this repository"),
-        ("url: https://example.org/x.git", "`url` is not supported yet"),
     ] {
         let mut tree = project();
         tree.edit("werf.yaml", "  to: /app\n", &format!("  to: /app\n  {key}\n"));

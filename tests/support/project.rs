@@ -241,6 +241,7 @@ pub(crate) fn image(name: &str, kind: ImageKind) -> Image {
         image_spec: None,
         secrets: Vec::new(),
         unsupported: Vec::new(),
+        remotes: BTreeMap::new(),
         platforms: Vec::new(),
         line: 1,
     }

@@ -44,6 +44,7 @@ fn flags_win_over_files_and_by_kind() {
         set_file: lines("e=path,f=path"),
         set_file_contents: BTreeMap::from([("path".to_owned(), b"content".to_vec())]),
         set_literal: lines("f=x,y"),
+        ..ValuesInput::default()
     };
     check(
         &input,

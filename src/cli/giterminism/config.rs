@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kiel_template::files::FileTree as _;
 
-use super::{Guard, Mode, clean, to_allow};
+use super::{Guard, Mode, Refusal, clean, to_allow};
 use crate::cli::env::Environment;
 use crate::cli::error::CommandError;
 use crate::config::model::ExternalKind;
@@ -66,6 +66,23 @@ impl Guard {
 }
 
 impl Guard {
+    /// Whether includes may be newer than their lock.
+    pub(crate) fn check_includes_update(&self) -> Result<(), CommandError> {
+        let rule = "includes.allowIncludesUpdate";
+        if self.mode == Mode::Loose || self.rules.allows(rule) {
+            return Ok(());
+        }
+        let text = "Error: the configuration with potential external dependency found in the werf config: using \
+                    --allow-includes-update option is not allowed by giterminism.";
+        Err(CommandError::new(text).hint(to_allow(rule, &[])))
+    }
+
+    /// Why a file may not be read by templates, if it may not.
+    pub(crate) fn template_file(&self, path: &str) -> Result<Option<Refusal>, GitError> {
+        let refusal = self.file(path, Some(TEMPLATE_FILES))?;
+        Ok(refusal.filter(|refusal| !refusal.is_ignored()))
+    }
+
     /// What of the configuration depends on more than the commit.
     pub(crate) fn check_external(
         &self,
@@ -158,7 +175,7 @@ impl Guard {
 }
 
 /// A path of the machine: absolute, below the home folder, or relative to the project.
-pub(super) fn machine_path(dir: &Path, path: &str, env: &Environment) -> String {
+pub(crate) fn machine_path(dir: &Path, path: &str, env: &Environment) -> String {
     let full = match path.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
             env.home().unwrap_or_default().join(rest.trim_start_matches('/'))

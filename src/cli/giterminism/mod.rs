@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 use kiel_template::files::FileTree as _;
 
-pub(crate) use self::config::TemplateGuard;
+pub(crate) use self::config::{TemplateGuard, machine_path};
 use super::error::CommandError;
 use crate::config::giterminism::{FILE, Giterminism, RULES, RuleType};
 use crate::git::patterns::{Glob, PathMatch};
@@ -134,7 +134,7 @@ impl Guard {
         if mode == Mode::Loose {
             return Ok(guard);
         }
-        if let Some(refusal) = guard.file(FILE, None)?.filter(|refusal| !refusal.is_ignored()) {
+        if let Some(refusal) = guard.own_file(FILE)? {
             return Err(refusal.error("unable to read werf giterminism config: "));
         }
         let Some(content) = commit.files_at(repository.prefix()).read(FILE)? else {
@@ -225,6 +225,11 @@ impl Guard {
             .get(path)
             .filter(|_| refused(&path.to_owned()))
             .map(|kind| refusal(vec![path.to_owned()], *kind, rule)))
+    }
+
+    /// As [`Self::file`], of a file that only a commit may change.
+    pub(crate) fn own_file(&self, path: &str) -> Result<Option<Refusal>, GitError> {
+        Ok(self.file(path, None)?.filter(|refusal| !refusal.is_ignored()))
     }
 
     /// Why the files below `dir` that `filter` takes may not be read, if they may not.

@@ -139,7 +139,14 @@ impl Project {
     fn of_image(&self, image: &PlannedImage) -> Result<Option<Refusal>, GitError> {
         let selections: Vec<_> = match &image.kind {
             PlannedKind::Dockerfile(plan) => vec![&plan.files],
-            PlannedKind::Stapel(plan) => plan.content.iter().map(|content| &content.all).collect(),
+            PlannedKind::Stapel(plan) => {
+                // Other repositories are taken at a commit: they have no work tree.
+                let remotes = self.config.image(&image.name).map(|image| &image.remotes);
+                let is_own = |index: &usize| remotes.is_none_or(|remotes| !remotes.contains_key(index));
+                let contents = plan.content.iter().enumerate();
+                let own = contents.filter(|(index, _)| is_own(index));
+                own.map(|(_, content)| &content.all).collect()
+            }
         };
         let scopes: Vec<Scope<'_>> = selections
             .into_iter()

@@ -27,7 +27,7 @@ pub(super) struct InstallFlags {
     dry_run: Option<String>,
     #[arg(long, hide = true, value_name = "TEXT")]
     description: Option<String>,
-    #[arg(long, hide = true, value_name = "TIME")]
+    #[arg(long, hide = true, value_name = "DURATION", value_parser = usage::duration)]
     timeout: Option<String>,
     #[arg(long, short = 'l', hide = true, value_name = "LABELS")]
     labels: Vec<String>,

@@ -43,6 +43,7 @@ pub(super) use self::template::write_files;
 pub(super) use self::usage::{to_own_commands, under_own_name, usage};
 use super::Context;
 use super::error::{CommandError, CommandResult, EXIT_FAILURE};
+use super::late::Late;
 use crate::ui;
 
 /// Helm's commands, with Helm's flags and output
@@ -60,7 +61,7 @@ pub(crate) struct HelmCommand {
 /// Helm's commands.
 #[derive(Debug, Subcommand)]
 enum HelmCommands {
-    Create(create::CreateCommand),
+    Create(Late<create::CreateCommand, true>),
     /// The charts that a chart depends on
     #[command(subcommand, visible_aliases = ["dep", "dependencies"])]
     Dependency(dependency::DependencyCommands),
@@ -69,14 +70,14 @@ enum HelmCommands {
     #[command(subcommand)]
     Get(releases::GetCommands),
     #[command(visible_alias = "hist")]
-    History(releases::HistoryCommand),
-    Lint(lint::LintCommand),
+    History(Late<releases::HistoryCommand, true>),
+    Lint(Late<lint::LintCommand, true>),
     #[command(visible_alias = "ls")]
-    List(Box<releases::ListCommand>),
-    Package(package::PackageCommand),
+    List(Late<Box<releases::ListCommand>, true>),
+    Package(Late<package::PackageCommand, true>),
     #[command(visible_alias = "fetch")]
-    Pull(Box<pull::PullCommand>),
-    Push(Box<push::PushCommand>),
+    Pull(Late<Box<pull::PullCommand>, true>),
+    Push(Late<Box<push::PushCommand>, true>),
     /// Logins to registries
     #[command(subcommand)]
     Registry(registry::RegistryCommands),
@@ -89,9 +90,9 @@ enum HelmCommands {
     /// Show what a chart says about itself
     #[command(subcommand, visible_alias = "inspect")]
     Show(show::ShowCommands),
-    Status(releases::StatusCommand),
-    Template(Box<template::TemplateCommand>),
-    Verify(verify::VerifyCommand),
+    Status(Late<releases::StatusCommand, true>),
+    Template(Late<Box<template::TemplateCommand>, true>),
+    Verify(Late<verify::VerifyCommand, true>),
     Version(version::VersionCommand),
 }
 
@@ -118,7 +119,7 @@ impl HelmCommand {
     /// Whether it may wait for anything but this machine's files.
     pub(crate) fn waits(&self) -> bool {
         match &self.command {
-            HelmCommands::Template(command) => !command.is_local(),
+            HelmCommands::Template(Late(command)) => !command.is_local(),
             HelmCommands::Create(_)
             | HelmCommands::Env(_)
             | HelmCommands::Verify(_)
@@ -130,24 +131,24 @@ impl HelmCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let globals = &self.globals;
         let result = match self.command {
-            HelmCommands::Create(command) => command.run(&context.env),
+            HelmCommands::Create(Late(command)) => command.run(&context.env),
             HelmCommands::Env(command) => command.run(globals, &context.env),
             HelmCommands::Get(command) => command.run(globals, context).await,
-            HelmCommands::History(command) => command.run(globals, context).await,
-            HelmCommands::List(command) => command.run(globals, context).await,
-            HelmCommands::Status(command) => command.run(globals, context).await,
-            HelmCommands::Package(command) => command.run(globals, context).await,
-            HelmCommands::Verify(command) => command.run(context),
+            HelmCommands::History(Late(command)) => command.run(globals, context).await,
+            HelmCommands::List(Late(command)) => command.run(globals, context).await,
+            HelmCommands::Status(Late(command)) => command.run(globals, context).await,
+            HelmCommands::Package(Late(command)) => command.run(globals, context).await,
+            HelmCommands::Verify(Late(command)) => command.run(context),
             HelmCommands::Version(command) => command.run(),
-            HelmCommands::Lint(command) => command.run(globals, &context.env),
+            HelmCommands::Lint(Late(command)) => command.run(globals, &context.env),
             HelmCommands::Dependency(command) => command.run(globals, context).await,
-            HelmCommands::Pull(command) => command.run(globals, context).await,
-            HelmCommands::Push(command) => command.run(globals, context).await,
+            HelmCommands::Pull(Late(command)) => command.run(globals, context).await,
+            HelmCommands::Push(Late(command)) => command.run(globals, context).await,
             HelmCommands::Registry(command) => command.run(globals, context).await,
             HelmCommands::Repo(command) => command.run(globals, context).await,
             HelmCommands::Search(command) => command.run(globals, context).await,
             HelmCommands::Show(command) => command.run(globals, context).await,
-            HelmCommands::Template(command) => command.run(globals, context).await,
+            HelmCommands::Template(Late(command)) => command.run(globals, context).await,
         };
         Ok(match result {
             Ok(()) => ExitCode::SUCCESS,

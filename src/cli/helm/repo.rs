@@ -10,7 +10,7 @@ use super::globals::HelmGlobals;
 use super::registry::{ask, read_input};
 use super::remote::{TrustArgs, charts, files, note, say};
 use super::table::table;
-use super::{HelmError, HelmResult};
+use super::{HelmError, HelmResult, usage};
 use crate::charts::{
     self, ChartsError, Repositories, RepositoriesLock, RepositoryEntry, join_url, without_login,
 };
@@ -90,7 +90,7 @@ pub(crate) struct AddCommand {
     #[arg(long)]
     insecure_skip_tls_verify: bool,
     /// Taken without effect: as long as something moves it is waited for
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = usage::duration)]
     timeout: Option<String>,
     #[command(flatten)]
     trust: TrustArgs,
@@ -114,7 +114,7 @@ pub(crate) struct UpdateCommand {
     #[arg(long)]
     fail_on_repo_update_fail: bool,
     /// Taken without effect: as long as something moves it is waited for
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = usage::duration)]
     timeout: Option<String>,
 }
 

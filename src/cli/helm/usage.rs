@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use kiel_template::functions::check_duration;
 
 use crate::cli::error::EXIT_FAILURE;
 use crate::ui;
@@ -176,7 +177,9 @@ fn text(path: &str, command: &clap::Command, error: &clap::Error) -> Option<Stri
             let short = known.and_then(clap::Arg::get_short);
             let values = known.map(clap::Arg::get_possible_values).unwrap_or_default();
             let is_switch = values.iter().any(|value| value.get_name() == "true");
+            let said = std::error::Error::source(error).map(ToString::to_string);
             let problem = match known {
+                _ if said.as_ref().is_some_and(|said| said.starts_with("time: ")) => said?,
                 Some(_) if !values.is_empty() && !is_switch => "invalid format type".to_owned(),
                 Some(known) if values.is_empty() && known.get_action().takes_values() => {
                     format!("strconv.ParseInt: parsing \"{value}\": invalid syntax")
@@ -207,4 +210,9 @@ fn unknown(path: &str, arg: &str) -> String {
 pub(super) fn arguments(path: &str) -> Option<String> {
     let (_, rule, usage) = ARGUMENTS.iter().find(|(names, ..)| names.contains(&path))?;
     Some(format!("\"helm {path}\" {rule}\n\nUsage:  helm {path} {usage}"))
+}
+
+/// A duration as Helm takes it; the text stays.
+pub(super) fn duration(text: &str) -> Result<String, String> {
+    check_duration(text).map(|()| text.to_owned())
 }

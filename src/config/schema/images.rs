@@ -455,40 +455,76 @@ const GIT: &[Key] = &[
         "A stage sees only the files that `stageDependencies` name (kiel's own key)",
         "{to: /app, hermetic: true}",
     ),
-    not_yet(
+    key(
         "url",
         Text,
-        "Another repository",
-        "{url: \"https://example.com/a/b.git\", to: /app}",
+        "",
+        "Another repository, over HTTP or SSH; this one without it",
+        "{url: \"https://example.com/a/b.git\", tag: v1.0, to: /app}",
     ),
-    not_yet(
+    key(
         "branch",
         Text,
+        "the other repository's HEAD",
         "Branch of the other repository; giterminism has to allow it",
         "{url: \"https://example.com/a/b.git\", branch: main, to: /app}",
     ),
-    not_yet(
+    key(
         "tag",
         Text,
+        "",
         "Tag of the other repository",
         "{url: \"https://example.com/a/b.git\", tag: v1.0, to: /app}",
     ),
-    not_yet(
+    key(
         "commit",
         Text,
+        "",
         "Commit of the other repository",
         "{url: \"https://example.com/a/b.git\", commit: 0123456789abcdef0123456789abcdef01234567, to: /app}",
     ),
-    not_yet(
+    map(
         "basicAuth",
-        super::Kind::Any,
-        "Credentials for the other repository: `username`, `password`",
+        super::Kind::Map,
+        "Credentials for the other repository",
         "{url: \"https://example.com/a/b.git\", tag: v1.0, to: /app, basicAuth: {username: a, password: {env: TOKEN}}}",
+        &[
+            key(
+                "username",
+                Text,
+                "",
+                "The name",
+                "{username: a, password: {env: TOKEN}}",
+            ),
+            map(
+                "password",
+                super::Kind::Map,
+                "Where the password is",
+                "{username: a, password: {src: ~/.token}}",
+                &[
+                    key(
+                        "env",
+                        Text,
+                        "",
+                        "Variable that holds it; giterminism has to allow it",
+                        "{env: TOKEN}",
+                    ),
+                    key(
+                        "src",
+                        Text,
+                        "",
+                        "File that holds it; giterminism has to allow it",
+                        "{src: ~/.token}",
+                    ),
+                    key("value", Text, "", "The password itself", "{value: abc}"),
+                ],
+            ),
+        ],
     ),
-    not_yet(
+    no_effect(
         "name",
         Text,
-        "Name of the other repository in messages",
+        "Repositories are told by their addresses",
         "{name: other, url: \"https://example.com/a/b.git\", tag: v1.0, to: /app}",
     ),
 ];

@@ -120,6 +120,8 @@ mod tests {
                     "from: other, {} {text}",
                     if root == STAPEL { "before: install," } else { "" }
                 ),
+                (_, "basicAuth") => format!("url: \"https://example.com/a\", tag: v1, to: /app, {text}"),
+                (_, "password") => format!("username: a, {text}"),
                 (_, "limit") => format!("branch: main, {text}"),
                 _ => text,
             };

@@ -17,7 +17,7 @@ use crate::{
 
 pub use float::format_float;
 pub use printf::sprintf;
-pub use quote::{quote, quote_rune, quote_str};
+pub use quote::{quote, quote_rune, quote_str, unquote_text};
 
 /// Whether Go holds the character for one that can be printed.
 pub fn is_printable(c: char) -> bool {

@@ -102,13 +102,21 @@ pub(crate) fn unquote(literal: &[u8]) -> Option<Vec<u8>> {
         return (!inner.contains(&b'`'))
             .then(|| inner.iter().copied().filter(|&byte| byte != b'\r').collect());
     }
-    if quote != b'"' {
+    (quote == b'"').then(|| unquote_text(literal))?
+}
+
+/// As Go's `strconv.Unquote`, of a text in double or in single quotes; `None` for a syntax error.
+#[must_use]
+pub fn unquote_text(literal: &[u8]) -> Option<Vec<u8>> {
+    let (&quote, rest) = literal.split_first()?;
+    let (&last, inner) = rest.split_last()?;
+    if last != quote || !matches!(quote, b'"' | b'\'') {
         return None;
     }
     let mut out = Vec::with_capacity(inner.len());
     let mut rest = inner;
     while let Some(&byte) = rest.first() {
-        if byte == b'\n' || byte == b'"' {
+        if byte == b'\n' || byte == quote {
             return None;
         }
         let (value, is_byte, width) = unquote_char(rest, quote)?;

@@ -40,7 +40,7 @@ use std::rc::Rc;
 pub use certificates::{Certificate, CertificateRequest, Certificates, KeyKind};
 pub use helm::{MESSAGE_END, MESSAGE_START};
 pub use regex::Pattern;
-pub use time::check_time;
+pub use time::{check_duration, check_time};
 pub use urls::{UrlParts, check_url, is_request_url, url_host_and_path};
 
 use crate::value::{Functions, Value};

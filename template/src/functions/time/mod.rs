@@ -136,6 +136,14 @@ fn nanoseconds(duration: SignedDuration) -> i64 {
     i64::try_from(all).unwrap_or(if all < 0 { i64::MIN } else { i64::MAX })
 }
 
+/// Whether `text` is a duration such as `1h30m`.
+///
+/// # Errors
+/// What Go's `time.ParseDuration` says of it.
+pub fn check_duration(text: &str) -> Result<(), String> {
+    duration::parse(text).map(|_| ())
+}
+
 /// Whether a text is a time by a layout of Go's `time` package; the error is Go's.
 pub fn check_time(text: &str, layout: &str) -> Result<(), String> {
     parse::parse(text, layout).map(|_| ())

@@ -1,0 +1,109 @@
+//! Commands whose flags are defined when the command is the one that was called.
+//!
+//! kiel has some forty commands with twenty flags each: to define them all takes longer than a small chart's whole render.
+//! Help, errors and the reference need every flag; for them all are defined at once.
+
+use std::cell::Cell;
+
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+
+use super::env::{self, Environment};
+
+thread_local! {
+    static DEFERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `define` makes, with flags that are defined late.
+pub(crate) fn deferred(define: impl FnOnce() -> Command) -> Command {
+    DEFERS.set(true);
+    let command = define();
+    DEFERS.set(false);
+    command
+}
+
+/// The arguments `T` of a command; `HELM` where it is one of Helm's, whose flags read no variables.
+#[derive(Debug)]
+pub(crate) struct Late<T, const HELM: bool = false>(pub(crate) T);
+
+fn define<T: Args, const HELM: bool>(command: Command) -> Command {
+    let command = T::augment_args(command);
+    if HELM {
+        env::connect_helm(command)
+    } else {
+        Environment::of_process().connect(command)
+    }
+}
+
+impl<T: Args, const HELM: bool> Args for Late<T, HELM> {
+    fn augment_args(command: Command) -> Command {
+        if DEFERS.get() {
+            command.defer(define::<T, HELM>)
+        } else {
+            T::augment_args(command)
+        }
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        T::augment_args_for_update(command)
+    }
+}
+
+impl<T: FromArgMatches, const HELM: bool> FromArgMatches for Late<T, HELM> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(command: &Command, path: &str, found: &mut Vec<String>) {
+        let path = format!("{path} {}", command.get_name());
+        for arg in command.get_arguments() {
+            found.push(format!(
+                "{path}: {:?} {:?} {:?} {:?} {:?}",
+                arg.get_id(),
+                arg.get_long(),
+                arg.get_env(),
+                arg.get_action(),
+                arg.get_default_values()
+            ));
+        }
+        command
+            .get_subcommands()
+            .for_each(|below| flags(below, &path, found));
+    }
+
+    #[test]
+    fn what_is_defined_late_is_the_same() {
+        let env = Environment::of_process();
+        let [late, at_once] = [deferred(crate::cli::command), crate::cli::command()].map(|command| {
+            let mut found = Vec::new();
+            let mut command = env.connect(command);
+            let early = command
+                .get_subcommands()
+                .map(|below| below.get_arguments().count());
+            let early: usize = early.sum();
+            command.build();
+            flags(&command, "", &mut found);
+            // Flags of every command come before those that are defined late.
+            found.sort_unstable();
+            (early, found)
+        });
+        for (late, at_once) in late.1.iter().zip(&at_once.1) {
+            assert_eq!(late, at_once);
+        }
+        assert_eq!(late.1.len(), at_once.1.len());
+        assert!(
+            late.0 * 3 < at_once.0,
+            "{} of {} defined at once",
+            late.0,
+            at_once.0
+        );
+    }
+}
