@@ -58,6 +58,15 @@ impl Repository {
         })
     }
 
+    /// An opened one, with the folder that messages name.
+    pub(super) fn at(inner: ThreadSafeRepository, dir: PathBuf) -> Self {
+        Self {
+            inner,
+            dir,
+            prefix: String::new(),
+        }
+    }
+
     /// The work tree's folder; none in a bare repository.
     #[must_use]
     pub fn work_dir(&self) -> Option<&Path> {
