@@ -18,6 +18,9 @@ pub(crate) struct ProjectArgs {
     /// Project folder, inside a Git repository
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(crate) dir: PathBuf,
+    /// Work tree of the Git repository, where the project folder is in a nearer one too [default: the nearest]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) git_work_tree: Option<PathBuf>,
     /// Configuration file, relative to the project folder [default: werf.yaml, else werf.yml]
     #[arg(long, value_name = "PATH")]
     pub(crate) config: Option<String>,

@@ -48,7 +48,6 @@ pub(crate) async fn connect(args: &KubeArgs, context: &Context) -> Result<Cluste
         proxy_url: args.kube_proxy_url.clone(),
         skip_tls_verify: args.skip_tls_verify_kube,
         on_secret: context.secret_sink(),
-        ..KubeOptions::default()
     };
     Ok(Cluster::connect(&options).await?)
 }

@@ -43,7 +43,6 @@ const PROJECT: Group = Group {
     values: &[
         ("dev-branch", Taken),
         ("docker-config", Taken),
-        ("git-work-tree", Refused("the work tree is that of --dir")),
         (
             "giterminism-config",
             Refused("the rules are those of werf-giterminism.yaml"),
