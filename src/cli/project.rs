@@ -17,7 +17,7 @@ use super::remotes::{hide_addresses, remotes};
 use crate::config::{self, ConfigError, LoadOptions, model::Config};
 use crate::git::patterns::Glob;
 use crate::git::remote::Remotes;
-use crate::git::{Commit, CommitFiles, Repository, Scope, SourceTree};
+use crate::git::{Commit, CommitFiles, Difference, Repository, Scope, SourceTree};
 
 /// A commit's files, before the configuration is read.
 pub(crate) struct Sources {
@@ -38,7 +38,7 @@ pub(crate) struct Sources {
 impl Sources {
     /// Opens the repository and reads HEAD.
     pub(crate) fn open(args: &ProjectArgs, context: &Context) -> Result<Self, CommandError> {
-        let repository = Repository::discover(&args.dir)?;
+        let repository = repository(args)?;
         let commit = repository.head()?;
         let mut tree = repository.source_tree(&commit);
         let mode = match (args.loose_giterminism, args.dev) {
@@ -47,9 +47,13 @@ impl Sources {
             _ => Mode::Strict,
         };
         if args.dev {
-            let paths = uncommitted(args, &repository, &tree, context)?;
+            let around = repository.with_submodules(&tree)?;
+            let found = uncommitted(args, &repository, &around, context)?;
+            warn_submodules(&found, context);
+            let paths: Vec<String> = found.into_iter().map(|(path, _)| path).collect();
             tree = repository.overlay(&tree, &paths)?;
         }
+        tree = repository.with_submodules(&tree)?;
         let guard = Guard::new(&repository, &tree, mode)?;
         let names = match &args.config {
             Some(file) => vec![giterminism::clean(file)],
@@ -198,6 +202,14 @@ impl Project {
     }
 }
 
+/// The repository that the project is in.
+pub(crate) fn repository(args: &ProjectArgs) -> Result<Repository, CommandError> {
+    Ok(match &args.git_work_tree {
+        Some(work_tree) => Repository::of_work_tree(work_tree, &args.dir)?,
+        None => Repository::discover(&args.dir)?,
+    })
+}
+
 /// What a run sees of a project: the commit, and with `--dev` the state of each file that is not as committed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Inputs {
@@ -208,14 +220,14 @@ pub(crate) struct Inputs {
 
 /// What the next run would see; `own` are files that runs write themselves, as absolute paths.
 pub(crate) fn inputs(args: &ProjectArgs, own: &[PathBuf], context: &Context) -> Result<Inputs, CommandError> {
-    let repository = Repository::discover(&args.dir)?;
+    let repository = repository(args)?;
     let commit = repository.head()?;
     let mut files = Vec::new();
     if args.dev
         && let Some(work_dir) = repository.work_dir()
     {
         let work_dir = fs_err::canonicalize(work_dir)?;
-        for path in uncommitted(args, &repository, &repository.source_tree(&commit), context)? {
+        for (path, _) in uncommitted(args, &repository, &repository.source_tree(&commit), context)? {
             let full = work_dir.join(&path);
             if own.contains(&full) {
                 continue;
@@ -237,7 +249,7 @@ fn uncommitted(
     repository: &Repository,
     tree: &SourceTree,
     context: &Context,
-) -> Result<Vec<String>, CommandError> {
+) -> Result<Vec<(String, Difference)>, CommandError> {
     let mut ignored = context.env.family("dev-ignore");
     ignored.extend_from_slice(&args.dev_ignore);
     let ignored: Vec<Glob> = ignored
@@ -249,7 +261,22 @@ fn uncommitted(
         dir: "",
         filter: &filter,
     };
-    Ok(repository.uncommitted(tree, &[all], &[])?)
+    let found = repository.differences(tree, &[all], &[])?;
+    Ok(found.into_iter().collect())
+}
+
+/// What a submodule's folder has is not taken.
+fn warn_submodules(found: &[(String, Difference)], context: &Context) {
+    for (path, kind) in found {
+        if matches!(
+            kind,
+            Difference::SubmoduleChanged | Difference::SubmoduleUntracked
+        ) {
+            context.events.warn(format!(
+                "submodule `{path}` has uncommitted changes, which --dev does not take; commit them there"
+            ));
+        }
+    }
 }
 
 /// As Go says it.

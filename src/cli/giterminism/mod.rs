@@ -50,6 +50,7 @@ pub(crate) struct Refusal {
     paths: Vec<String>,
     /// The key that would allow them.
     rule: Option<&'static str>,
+    kind: Difference,
 }
 
 impl Refusal {
@@ -66,6 +67,25 @@ impl Refusal {
                 format!("'{}'", path.replace('\'', "'\\''"))
             }
         };
+        let first = self.paths.first().map(quoted).unwrap_or_default();
+        match self.kind {
+            Difference::SubmoduleMoved => {
+                return format!(
+                    "git add {first} && git commit, or back to the recorded commit: git submodule update {first}"
+                );
+            }
+            Difference::SubmoduleDeleted => {
+                return format!(
+                    "git submodule update --init {first}, or remove it: git rm {first} && git commit"
+                );
+            }
+            Difference::SubmoduleUntracked | Difference::SubmoduleChanged => {
+                return format!(
+                    "git -C {first} add --all && git -C {first} commit && git add {first} && git commit"
+                );
+            }
+            _ => {}
+        }
         let names = if self.paths.len() > SHOWN {
             "--all".to_owned()
         } else {
@@ -197,6 +217,7 @@ impl Guard {
                     sentence,
                     paths: vec![other.clone()],
                     rule,
+                    kind: found[other],
                 }));
             }
         }
@@ -241,17 +262,21 @@ impl Guard {
         found: impl Iterator<Item = (String, Difference)>,
         rule: Option<&'static str>,
     ) -> Option<Refusal> {
-        let (mut untracked, mut changed) = (Vec::new(), Vec::new());
+        let (mut untracked, mut changed, mut submodule) = (Vec::new(), Vec::new(), None);
         for (path, kind) in found {
             match kind {
                 Difference::Changed => changed.push(path),
                 Difference::Untracked | Difference::Ignored => untracked.push(path),
+                _ => _ = submodule.get_or_insert((path, kind)),
             }
         }
         if !untracked.is_empty() {
             return Some(refusal(untracked, Difference::Untracked, rule));
         }
-        (!changed.is_empty()).then(|| refusal(changed, Difference::Changed, rule))
+        if !changed.is_empty() {
+            return Some(refusal(changed, Difference::Changed, rule));
+        }
+        submodule.map(|(path, kind)| refusal(vec![path], kind, None))
     }
 
     fn accepts(&self, rule: &str, path: &str) -> bool {
@@ -297,15 +322,36 @@ fn refusal(paths: Vec<String>, kind: Difference, rule: Option<&'static str>) -> 
         sentence: sentence(&paths, kind),
         paths,
         rule,
+        kind,
     }
 }
 
 /// werf's words; nothing for a file that is ignored, which is as good as none.
 fn sentence(paths: &[String], kind: Difference) -> String {
+    let push = "(do not forget to push new changes to the submodule remote)";
+    let name = paths.first().map(String::as_str).unwrap_or_default();
     let word = match kind {
         Difference::Changed => "",
         Difference::Untracked => "untracked ",
         Difference::Ignored => return String::new(),
+        Difference::SubmoduleAdded => return format!("the added submodule {name:?} must be committed"),
+        Difference::SubmoduleDeleted => return format!("the deleted submodule {name:?} must be committed"),
+        Difference::SubmoduleMoved => {
+            return format!(
+                "the submodule {name:?} is not clean and must be committed. Do not forget to push the current commit to \
+                 the submodule remote if this commit exists only locally"
+            );
+        }
+        Difference::SubmoduleUntracked => {
+            return format!(
+                "the submodule {name:?} has untracked changes that must be discarded or committed {push}"
+            );
+        }
+        Difference::SubmoduleChanged => {
+            return format!(
+                "the submodule {name:?} has uncommitted changes that must be discarded or committed {push}"
+            );
+        }
     };
     match paths {
         [path] => format!("the {word}file {path:?} must be committed"),
