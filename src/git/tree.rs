@@ -100,7 +100,13 @@ impl SourceTree {
             }
         }
         let (repo, commit) = (self.inner.repo.clone(), self.inner.commit.clone());
-        Self::with_added(repo, commit, self.inner.added.clone(), others, self.shared_submodules())
+        Self::with_added(
+            repo,
+            commit,
+            self.inner.added.clone(),
+            others,
+            self.shared_submodules(),
+        )
     }
 
     /// The commit.
