@@ -15,6 +15,7 @@ use super::model::{
 };
 use super::parse::Defaults;
 use super::reader::{Reader, is_string, maps, scalar, value};
+use super::schema::nearest_name;
 
 /// The images of a document, one for each of its names; `names` are the names of all images of the file.
 pub(crate) fn read(
@@ -430,6 +431,12 @@ fn read_secrets(reader: &mut Reader, node: &Node<'_>) -> Vec<Secret> {
     secrets
 }
 
+/// Whether a name can only be one of a registry: it has a tag or a digest.
+fn is_external(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or_default();
+    last.contains(':') || name.contains('@')
+}
+
 /// What `from` means: an image of the file, an external one, or nothing.
 fn source(text: String, names: &HashSet<String>) -> From {
     if names.contains(&text) {
@@ -560,11 +567,20 @@ fn read_import(reader: &mut Reader, node: &Node<'_>, names: &HashSet<String>) ->
         );
         return None;
     };
-    let from = if *key == "from" {
+    let from = if *key == "from" || (*key == "image" && is_external(name)) {
         source(name.clone(), names)
     } else {
         From::Image(name.clone())
     };
+    if matches!(from, From::External(_)) && !is_external(name) {
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        let hint = match nearest_name(&known, name) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("name an image of the file, or one of a registry with its tag: `{name}:TAG`"),
+        };
+        let at = value(node, key).unwrap_or(node);
+        reader.mistake(at, format!("image `{name}` is not in the file"), Some(hint));
+    }
     if let Some(stage) = reader.text(node, "stage")
         && !matches!(
             stage.as_str(),

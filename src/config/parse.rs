@@ -11,7 +11,7 @@ use super::document::{Document, split};
 use super::image;
 use super::model::{Config, Deploy, Image, Meta, NAMELESS};
 use super::reader::{Reader, maps, scalar, value};
-use super::schema::{DOCKERFILE, META, STAPEL};
+use super::schema::{DOCKERFILE, META, STAPEL, nearest_name};
 use crate::diagnostic::{Diagnostic, Mistakes};
 
 /// Parses and validates; `file` is the name for messages.
@@ -390,7 +390,10 @@ fn check_relations(reader: &mut Reader, images: &[Image]) {
                         "image `{}` needs image `{name}`, which is not in the file",
                         image.name
                     ),
-                    hint: None,
+                    hint: {
+                        let known: Vec<&str> = by_name.keys().copied().collect();
+                        nearest_name(&known, name).map(|near| format!("did you mean `{near}`?"))
+                    },
                 });
             }
         }
