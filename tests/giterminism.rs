@@ -60,6 +60,26 @@ fn the_configuration() {
 }
 
 #[test]
+fn a_work_tree_around_a_nearer_repository() {
+    let outer = project(
+        IMAGE,
+        "",
+        &[("apps/web/werf.yaml", "project: web\nconfigVersion: 1\n")],
+    );
+    let inner = outer.path().join("apps/web");
+    let root = outer.path().to_string_lossy().into_owned();
+    let dir = inner.to_string_lossy().into_owned();
+    outer.git(&["init", "-q", "apps/web"]);
+    refuses(&outer, &["config", "render", "--dir", &dir], "commit");
+    let run = outer.kiel(&["config", "render", "--dir", &dir, "--git-work-tree", &root]);
+    assert_eq!(run.expect_code(0).stdout, "project: web\nconfigVersion: 1\n");
+    let elsewhere = project(IMAGE, "", &[]);
+    let elsewhere = elsewhere.path().to_string_lossy().into_owned();
+    let args = ["config", "render", "--dir", &dir, "--git-work-tree", &elsewhere];
+    refuses(&outer, &args, "is not in it");
+}
+
+#[test]
 fn rules_themselves() {
     let project = project(IMAGE, "", &[]);
     project.write(

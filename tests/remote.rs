@@ -1,9 +1,15 @@
 //! Files of other repositories: includes and git mappings, from real Git servers that the tests start. Every request is
 //! counted: nothing is fetched twice, and nothing at all is asked for when what counts is in the cache.
 
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "support/git_server.rs"]
 mod git_server;
 mod harness;
+#[path = "remote/includes.rs"]
+mod includes;
+#[path = "remote/mappings.rs"]
+mod mappings;
 
 use bytes::Bytes;
 use git_server::GitServer;
@@ -12,6 +18,7 @@ use http_body_util::Full;
 use hyper::Response;
 
 const META: &str = "project: demo\nconfigVersion: 1\n";
+
 const CONFIG: &str =
     "project: demo\nconfigVersion: 1\n---\n{{ template \"img\" \"app\" }}# {{ .Files.Get \"conf/a.txt\" }}\n";
 
@@ -183,31 +190,6 @@ fn tags_commits_and_later_commits_of_a_branch() {
 }
 
 #[test]
-fn the_newest_commit_needs_a_rule() {
-    let library = Library::new();
-    let server = library.serve();
-    let user = User::including(&over_http(&server, "branch: main"));
-    let args = ["config", "render", "--allow-includes-update"];
-    user.kiel(&args).expect_code(1).expect_stderr(&[
-        "using --allow-includes-update option is not allowed by giterminism.",
-        "allowIncludesUpdate: true",
-    ]);
-    assert_eq!(server.take_requests(), [""; 0]);
-    user.project.commit(&[(
-        "werf-giterminism.yaml",
-        "giterminismConfigVersion: 1\nincludes: {allowIncludesUpdate: true}\n",
-    )]);
-    user.prints(&args, &rendered("two"));
-    library.project.commit(&[("common/conf/a.txt", "three")]);
-    let by_variable = user
-        .command(&RENDER)
-        .env("WERF_ALLOW_INCLUDES_UPDATE", "1")
-        .output();
-    let run = Run::of(&by_variable.expect("kiel runs")).expect_code(0);
-    assert_eq!(run.stdout, rendered("three"));
-}
-
-#[test]
 fn concurrent_and_killed_runs_share_one_fetch() {
     let library = Library::new();
     let server = library.serve();
@@ -338,7 +320,7 @@ fn a_hostile_server_gains_nothing() {
         ("<html>log in</html>", "does not speak Git's protocol"),
         (
             "001e# service=git-upload-pack\n0000000eversion 1\n0000",
-            "does not speak version 2",
+            "does not speak a version",
         ),
         ("0013ERR no \u{1b}[31mway", "the server says: no [31mway"),
         ("ffffversion 2", "does not speak Git's protocol"),
@@ -363,36 +345,6 @@ fn hash_tree(project: &Project, content: &[u8]) -> String {
     project.git(&["hash-object", "-t", "tree", "--literally", "-w", "tree"])
 }
 
-#[test]
-fn repositories_of_this_machine_are_read_where_they_are() {
-    let library = Library::new();
-    let path = library.project.path().to_str().expect("it is text").to_owned();
-    for url in [path.clone(), format!("file://{path}")] {
-        let user = User::including(&format!("- git: {url}\n  tag: v1\n  add: /common\n  to: /\n"));
-        user.update();
-        user.prints(&RENDER, &rendered("one"));
-        assert!(!user.home.path().join("git").exists(), "nothing is copied");
-        user.prints(
-            &["includes", "ls-files", "conf", "--filter", "source=lib,local"],
-            "PATH  SOURCE\n",
-        );
-        user.prints(
-            &[
-                "includes",
-                "ls-files",
-                "conf/*",
-                "--filter",
-                &format!("source={path}"),
-            ],
-            &format!("PATH        SOURCE\nconf/a.txt  {path}\nconf/b.txt  {path}\n"),
-        );
-        user.prints(&["includes", "get-file", "conf/a.txt"], "one");
-        user.kiel(&["includes", "get-file", "conf/z"])
-            .expect_code(1)
-            .expect_stderr(&["the file \"conf/z\" not found"]);
-    }
-}
-
 /// `ssh` itself is not what is tested: this one runs what it is given, as the other machine's would.
 #[test]
 fn by_ssh() {
@@ -407,11 +359,7 @@ fn by_ssh() {
     let user = User::including(&format!(
         "- git: ssh://git@git.example.org:2222{path}\n  branch: main\n  add: /common\n  to: /\n"
     ));
-    let search = format!(
-        "{}:{}",
-        bin.path().display(),
-        std::env::var("PATH").unwrap_or_default()
-    );
+    let search = harness::search_path(bin.path());
     let run = |args: &[&str]| {
         let output = user
             .command(args)
@@ -435,6 +383,15 @@ fn by_ssh() {
         calls[1].contains("-i /keys/one") && calls[1].contains("-i /keys/two"),
         "{calls:?}"
     );
+    // Most servers pass no variables on, so the other side speaks the old protocol.
+    fs_err::write(&ssh, script.replace("exec sh", "exec env -u GIT_PROTOCOL sh")).expect("it can be written");
+    let other = User::including(&format!(
+        "- git: git@git.example.org:{path}\n  commit: {}\n  add: /common\n  to: /\n",
+        library.first
+    ));
+    let output = other.command(&RENDER).env("PATH", &search).output();
+    let rendered_old = Run::of(&output.expect("kiel runs")).expect_code(0);
+    assert_eq!(rendered_old.stdout, rendered("one"));
     let broken = User::including("- git: nobody@git.example.org:x\n  branch: main\n  add: /\n  to: /\n");
     fs_err::write(
         &ssh,
@@ -452,105 +409,99 @@ fn by_ssh() {
 
 const RENDER_CHART: [&str; 3] = ["render", "--repo", "registry.example.org/app"];
 
-/// The image keys that the chart sees.
-fn tags(user: &User) -> String {
-    user.project.commit(&[(
-        ".helm/templates/pod.yaml",
-        "kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec: {image: \"{{ .Values.werf.image.app }}\"}\n",
-    )]);
-    let chart = user.kiel(&RENDER_CHART).expect_code(0).stdout;
-    let line = chart
-        .lines()
-        .find(|line| line.contains("registry.example.org/app:"));
-    line.expect("it has the image").trim().to_owned()
+/// A server that says nothing, and one behind `ssh`: a signal ends the run.
+#[test]
+fn a_signal_ends_a_fetch() {
+    use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it has an address");
+    let bin = tempfile::tempdir().expect("a temporary folder can be made");
+    let ssh = bin.path().join("ssh");
+    // Tells where kiel is by a connection, as a request does.
+    let script = format!(
+        "#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/{}\necho x >&3\nexec sleep 1000\n",
+        address.port()
+    );
+    fs_err::write(&ssh, script).expect("it can be written");
+    fs_err::set_permissions(&ssh, PermissionsExt::from_mode(0o755)).expect("it can be made a program");
+    for url in [format!("http://{address}/x"), "git@git.example.org:x".to_owned()] {
+        let user = User::including(&format!("- {{git: '{url}', branch: main, add: /, to: /}}\n"));
+        let mut command = user.command(&["includes", "update"]);
+        command
+            .env("PATH", harness::search_path(bin.path()))
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        let child = command.spawn().expect("kiel runs");
+        let (mut stream, _) = listener.accept().expect("it is reached");
+        stream.read_exact(&mut [0]).expect("it is asked");
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a small number"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+        let run = Run::of(&child.wait_with_output().expect("it ends")).expect_code(143);
+        assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
+    }
 }
 
 #[test]
-fn the_key_of_a_mapping_is_that_of_its_files_wherever_they_are() {
+fn by_https() {
     let library = Library::new();
-    let server = library.serve();
-    let auth = "basicAuth: {username: me, password: {env: GIT_PASSWORD}}";
-    let image = |source: &str| {
-        format!("{META}---\nimage: app\nfrom: alpine:3.20\ngit:\n- {{add: /common/conf, to: /app{source}}}\n")
+    let authority = authority::Authority::new().expect("openssl makes one");
+    let server = GitServer::behind_tls(library.project.path(), Some("me:s3cret-token"), &authority);
+    let user = User::including(&over_http(&server, "branch: main"));
+    let run = |trust: &std::path::Path| {
+        let output = user
+            .command(&["includes", "update"])
+            .env("SSL_CERT_FILE", trust)
+            .output();
+        Run::of(&output.expect("kiel runs"))
     };
-    let remote = |reference: &str| image(&format!(", url: \"{}\", {reference}, {auth}", server.url("")));
-    let of_tag = User::new(&[("werf.yaml", &remote("tag: v1"))]);
-    let tag = tags(&of_tag);
+    run(&authority.certificate())
+        .expect_code(1)
+        .expect_stderr(&["werf-includes.yaml:2", "certificate"]);
     assert_eq!(
         server.take_requests(),
-        ["GET info/refs", "POST ls-refs", "POST fetch"]
+        [""; 0],
+        "nobody gets credentials who is not trusted"
     );
-    let of_commit = User::new(&[("werf.yaml", &remote(&format!("commit: {}", library.first)))]);
-    assert_eq!(tags(&of_commit), tag);
-    assert_eq!(server.take_requests(), ["GET info/refs", "POST fetch"]);
-    assert_eq!(tags(&of_commit), tag);
-    assert_eq!(server.take_requests(), [""; 0]);
-    let path = library.project.path().display();
-    let of_folder = User::new(&[("werf.yaml", &image(&format!(", url: {path}, tag: v1")))]);
-    assert_eq!(tags(&of_folder), tag);
-    let own = User::new(&[
-        ("werf.yaml", &image("")),
-        ("common/conf/a.txt", "one"),
-        ("common/conf/b.txt", "b"),
-    ]);
-    assert_eq!(tags(&own), tag);
-    let branch = User::new(&[("werf.yaml", &remote("branch: main"))]);
-    branch
-        .kiel(&["config", "list"])
-        .expect_code(1)
-        .expect_stderr(&["git branch directive not allowed by giterminism"]);
-    branch.project.commit(&[(
-        "werf-giterminism.yaml",
-        "giterminismConfigVersion: 1\nconfig: {stapel: {git: {allowBranch: true}}}\n",
-    )]);
-    server.take_requests();
-    // Listing images needs no other repository.
-    branch.kiel(&["config", "list"]).expect_code(0);
-    assert_eq!(server.take_requests(), [""; 0]);
-    assert_ne!(tags(&branch), tag);
-    branch.project.commit(&[("werf.yaml", &remote("tag: nope"))]);
-    branch
-        .kiel(&RENDER_CHART)
-        .expect_code(1)
-        .expect_stderr(&["werf.yaml:7:", "cannot find tag `nope`"]);
+    run(&authority.ca()).expect_code(0);
+    user.project.commit(&[]);
+    let output = user
+        .command(&RENDER)
+        .env("SSL_CERT_FILE", authority.ca())
+        .output();
+    let run = Run::of(&output.expect("kiel runs")).expect_code(0);
+    assert_eq!(run.stdout, rendered("two"));
 }
 
 #[test]
-fn an_image_is_built_and_patched_from_another_repository() {
+fn servers_that_speak_the_old_protocol() {
     let library = Library::new();
     let server = library.serve();
-    // The engine knows commands of earlier runs.
-    let run = format!("{} {}", harness::unique("run"), server.address.port());
-    let config = format!(
-        "{META}---\nimage: app\nfrom: debian:bookworm-slim\ngit:\n- url: {}\n  branch: main\n  add: /common/conf\n  to: \
-         /app\n  basicAuth: {{username: me, password: {{env: GIT_PASSWORD}}}}\n  stageDependencies: {{setup: [b.txt]}}\n\
-         - {{add: /own, to: /own}}\nshell:\n  setup: ['test \"$(cat /app/a.txt) $(cat /own/f)\" = \"two own\"']\n\
-         ---\nimage: check\nfrom: app\ncacheVersion: \"1\"\nshell:\n  setup: ['echo \"it is $(cat /app/a.txt)\" # {run}']\n",
-        server.url("")
-    );
-    let rules = "giterminismConfigVersion: 1\nconfig: {stapel: {git: {allowBranch: true}}}\n";
-    let project = Project::with(
-        "remote-build",
-        &[
-            ("werf.yaml", &config),
-            ("werf-giterminism.yaml", rules),
-            ("own/f", "own"),
-        ],
-    );
-    let build = || {
-        let args = ["build", "--repo", &project.repo, "--log-verbose"];
-        let output = project
-            .command(&args)
-            .env("GIT_PASSWORD", "s3cret-token")
-            .output();
-        Run::of(&output.expect("kiel runs")).expect_code(0)
-    };
-    build().expect_stderr(&["it is two"]);
-    server.take_requests();
-    build();
-    // The branch is asked for, once for both images; its commit is here.
-    assert_eq!(server.take_requests(), ["GET info/refs", "POST ls-refs"]);
-    library.project.commit(&[("common/conf/a.txt", "three")]);
-    // A patch: `setup` of app would fail on this file.
-    build().expect_stderr(&["it is three"]);
+    server.become_old();
+    let user = User::including(&over_http(&server, "tag: v1"));
+    user.update();
+    assert_eq!(server.take_requests(), ["GET info/refs"]);
+    user.prints(&RENDER, &rendered("one"));
+    assert_eq!(server.take_requests(), ["GET info/refs", "POST fetch"]);
+    let branch = format!("includes:\n{}", over_http(&server, "branch: main"));
+    user.project.commit(&[("werf-includes.yaml", &branch)]);
+    user.update();
+    user.prints(&RENDER, &rendered("two"));
+    // No reference is at this commit: the server gives it with all that it has.
+    library.project.git(&["tag", "-d", "v1"]);
+    let other = User::including(&over_http(&server, &format!("commit: {}", library.first)));
+    other.prints(&RENDER, &rendered("one"));
+    library
+        .project
+        .git(&["config", "uploadpack.allowReachableSHA1InWant", "true"]);
+    let other = User::including(&over_http(&server, &format!("commit: {}", library.first)));
+    other.prints(&RENDER, &rendered("one"));
+    let unknown = User::including(&over_http(
+        &server,
+        "commit: 1111111111111111111111111111111111111111",
+    ));
+    unknown
+        .kiel(&RENDER)
+        .expect_code(1)
+        .expect_stderr(&["werf-includes.yaml:2", "cannot get the commit"]);
 }

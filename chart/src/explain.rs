@@ -155,12 +155,17 @@ fn file_text(chart: &Chart, template: &str) -> Option<String> {
             return Some(String::from_utf8_lossy(&file.data).into_owned());
         }
         let (name, inner) = rest.strip_prefix("charts/")?.split_once('/')?;
-        chart = chart
-            .dependencies
-            .iter()
-            .find(|dependency| dependency.name() == name)?;
+        chart = dependency_called(chart, name)?;
         rest = inner;
     }
+}
+
+/// A subchart by its alias or its name.
+fn dependency_called<'a>(chart: &'a Chart, name: &str) -> Option<&'a Chart> {
+    let mut wanted = chart.metadata.dependencies.iter();
+    let wanted = wanted.find(|wanted| wanted.alias == name);
+    let name = wanted.map_or(name, |wanted| &wanted.name);
+    chart.dependencies.iter().find(|chart| chart.name() == name)
 }
 
 /// The action that a message names: what stands behind `at <`.

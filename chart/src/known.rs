@@ -19,8 +19,8 @@ use crate::yaml::{self, YamlError};
 /// ```
 /// # use kiel_chart::{KnownObjects, Lookup as _};
 /// let mut known = KnownObjects::default();
-/// known.add("cluster.yaml", "{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: n}, data: {a: Yg==}}")?;
-/// assert_eq!(known.lookup("v1", "Secret", "n", "s").unwrap()["data"]["a"], "Yg==");
+/// known.add("cluster.yaml", "{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: shop}, data: {a: Yg==}}")?;
+/// assert_eq!(known.lookup("v1", "Secret", "shop", "s").unwrap()["data"]["a"], "Yg==");
 /// assert_eq!(known.lookup("v1", "Secret", "", "").unwrap()["items"].as_array().map(Vec::len), Some(1));
 /// assert_eq!(known.lookup("v1", "Secret", "other", "s").unwrap(), serde_json::json!({}));
 /// # Ok::<(), kiel_chart::KnownObjectsError>(())

@@ -50,6 +50,25 @@ const MISTAKES: &[Mistake] = &[
         &[],
     ),
     (
+        "A text compared with a number, in a dependency with an alias",
+        &[
+            (
+                "Chart.yaml",
+                "apiVersion: v2\nname: app\nversion: 1.0.0\ndependencies:\n- {name: db, version: 1.0.0, alias: main}\n",
+            ),
+            (
+                "charts/db/Chart.yaml",
+                "apiVersion: v2\nname: db\nversion: 1.0.0\n",
+            ),
+            ("charts/db/values.yaml", "port: http\n"),
+            (
+                "charts/db/templates/a.yaml",
+                "{{ if gt .Values.port 1024 }}\nhigh: true\n{{ end }}\n",
+            ),
+        ],
+        &[],
+    ),
+    (
         "A function that does not exist",
         &[("templates/a.yaml", "a: {{ .Values.a | toYml }}\n")],
         &[],

@@ -187,8 +187,9 @@ mod tests {
             digest: "sha256:1".into(),
             is_final: false,
         };
-        assert_eq!(parse(json, false).unwrap(), [want.clone()]);
-        assert_eq!(parse(env, true).unwrap(), [want]);
+        for (text, is_env) in [(json, false), (env, true)] {
+            assert_eq!(parse(text, is_env).unwrap(), std::slice::from_ref(&want));
+        }
     }
 
     #[test]

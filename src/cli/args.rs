@@ -18,6 +18,9 @@ pub(crate) struct ProjectArgs {
     /// Project folder, inside a Git repository
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(crate) dir: PathBuf,
+    /// Work tree of the Git repository, where the project folder is in a nearer one too [default: the nearest]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) git_work_tree: Option<PathBuf>,
     /// Configuration file, relative to the project folder [default: werf.yaml, else werf.yml]
     #[arg(long, value_name = "PATH")]
     pub(crate) config: Option<String>,
@@ -209,9 +212,42 @@ pub(crate) struct KubeArgs {
     /// Kubeconfig file [default: $KUBECONFIG, else ~/.kube/config, else the pod's own account]
     #[arg(long, visible_alias = "kubeconfig", value_name = "PATH")]
     pub(crate) kube_config: Option<PathBuf>,
+    /// A whole kubeconfig in base64, in place of files
+    #[arg(long, visible_alias = "kubeconfig-base64", value_name = "BASE64")]
+    pub(crate) kube_config_base64: Option<String>,
     /// Context of the kubeconfig
     #[arg(long, value_name = "NAME")]
     pub(crate) kube_context: Option<String>,
+    /// Cluster of the kubeconfig, in place of the context's
+    #[arg(long, value_name = "NAME")]
+    pub(crate) kube_context_cluster: Option<String>,
+    /// User of the kubeconfig, in place of the context's
+    #[arg(long, value_name = "NAME")]
+    pub(crate) kube_context_user: Option<String>,
+    /// Address of the API server
+    #[arg(long, value_name = "URL")]
+    pub(crate) kube_api_server: Option<String>,
+    /// Bearer token
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) kube_token: Option<String>,
+    /// File with a bearer token
+    #[arg(long, value_name = "PATH")]
+    pub(crate) kube_token_path: Option<PathBuf>,
+    /// Certificates of the server's authority, PEM
+    #[arg(long, value_name = "PEM")]
+    pub(crate) kube_ca_data: Option<String>,
+    /// File with the certificates of the server's authority, PEM
+    #[arg(long, value_name = "PATH")]
+    pub(crate) kube_ca_path: Option<PathBuf>,
+    /// Name that the server's certificate has
+    #[arg(long, value_name = "NAME")]
+    pub(crate) kube_tls_server: Option<String>,
+    /// Proxy to the API server
+    #[arg(long, value_name = "URL")]
+    pub(crate) kube_proxy_url: Option<String>,
+    /// Do not check the API server's certificate
+    #[arg(long)]
+    pub(crate) skip_tls_verify_kube: bool,
 }
 
 /// How stubbornly.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kiel_chart::{AddedMetadata, Capabilities, Chart, KubeVersion, Lookup, Release, ValuesInput};
 use tokio::runtime::Handle;
 
@@ -33,11 +35,30 @@ pub(crate) async fn connect(args: &KubeArgs, context: &Context) -> Result<Cluste
     };
     let options = KubeOptions {
         kubeconfigs,
+        kubeconfig_text: args.kube_config_base64.as_deref().map(decoded).transpose()?,
         context: args.kube_context.clone(),
+        cluster: args.kube_context_cluster.clone(),
+        user: args.kube_context_user.clone(),
+        server: args.kube_api_server.clone(),
+        token: args.kube_token.clone(),
+        token_file: args.kube_token_path.clone(),
+        ca: args.kube_ca_data.clone(),
+        ca_file: args.kube_ca_path.clone(),
+        tls_server_name: args.kube_tls_server.clone(),
+        proxy_url: args.kube_proxy_url.clone(),
+        skip_tls_verify: args.skip_tls_verify_kube,
         on_secret: context.secret_sink(),
-        ..KubeOptions::default()
     };
     Ok(Cluster::connect(&options).await?)
+}
+
+/// The kubeconfig of `--kube-config-base64`; its text is in no message.
+fn decoded(text: &str) -> Result<String, CommandError> {
+    let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let bytes = STANDARD.decode(packed).ok();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| CommandError::new("cannot use --kube-config-base64: it is not the base64 of a text"))
 }
 
 /// `.Capabilities` as the cluster has them.

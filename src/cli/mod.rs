@@ -14,6 +14,7 @@ mod dismiss;
 mod env;
 mod error;
 mod follow;
+mod foreign;
 mod giterminism;
 mod helm;
 mod images;
@@ -135,13 +136,15 @@ impl Context {
 pub fn run(args: Vec<OsString>) -> ExitCode {
     let env = Environment::of_process();
     let args = helm::to_own_commands(helm::under_own_name(args));
-    let parse = |command: clap::Command| {
-        let matches = env.connect(command).try_get_matches_from_mut(&args);
-        matches.and_then(|found| Cli::from_arg_matches(&found))
+    let parse = |mut command: clap::Command| {
+        let matches = command.try_get_matches_from_mut(&args);
+        matches.and_then(|found| Ok((Cli::from_arg_matches(&found)?, found)))
     };
-    // What help and errors say needs every flag.
-    let cli = match parse(late::deferred(command)).or_else(|_| parse(command())) {
-        Ok(cli) => cli,
+    // What help and errors say needs every flag; those of werf are rarely there.
+    let parsed = parse(env.connect(late::deferred(command)));
+    let parsed = parsed.or_else(|_| parse(foreign::add(env.connect(command()))));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // What was used to read a command line is no longer as it was made.
             let command = env.connect(self::command());
@@ -156,10 +159,14 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     if !cli.command.waits() {
         return run_alone(cli, env);
     }
-    let hints = match &cli.command {
+    let mut hints = match &cli.command {
         Commands::Helm(_) => Vec::new(),
         _ => variables::misspelt(&env, command),
     };
+    match foreign::check(&matches, &env) {
+        Ok(told) => hints.extend(told),
+        Err(error) => return fail(&error, &Mask::default(), Form::Plain, &LogFiles::default()),
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -38,7 +38,7 @@ pub(crate) struct Sources {
 impl Sources {
     /// Opens the repository and reads HEAD.
     pub(crate) fn open(args: &ProjectArgs, context: &Context) -> Result<Self, CommandError> {
-        let repository = Repository::discover(&args.dir)?;
+        let repository = repository(args)?;
         let commit = repository.head()?;
         let mut tree = repository.source_tree(&commit);
         let mode = match (args.loose_giterminism, args.dev) {
@@ -197,6 +197,14 @@ impl Project {
     }
 }
 
+/// The repository that the project is in.
+pub(crate) fn repository(args: &ProjectArgs) -> Result<Repository, CommandError> {
+    Ok(match &args.git_work_tree {
+        Some(work_tree) => Repository::of_work_tree(work_tree, &args.dir)?,
+        None => Repository::discover(&args.dir)?,
+    })
+}
+
 /// What a run sees of a project: the commit, and with `--dev` the state of each file that is not as committed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Inputs {
@@ -207,7 +215,7 @@ pub(crate) struct Inputs {
 
 /// What the next run would see; `own` are files that runs write themselves, as absolute paths.
 pub(crate) fn inputs(args: &ProjectArgs, own: &[PathBuf], context: &Context) -> Result<Inputs, CommandError> {
-    let repository = Repository::discover(&args.dir)?;
+    let repository = repository(args)?;
     let commit = repository.head()?;
     let mut files = Vec::new();
     if args.dev

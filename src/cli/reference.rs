@@ -16,6 +16,7 @@ pub fn reference() -> String {
     let output = command.get_arguments().filter(|arg| arg.is_global_set());
     output.for_each(|arg| row(&mut text, arg));
     section(&mut text, &command, "kiel");
+    text.push_str(&super::foreign::reference());
     text
 }
 

@@ -38,6 +38,14 @@ pub enum GitError {
          and commit them", .0.display()
     )]
     NoRepository(PathBuf),
+    /// A project that is not in the work tree that was named.
+    #[error("cannot use the work tree `{}`: the project's folder `{}` is not in it", work_tree.display(), dir.display())]
+    OutsideWorkTree {
+        /// The project's folder.
+        dir: PathBuf,
+        /// The work tree.
+        work_tree: PathBuf,
+    },
     /// There is something that looks like a repository and cannot be opened.
     #[error("cannot open the Git repository of `{}`", dir.display())]
     Open {

@@ -67,6 +67,21 @@ impl Repository {
         }
     }
 
+    /// Opens the repository of a work tree, for a folder in it that may be in a nearer repository too.
+    ///
+    /// # Errors
+    /// As [`Self::discover`]; and `dir` is not in the work tree.
+    pub fn of_work_tree(work_tree: &Path, dir: &Path) -> Result<Self, GitError> {
+        let outside = || GitError::OutsideWorkTree {
+            dir: dir.to_owned(),
+            work_tree: work_tree.to_owned(),
+        };
+        let found = Self::discover(work_tree)?;
+        let root = found.work_dir().ok_or_else(outside)?;
+        let prefix = relative(root, dir).ok_or_else(outside)?;
+        Ok(Self { prefix, ..found })
+    }
+
     /// The work tree's folder; none in a bare repository.
     #[must_use]
     pub fn work_dir(&self) -> Option<&Path> {

@@ -239,16 +239,26 @@ impl SourceTree {
         path: &str,
         read: impl Fn(&gix::Repository) -> Result<Vec<u8>, gix::Error>,
     ) -> Result<Vec<u8>, GitError> {
-        let source = match read(repo) {
-            Ok(content) => return Ok(content),
-            Err(source) => source,
+        // Ids of another length are of other repositories.
+        let fits = |repo: &gix::Repository| id.kind() == repo.object_hash();
+        let source = match fits(repo).then(|| read(repo)) {
+            Some(Ok(content)) => return Ok(content),
+            Some(Err(source)) => Some(source),
+            None => None,
         };
-        let others = self.inner.others.iter();
-        let mut others = others.map(|other| read(&other.to_thread_local()));
-        others.find_map(Result::ok).ok_or_else(|| GitError::Object {
-            id: id.to_string(),
-            path: path.into(),
-            source,
+        for other in &self.inner.others {
+            let other = other.to_thread_local();
+            if let Some(Ok(content)) = fits(&other).then(|| read(&other)) {
+                return Ok(content);
+            }
+        }
+        Err(match source {
+            Some(source) => GitError::Object {
+                id: id.to_string(),
+                path: path.into(),
+                source,
+            },
+            None => GitError::Id(id.to_string()),
         })
     }
 

@@ -24,6 +24,15 @@ pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by `cargo xtask test`"))
 }
 
+/// Where programs are looked for, with this folder before all others.
+pub(crate) fn search_path(first: &Path) -> String {
+    format!(
+        "{}:{}",
+        first.display(),
+        std::env::var("PATH").unwrap_or_default()
+    )
+}
+
 /// A name that no other test of this run or of one beside it uses: lower case, digits and dashes.
 pub(crate) fn unique(stem: &str) -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);

@@ -49,7 +49,13 @@ pub(super) fn of_template(whole: &str, own: &str, chart: &Chart) -> Option<Strin
             "`{name}` is seen only up to the `end` of the block that declares it, and not in `define`; declare it before the block and assign by `=`"
         ));
     }
-    if own.contains("incompatible types for comparison") {
+    if let Some((_, types)) = own.split_once("incompatible types for comparison") {
+        if !types.contains("float64") {
+            return Some(
+                "the two are of different types: convert one of them, by `int`, `float64` or `toString`"
+                    .to_owned(),
+            );
+        }
         return Some("numbers of values files are float64: compare with `(int .Values.x)`, or write the other side as 5.0".to_owned());
     }
     if let Some(wanted) = between("wrong type for value; expected ", "; got ") {

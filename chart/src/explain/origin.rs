@@ -2,6 +2,7 @@
 
 use kiel_template::yaml;
 
+use super::dependency_called;
 use crate::model::Chart;
 use crate::values::ValuesInput;
 
@@ -60,12 +61,9 @@ fn in_chart(chart: &Chart, path: &[String], folder: &str, found: &mut Vec<String
     let Some((name, rest)) = path.split_first() else {
         return;
     };
-    let child = chart
-        .dependencies
-        .iter()
-        .find(|dependency| dependency.name() == name);
+    let child = dependency_called(chart, name);
     if let Some(child) = child.filter(|_| !rest.is_empty()) {
-        in_chart(child, rest, &format!("{folder}charts/{name}/"), found);
+        in_chart(child, rest, &format!("{folder}charts/{}/", child.name()), found);
     }
 }
 

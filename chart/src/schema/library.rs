@@ -213,7 +213,12 @@ impl<'a> Library<'a> {
             }
             // Go would read it; nothing outside of a chart is any of its business.
             Some(("file", rest)) => {
-                let path = rest.trim_start_matches("//");
+                // What stands before the path would be a host.
+                let path = match rest.strip_prefix("//") {
+                    Some(rest) => rest.find('/').map_or("", |at| &rest[at..]),
+                    None if rest.starts_with('/') => rest,
+                    None => "",
+                };
                 Err(format!(
                     "failing loading {quoted}: open {path}: no such file or directory"
                 ))

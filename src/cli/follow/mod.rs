@@ -13,7 +13,7 @@ use self::watch::Watch;
 use super::Context;
 use super::args::ProjectArgs;
 use super::error::{CommandError, CommandResult};
-use super::project::{Inputs, inputs};
+use super::project::{Inputs, inputs, repository};
 
 /// Which changes matter.
 pub(crate) struct Follow<'a> {
@@ -31,7 +31,7 @@ impl Follow<'_> {
         let own = absolute(&self.own);
         loop {
             // Watched before it is looked at: a change in between is seen.
-            let mut watch = Watch::new(&self.project.dir, self.project.dev)?;
+            let mut watch = Watch::new(&repository(self.project)?, self.project.dev)?;
             let before = self.inputs(&own, context)?;
             match command().await {
                 Ok(_) => {}
@@ -58,7 +58,7 @@ impl Follow<'_> {
                     () = context.cancel.cancelled() => return Err(CommandError::interrupted()),
                 }
                 // A folder may be new.
-                watch = Watch::new(&self.project.dir, self.project.dev)?;
+                watch = Watch::new(&repository(self.project)?, self.project.dev)?;
             }
         }
     }

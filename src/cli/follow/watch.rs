@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -31,8 +31,7 @@ enum Way {
 
 impl Watch {
     /// Watches a project's repository, and with `files` its work tree.
-    pub(super) fn new(dir: &Path, files: bool) -> Result<Self, CommandError> {
-        let repository = Repository::discover(dir)?;
+    pub(super) fn new(repository: &Repository, files: bool) -> Result<Self, CommandError> {
         let mut folders = repository.watched_folders();
         if files {
             folders.extend(repository.work_tree_folders()?);

@@ -1,6 +1,6 @@
 //! Where a repository is: on this machine, behind HTTP, behind SSH.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use reqwest::Url;
 
@@ -60,7 +60,7 @@ impl Address {
         };
         let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| *scheme != "file") else {
             if path.is_dir() {
-                return Ok((Self::Local(path), None));
+                return Ok((Self::Local(cleaned(&path)), None));
             }
             return match text.split_once(':') {
                 // Git: two colons name a program that helps it.
@@ -117,6 +117,20 @@ impl Address {
             path: path.to_owned(),
         })
     }
+}
+
+/// Absolute, without `.` and `x/..`.
+fn cleaned(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut cleaned = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => _ = cleaned.pop(),
+            part => cleaned.push(part),
+        }
+    }
+    cleaned
 }
 
 const NO_SSH: &str = "it is no address of SSH; write ssh://USER@HOST/PATH";
@@ -186,6 +200,7 @@ mod tests {
             ("ssh://h/~me/b", "ssh://h/~me/b"),
             ("tmp", "/tmp"),
             ("/tmp", "/tmp"),
+            ("./tmp/../tmp/", "/tmp"),
             ("file:///tmp", "/tmp"),
         ] {
             let (address, credentials) = parse(text).expect(text);

@@ -13,7 +13,7 @@ use gix::progress::Discard;
 use gix_pack::Bundle;
 use gix_pack::bundle::write::Options;
 
-use super::{Address, RemoteError};
+use super::{Address, RemoteError, Shared};
 
 /// No object of a pack may be larger once it is unpacked.
 const LARGEST_OBJECT: usize = 1 << 30;
@@ -77,19 +77,24 @@ impl Place {
     }
 
     /// Waits until no other run writes here. The lock ends with the value, and with the process.
-    pub(super) fn lock(&self) -> Result<fs_err::File, RemoteError> {
+    pub(super) fn lock(&self, shared: &Shared) -> Result<fs_err::File, RemoteError> {
         let path = self.folder.with_extension("lock");
         let taken = self.make_folder(self.folder.parent().unwrap_or(Path::new("/")));
-        let taken = taken.and_then(|()| {
-            let file = fs_err::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)?;
-            file.file().lock()?;
-            Ok(file)
+        let opened = taken.and_then(|()| {
+            let mut options = fs_err::OpenOptions::new();
+            options.write(true).create(true).truncate(false).open(&path)
         });
-        taken.map_err(|source| RemoteError::Cache { path, source })
+        let error = |source| RemoteError::Cache {
+            path: path.clone(),
+            source,
+        };
+        let file = opened.map_err(error)?;
+        let wait = move || file.file().lock().map(|()| file);
+        let taken = shared.wait(|| tokio::task::spawn_blocking(wait))?;
+        taken
+            .map_err(io::Error::other)
+            .and_then(|taken| taken)
+            .map_err(error)
     }
 
     /// Makes the repository where it is not there, and removes what killed runs have left. Under the lock.

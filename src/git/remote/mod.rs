@@ -6,7 +6,7 @@
 //!
 //! A server can send files and nothing else: its references' names are compared and never used, its pack is bounded and
 //! checked whole before anything of it counts, and the names in its trees must be names of files. Nothing that it sends
-//! is run. It deliberately speaks version 2 of Git's protocol only, and takes no credentials from helpers.
+//! is run. It deliberately takes no credentials from helpers.
 
 mod address;
 mod cache;
@@ -38,6 +38,8 @@ const TEXT_LIMIT: u64 = 64 << 20;
 
 /// As large a pack may be: a commit's files without history.
 const PACK_LIMIT: u64 = 4 << 30;
+
+const OTHER_IDS: &str = "the repository's ids have another length";
 
 /// Why a commit of another repository is not there.
 #[derive(Debug, thiserror::Error)]
@@ -268,7 +270,7 @@ impl Remotes {
             return Ok(id.clone());
         }
         let known = &mut *state;
-        let id = alone(|| self.ask_reference(known, address, credentials, reference))?;
+        let id = self.alone(|| self.ask_reference(known, address, credentials, reference))?;
         state.pins.insert(key, id.clone());
         Ok(id)
     }
@@ -295,14 +297,27 @@ impl Remotes {
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = &mut *state;
-        alone(|| {
-            let _lock = place.lock()?;
+        self.alone(|| {
+            let _lock = place.lock(&self.shared)?;
             // Another run may have fetched it meanwhile.
             if !place.has(id) {
                 self.fetch(state, address, credentials, id, &place)?;
             }
             commit_tree(open(place.folder())?, address, id)
         })
+    }
+
+    /// Runs something on a thread that is none of the runtime's. What fails after the user has ended the run is no
+    /// failure.
+    fn alone<T: Send>(&self, work: impl FnOnce() -> Result<T, RemoteError> + Send) -> Result<T, RemoteError> {
+        let done = std::thread::scope(|scope| match scope.spawn(work).join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        match done {
+            Err(_) if self.shared.cancel.is_cancelled() => Err(RemoteError::Interrupted),
+            done => done,
+        }
     }
 
     fn ask_reference(
@@ -315,10 +330,14 @@ impl Remotes {
         let (name, kind) = full_name(reference);
         let connection = self.connection(state, address, credentials)?;
         let broken = |source| broken(address, source);
-        let question = protocol::references_request(&connection.offer, std::slice::from_ref(&name));
-        let mut answer = connection.transport.ask(&question, TEXT_LIMIT)?;
-        let found = protocol::read_references(&mut answer).map_err(broken)?;
-        let found = found.into_iter().find(|found| found.name == name);
+        let found = if let Some(old) = &connection.offer.old {
+            old.find(&name)
+        } else {
+            let question = protocol::references_request(&connection.offer, std::slice::from_ref(&name));
+            let mut answer = connection.transport.ask(&question, TEXT_LIMIT)?;
+            let found = protocol::read_references(&mut answer).map_err(broken)?;
+            found.into_iter().find(|found| found.name == name)
+        };
         let length = if connection.offer.is_sha256 { 64 } else { 40 };
         match found {
             Some(found) if found.id.len() == length && crate::config::includes::is_id(&found.id) => {
@@ -349,17 +368,18 @@ impl Remotes {
             return Err(RemoteError::NoCommit {
                 url: address.to_string(),
                 id: id.to_owned(),
-                source: io::Error::other("the repository's ids have another length"),
+                source: io::Error::other(OTHER_IDS),
             });
         }
         place.prepare()?;
         let question = protocol::pack_request(&connection.offer, id, &place.commits());
         let answer = connection.transport.ask(&question, PACK_LIMIT)?;
-        let mut pack = protocol::read_pack(answer).map_err(|source| RemoteError::NoCommit {
-            url: address.to_string(),
-            id: id.to_owned(),
-            source,
-        })?;
+        let mut pack =
+            protocol::read_pack(answer, &connection.offer).map_err(|source| RemoteError::NoCommit {
+                url: address.to_string(),
+                id: id.to_owned(),
+                source,
+            })?;
         place.store(&mut pack, address)?;
         verify::verify(&open(place.folder())?.to_thread_local(), id).map_err(|reason| {
             RemoteError::Unsound {
@@ -404,14 +424,6 @@ fn broken(address: &Address, source: io::Error) -> RemoteError {
         url: address.to_string(),
         source,
     }
-}
-
-/// Runs something on a thread that is none of the runtime's.
-fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| match scope.spawn(work).join() {
-        Ok(done) => done,
-        Err(panic) => std::panic::resume_unwind(panic),
-    })
 }
 
 /// The name that a server knows, and what messages call it.
@@ -461,17 +473,16 @@ fn local_id(path: &std::path::Path, reference: &GitReference) -> Result<String, 
 /// The files of a commit that is in a repository; the id of a tag that leads to it does too.
 fn commit_tree(repo: ThreadSafeRepository, address: &Address, id: &str) -> Result<SourceTree, RemoteError> {
     let local = repo.to_thread_local();
-    let found = ObjectId::from_hex(id.as_bytes())
-        .map_err(|_| RemoteError::ShortCommit(id.to_owned()))
-        .and_then(|id| {
-            let object = local.find_object(id).and_then(gix::Object::peel_to_commit);
-            object
-                .and_then(|commit| read_commit(&commit))
-                .map_err(|error| RemoteError::NoCommit {
-                    url: address.to_string(),
-                    id: id.to_string(),
-                    source: io::Error::other(error.to_string()),
-                })
-        })?;
+    let none = |source: io::Error| RemoteError::NoCommit {
+        url: address.to_string(),
+        id: id.to_owned(),
+        source,
+    };
+    let known = ObjectId::from_hex(id.as_bytes()).ok();
+    let known = known.filter(|id| id.kind() == local.object_hash());
+    let known = known.ok_or_else(|| none(io::Error::other(OTHER_IDS)))?;
+    let object = local.find_object(known).and_then(gix::Object::peel_to_commit);
+    let found = object.and_then(|commit| read_commit(&commit));
+    let found = found.map_err(|error| none(io::Error::other(error.to_string())))?;
     Ok(SourceTree::new(repo, found))
 }

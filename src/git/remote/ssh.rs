@@ -7,6 +7,10 @@ use std::io::{self, Read, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::Ordering;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
 use super::http::too_long;
 use super::{RemoteError, Shared, Transport};
 
@@ -20,6 +24,8 @@ pub(super) struct Ssh {
     to: ChildStdin,
     from: ChildStdout,
     is_first: bool,
+    /// Ends the watch over it.
+    _watch: DropGuard,
 }
 
 impl Ssh {
@@ -55,12 +61,25 @@ impl Ssh {
         let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(failed(io::ErrorKind::BrokenPipe.into()));
         };
+        let pid = i32::try_from(child.id()).map(Pid::from_raw).ok();
+        let (cancel, done) = (shared.cancel.clone(), CancellationToken::new());
+        let is_done = done.clone();
+        shared.runtime.spawn(async move {
+            tokio::select! {
+                () = is_done.cancelled() => {}
+                // Who reads its answers waits for nothing else.
+                () = cancel.cancelled() => {
+                    _ = pid.map(|pid| kill(pid, Signal::SIGTERM));
+                }
+            }
+        });
         Ok(Self {
             address,
             child,
             to,
             from,
             is_first: true,
+            _watch: done.drop_guard(),
         })
     }
 

@@ -55,7 +55,8 @@ impl Walk<'_> {
             }
             match entry.mode.kind() {
                 EntryKind::Tree => {
-                    count = count.saturating_add(self.folder(entry.oid.to_owned(), depth + 1)?)
+                    let below = self.folder(entry.oid.to_owned(), depth + 1)?;
+                    count = count.saturating_add(below);
                 }
                 EntryKind::Commit => count += 1,
                 EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => {
