@@ -50,7 +50,7 @@ impl Sources {
             let paths = uncommitted(args, &repository, &tree, context)?;
             tree = repository.overlay(&tree, &paths)?;
         }
-        let guard = Guard::new(&repository, &tree, mode)?;
+        let guard = Guard::new(&repository, &tree, args.giterminism_config.as_deref(), mode)?;
         let names = match &args.config {
             Some(file) => vec![giterminism::clean(file)],
             None => config::NAMES.map(str::to_owned).to_vec(),
