@@ -54,7 +54,7 @@ impl Sources {
             tree = repository.overlay(&tree, &paths)?;
         }
         tree = repository.with_submodules(&tree)?;
-        let guard = Guard::new(&repository, &tree, mode)?;
+        let guard = Guard::new(&repository, &tree, args.giterminism_config.as_deref(), mode)?;
         let names = match &args.config {
             Some(file) => vec![giterminism::clean(file)],
             None => config::NAMES.map(str::to_owned).to_vec(),
