@@ -1,6 +1,6 @@
 //! One image document: Dockerfile or Stapel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use kiel_stapel::spec::{
     Command, DockerConfig, EnvDependency, EnvImport, From, GitMapping, Healthcheck, ImageSpec, Import, Mount,
@@ -15,12 +15,13 @@ use super::model::{
 };
 use super::parse::Defaults;
 use super::reader::{Reader, is_string, maps, scalar, value};
+use super::schema::nearest_name;
 
 /// The images of a document, one for each of its names; `names` are the names of all images of the file.
 pub(crate) fn read(
     reader: &mut Reader,
     node: &Node<'_>,
-    names: &[String],
+    names: &HashSet<String>,
     defaults: &Defaults,
 ) -> Vec<Image> {
     let Some(image_names) = own_names(reader, node) else {
@@ -38,12 +39,7 @@ pub(crate) fn read(
     let kind = if value(node, "dockerfile").is_some() {
         ImageKind::Dockerfile(Box::new(read_dockerfile(reader, node)))
     } else {
-        let others: Vec<String> = names
-            .iter()
-            .filter(|name| !image_names.contains(name))
-            .cloned()
-            .collect();
-        ImageKind::Stapel(Box::new(read_stapel(reader, node, &others, names)))
+        ImageKind::Stapel(Box::new(read_stapel(reader, node, &image_names, names)))
     };
     let remotes = match &kind {
         ImageKind::Stapel(_) => read_remotes(reader, node),
@@ -284,14 +280,15 @@ fn read_ssh(reader: &mut Reader, node: &Node<'_>) -> Vec<SshAgent> {
         .collect()
 }
 
-/// `others` are the images that it may begin with: one that is called like its base means the base.
-fn read_stapel(reader: &mut Reader, node: &Node<'_>, others: &[String], names: &[String]) -> StapelSpec {
+/// `own` are its names: an image that is called like its base means the base.
+fn read_stapel(reader: &mut Reader, node: &Node<'_>, own: &[String], names: &HashSet<String>) -> StapelSpec {
     let from_image = reader
         .text(node, "fromImage")
         .or_else(|| reader.text(node, "fromArtifact"));
     let base = match (from_image, reader.text(node, "from")) {
         (Some(image), None) => From::Image(image),
-        (None, Some(from)) => source(from, others),
+        (None, Some(from)) if own.contains(&from) => From::External(from),
+        (None, Some(from)) => source(from, names),
         (Some(_), Some(_)) => {
             reader.mistake(
                 node,
@@ -434,8 +431,14 @@ fn read_secrets(reader: &mut Reader, node: &Node<'_>) -> Vec<Secret> {
     secrets
 }
 
+/// Whether a name can only be one of a registry: it has a tag or a digest.
+fn is_external(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or_default();
+    last.contains(':') || name.contains('@')
+}
+
 /// What `from` means: an image of the file, an external one, or nothing.
-fn source(text: String, names: &[String]) -> From {
+fn source(text: String, names: &HashSet<String>) -> From {
     if names.contains(&text) {
         From::Image(text)
     } else if text == "scratch" {
@@ -551,7 +554,7 @@ fn read_shell(reader: &mut Reader, node: &Node<'_>) -> Shell {
     }
 }
 
-fn read_import(reader: &mut Reader, node: &Node<'_>, names: &[String]) -> Option<Import> {
+fn read_import(reader: &mut Reader, node: &Node<'_>, names: &HashSet<String>) -> Option<Import> {
     let given: Vec<(&str, String)> = ["from", "image", "artifact"]
         .into_iter()
         .filter_map(|key| Some((key, reader.text(node, key)?)))
@@ -564,11 +567,20 @@ fn read_import(reader: &mut Reader, node: &Node<'_>, names: &[String]) -> Option
         );
         return None;
     };
-    let from = if *key == "from" {
+    let from = if *key == "from" || (*key == "image" && is_external(name)) {
         source(name.clone(), names)
     } else {
         From::Image(name.clone())
     };
+    if matches!(from, From::External(_)) && !is_external(name) {
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        let hint = match nearest_name(&known, name) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("name an image of the file, or one of a registry with its tag: `{name}:TAG`"),
+        };
+        let at = value(node, key).unwrap_or(node);
+        reader.mistake(at, format!("image `{name}` is not in the file"), Some(hint));
+    }
     if let Some(stage) = reader.text(node, "stage")
         && !matches!(
             stage.as_str(),

@@ -1,6 +1,6 @@
 //! From the rendered text to the [`Config`]: documents, keys, types, and the rules that tie images together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use kiel_stapel::spec::ImageSpec;
@@ -11,7 +11,7 @@ use super::document::{Document, split};
 use super::image;
 use super::model::{Config, Deploy, Image, Meta, NAMELESS};
 use super::reader::{Reader, maps, scalar, value};
-use super::schema::{DOCKERFILE, META, STAPEL};
+use super::schema::{DOCKERFILE, META, STAPEL, nearest_name};
 use crate::diagnostic::{Diagnostic, Mistakes};
 
 /// Parses and validates; `file` is the name for messages.
@@ -157,7 +157,7 @@ fn names_of(node: &Node<'_>) -> Vec<String> {
     }
 }
 
-fn image_names(nodes: &[(Node<'_>, usize, Vec<Diagnostic>)]) -> Vec<String> {
+fn image_names(nodes: &[(Node<'_>, usize, Vec<Diagnostic>)]) -> HashSet<String> {
     nodes.iter().flat_map(|(node, ..)| names_of(node)).collect()
 }
 
@@ -390,12 +390,15 @@ fn check_relations(reader: &mut Reader, images: &[Image]) {
                         "image `{}` needs image `{name}`, which is not in the file",
                         image.name
                     ),
-                    hint: None,
+                    hint: {
+                        let known: Vec<&str> = by_name.keys().copied().collect();
+                        nearest_name(&known, name).map(|near| format!("did you mean `{near}`?"))
+                    },
                 });
             }
         }
     }
-    let mut done: Vec<&str> = Vec::new();
+    let mut done: HashSet<&str> = HashSet::new();
     for image in images {
         if let Some(cycle) = find_cycle(image, &by_name, &mut Vec::new(), &mut done) {
             reader.mistakes.push(Diagnostic {
@@ -413,14 +416,14 @@ fn find_cycle<'a>(
     image: &'a Image,
     images: &HashMap<&str, &'a Image>,
     path: &mut Vec<&'a str>,
-    done: &mut Vec<&'a str>,
+    done: &mut HashSet<&'a str>,
 ) -> Option<Vec<&'a str>> {
     if let Some(start) = path.iter().position(|name| *name == image.name) {
         let mut cycle = path[start..].to_vec();
         cycle.push(&image.name);
         return Some(cycle);
     }
-    if done.contains(&image.name.as_str()) {
+    if done.contains(image.name.as_str()) {
         return None;
     }
     path.push(&image.name);
@@ -432,7 +435,7 @@ fn find_cycle<'a>(
         }
     }
     path.pop();
-    done.push(&image.name);
+    done.insert(&image.name);
     None
 }
 

@@ -21,6 +21,9 @@ use crate::git::{Difference, GitError, Repository, Scope, SourceTree};
 /// How many files a warning or a remedy names.
 const SHOWN: usize = 10;
 
+/// As many links as Linux follows for one path.
+const MAX_LINKS: usize = 40;
+
 /// What the work tree counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -221,10 +224,56 @@ impl Guard {
                 }));
             }
         }
-        Ok(found
-            .get(path)
-            .filter(|_| refused(&path.to_owned()))
-            .map(|kind| refusal(vec![path.to_owned()], *kind, rule)))
+        let refused_here = found.get(path).filter(|_| refused(&path.to_owned()));
+        match (refused_here, rule) {
+            (Some(kind), _) => Ok(Some(refusal(vec![path.to_owned()], *kind, rule))),
+            (None, Some(rule)) if found.contains_key(path) => self.accepted_link(path, rule),
+            _ => Ok(None),
+        }
+    }
+
+    /// Why a file that is accepted as the work tree has it may not be read: as a link it leads to one that differs, is not
+    /// accepted itself, and would be read as it is committed.
+    fn accepted_link(&self, path: &str, rule: &'static str) -> Result<Option<Refusal>, GitError> {
+        let targets = self.targets(&self.in_repository(path));
+        if targets.is_empty() {
+            return Ok(None);
+        }
+        let wanted: Vec<&str> = targets.iter().map(String::as_str).collect();
+        let found = self.repository.differences(&self.commit, &[], &wanted)?;
+        let mut found = found
+            .into_iter()
+            .map(|(other, kind)| (self.in_project(&other), kind));
+        let refused = found.find(|(other, _)| other != path && !self.accepts(rule, other));
+        Ok(refused.map(|(other, kind)| Refusal {
+            sentence: format!(
+                "accepted file {path:?} check failed: the link target {other:?} should be also accepted by giterminism \
+                 config"
+            ),
+            paths: vec![other],
+            rule: Some(rule),
+            kind,
+        }))
+    }
+
+    /// Where a link of the work tree leads, link by link, as far as that is in the repository.
+    fn targets(&self, path: &str) -> Vec<String> {
+        let (mut targets, mut at) = (Vec::new(), path.to_owned());
+        let Some(work_dir) = self.repository.work_dir() else {
+            return targets;
+        };
+        while targets.len() < MAX_LINKS
+            && let Ok(target) = fs_err::read_link(work_dir.join(&at))
+            && let Some(target) = target.to_str().filter(|target| !target.starts_with('/'))
+        {
+            let folder = at.rsplit_once('/').map_or("", |(folder, _)| folder);
+            at = clean(&format!("{folder}/{target}"));
+            if at.starts_with("..") {
+                break;
+            }
+            targets.push(at.clone());
+        }
+        targets
     }
 
     /// As [`Self::file`], of a file that only a commit may change.
@@ -250,10 +299,17 @@ impl Guard {
         let in_project = found
             .into_iter()
             .map(|(path, kind)| (self.in_project(&path), kind));
-        Ok(self.judge(
-            in_project.filter(|(path, _)| !self.accepts(rule, path)),
-            Some(rule),
-        ))
+        let (accepted, refused): (Vec<_>, Vec<_>) =
+            in_project.partition(|(path, _)| self.accepts(rule, path));
+        if let Some(refusal) = self.judge(refused.into_iter(), Some(rule)) {
+            return Ok(Some(refusal));
+        }
+        for (path, _) in accepted {
+            if let Some(refusal) = self.accepted_link(&path, rule)? {
+                return Ok(Some(refusal));
+            }
+        }
+        Ok(None)
     }
 
     /// New files are told before changed ones, and alone.
