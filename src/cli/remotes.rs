@@ -163,7 +163,7 @@ impl Project {
             .pin(&address, credentials.as_ref(), &remote.reference)
             .map_err(remote_error)?;
         self.remotes
-            .tree(&address, credentials.as_ref(), &id)
+            .tree_with_submodules(&address, credentials.as_ref(), &id)
             .map_err(remote_error)
     }
 }

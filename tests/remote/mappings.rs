@@ -172,3 +172,35 @@ fn repositories_with_other_ids() {
         Run::of(&output).expect_code(0).expect_stderr(&["1 assembled"]);
     }
 }
+
+#[test]
+fn a_submodule_that_is_not_here_is_no_empty_folder() {
+    let library = Library::new();
+    let link = format!("160000,{},common/conf/sub", library.first);
+    library.project.write(
+        ".gitmodules",
+        "[submodule \"sub\"]\n\tpath = common/conf/sub\n\turl = https://git.example.org/x\n",
+    );
+    library
+        .project
+        .git(&["update-index", "--add", "--cacheinfo", &link]);
+    library.project.git(&["add", ".gitmodules"]);
+    library.project.git(&["commit", "-q", "-m", "submodule"]);
+    library.project.git(&["tag", "v2"]);
+    let server = GitServer::start(library.project.path(), None);
+    for url in [server.url(""), library.project.path().display().to_string()] {
+        let image = |more: &str| {
+            format!(
+                "{META}---\nimage: app\nfrom: b\ngit:\n- {{url: \"{url}\", tag: v2, add: /common/conf, to: /app{more}}}\n"
+            )
+        };
+        let user = User::new(&[("werf.yaml", &image(""))]);
+        user.project.commit(&[(".helm/Chart.yaml", "")]);
+        user.kiel(&RENDER_CHART)
+            .expect_code(1)
+            .expect_stderr(&["cannot read the submodule `common/conf/sub`"]);
+        user.project
+            .commit(&[("werf.yaml", &image(", excludePaths: [sub]"))]);
+        tags(&user);
+    }
+}

@@ -30,7 +30,7 @@ pub use self::address::{Address, Credentials};
 use self::cache::{Cache, Place};
 use self::protocol::Offer;
 use super::repository::{CONFIG, read_commit};
-use super::{GitError, SourceTree};
+use super::{GitError, Repository, SourceTree};
 use crate::config::model::GitReference;
 
 /// As long an offer or a list of references may be.
@@ -305,6 +305,23 @@ impl Remotes {
             }
             commit_tree(open(place.folder())?, address, id)
         })
+    }
+
+    /// As [`Self::tree`], with the files of submodules: those of a repository of this machine that are there. Where a
+    /// file of another one counts, that is an error.
+    ///
+    /// # Errors
+    /// As [`Self::tree`], or `.gitmodules` cannot be read.
+    pub fn tree_with_submodules(
+        &self,
+        address: &Address,
+        credentials: Option<&Credentials>,
+        id: &str,
+    ) -> Result<SourceTree, RemoteError> {
+        let tree = self.tree(address, credentials, id)?;
+        let inner = tree.shared_repo().clone();
+        let place = inner.path().to_owned();
+        Ok(Repository::at(inner, place).with_submodules(&tree)?)
     }
 
     /// Runs something on a thread that is none of the runtime's. What fails after the user has ended the run is no
