@@ -8,5 +8,6 @@ mod git {
     pub(crate) mod sandbox;
     pub(crate) mod selection;
     pub(crate) mod status;
+    pub(crate) mod submodules;
     pub(crate) mod trees;
 }

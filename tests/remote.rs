@@ -1,6 +1,8 @@
 //! Files of other repositories: includes and git mappings, from real Git servers that the tests start. Every request is
 //! counted: nothing is fetched twice, and nothing at all is asked for when what counts is in the cache.
 
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "support/git_server.rs"]
 mod git_server;
 mod harness;
@@ -256,6 +258,33 @@ fn credentials_are_asked_for_and_never_told() {
         .expect_code(1)
         .expect_stderr(&["does not take the given user and password"]);
     assert!(!run.stderr.contains("wr0ng-token"), "{}", run.stderr);
+    // Nor where a line is shown that holds them.
+    let mistaken = wrong
+        .replace("branch: main", "branch: [main]")
+        .replace("\n  ", ", ")
+        .replacen("- ", "- {", 1);
+    let mistaken = mistaken.trim_end().to_owned() + "}\n";
+    let image = format!(
+        "image: a\nfrom: b\ngit: [{{url: http://me:wr0ng-token@{}/, to: a}}]\n",
+        server.address
+    );
+    for files in [
+        [
+            ("werf.yaml", CONFIG.to_owned()),
+            ("werf-includes.yaml", format!("includes:\n{mistaken}")),
+        ],
+        [
+            ("werf.yaml", format!("{META}---\n{image}")),
+            ("none", String::new()),
+        ],
+    ] {
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let run = User::new(&files)
+            .kiel(&RENDER)
+            .expect_code(1)
+            .expect_stderr(&["http://me:***@"]);
+        assert!(!run.stderr.contains("wr0ng-token"), "{}", run.stderr);
+    }
     let right = wrong.replace("wr0ng", "s3cret");
     let user = User::including(&right);
     user.kiel(&["includes", "update"]).expect_code(0);
@@ -318,7 +347,7 @@ fn a_hostile_server_gains_nothing() {
         ("<html>log in</html>", "does not speak Git's protocol"),
         (
             "001e# service=git-upload-pack\n0000000eversion 1\n0000",
-            "does not speak version 2",
+            "does not speak a version",
         ),
         ("0013ERR no \u{1b}[31mway", "the server says: no [31mway"),
         ("ffffversion 2", "does not speak Git's protocol"),
@@ -381,6 +410,15 @@ fn by_ssh() {
         calls[1].contains("-i /keys/one") && calls[1].contains("-i /keys/two"),
         "{calls:?}"
     );
+    // Most servers pass no variables on, so the other side speaks the old protocol.
+    fs_err::write(&ssh, script.replace("exec sh", "exec env -u GIT_PROTOCOL sh")).expect("it can be written");
+    let other = User::including(&format!(
+        "- git: git@git.example.org:{path}\n  commit: {}\n  add: /common\n  to: /\n",
+        library.first
+    ));
+    let output = other.command(&RENDER).env("PATH", &search).output();
+    let rendered_old = Run::of(&output.expect("kiel runs")).expect_code(0);
+    assert_eq!(rendered_old.stdout, rendered("one"));
     let broken = User::including("- git: nobody@git.example.org:x\n  branch: main\n  add: /\n  to: /\n");
     fs_err::write(
         &ssh,
@@ -429,4 +467,68 @@ fn a_signal_ends_a_fetch() {
         let run = Run::of(&child.wait_with_output().expect("it ends")).expect_code(143);
         assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
     }
+}
+
+#[test]
+fn by_https() {
+    let library = Library::new();
+    let authority = authority::Authority::new().expect("openssl makes one");
+    let server = GitServer::behind_tls(library.project.path(), Some("me:s3cret-token"), &authority);
+    let user = User::including(&over_http(&server, "branch: main"));
+    let run = |trust: &std::path::Path| {
+        let output = user
+            .command(&["includes", "update"])
+            .env("SSL_CERT_FILE", trust)
+            .output();
+        Run::of(&output.expect("kiel runs"))
+    };
+    run(&authority.certificate())
+        .expect_code(1)
+        .expect_stderr(&["werf-includes.yaml:2", "certificate"]);
+    assert_eq!(
+        server.take_requests(),
+        [""; 0],
+        "nobody gets credentials who is not trusted"
+    );
+    run(&authority.ca()).expect_code(0);
+    user.project.commit(&[]);
+    let output = user
+        .command(&RENDER)
+        .env("SSL_CERT_FILE", authority.ca())
+        .output();
+    let run = Run::of(&output.expect("kiel runs")).expect_code(0);
+    assert_eq!(run.stdout, rendered("two"));
+}
+
+#[test]
+fn servers_that_speak_the_old_protocol() {
+    let library = Library::new();
+    let server = library.serve();
+    server.become_old();
+    let user = User::including(&over_http(&server, "tag: v1"));
+    user.update();
+    assert_eq!(server.take_requests(), ["GET info/refs"]);
+    user.prints(&RENDER, &rendered("one"));
+    assert_eq!(server.take_requests(), ["GET info/refs", "POST fetch"]);
+    let branch = format!("includes:\n{}", over_http(&server, "branch: main"));
+    user.project.commit(&[("werf-includes.yaml", &branch)]);
+    user.update();
+    user.prints(&RENDER, &rendered("two"));
+    // No reference is at this commit: the server gives it with all that it has.
+    library.project.git(&["tag", "-d", "v1"]);
+    let other = User::including(&over_http(&server, &format!("commit: {}", library.first)));
+    other.prints(&RENDER, &rendered("one"));
+    library
+        .project
+        .git(&["config", "uploadpack.allowReachableSHA1InWant", "true"]);
+    let other = User::including(&over_http(&server, &format!("commit: {}", library.first)));
+    other.prints(&RENDER, &rendered("one"));
+    let unknown = User::including(&over_http(
+        &server,
+        "commit: 1111111111111111111111111111111111111111",
+    ));
+    unknown
+        .kiel(&RENDER)
+        .expect_code(1)
+        .expect_stderr(&["werf-includes.yaml:2", "cannot get the commit"]);
 }

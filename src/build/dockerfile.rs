@@ -10,7 +10,7 @@ use super::git_layers;
 use super::image_config::{self, Directives, EPOCH};
 use super::publish::of_image;
 use super::run::{Built, ImageBuild};
-use crate::buildkit::Build;
+use crate::buildkit::{Build, NETWORK_ATTR};
 use crate::event::BuildState;
 use crate::images::{BuildArg, DockerfilePlan, context_triggers};
 use crate::registry::Reference;
@@ -121,6 +121,16 @@ fn attrs(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> BTreeMap<String, String
     if plan.syntax.as_deref().is_none_or(is_built_in) {
         // Otherwise the engine would pull the frontend that `# syntax=` names.
         attrs.insert("cmdline".to_owned(), String::new());
+    }
+    if let Some(network) = plan.network {
+        attrs.insert(NETWORK_ATTR.to_owned(), network.name().to_owned());
+    }
+    if !plan.hosts.is_empty() {
+        let hosts = plan
+            .hosts
+            .iter()
+            .map(|(name, address)| format!("{name}={address}"));
+        attrs.insert("add-hosts".to_owned(), hosts.collect::<Vec<_>>().join(","));
     }
     attrs.extend(
         plan.target

@@ -1,6 +1,7 @@
 //! The engine of a run: asked for when the first solve needs it, one session for all solves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,6 +29,7 @@ pub(crate) struct Engine {
     registry: Registry,
     hosts: BTreeSet<String>,
     secrets: BTreeMap<String, Bytes>,
+    agents: BTreeMap<String, PathBuf>,
     layout: Layout,
     opened: Mutex<Option<Arc<Opened>>>,
 }
@@ -39,12 +41,14 @@ impl Engine {
         registry: Registry,
         hosts: BTreeSet<String>,
         secrets: BTreeMap<String, Bytes>,
+        agents: BTreeMap<String, PathBuf>,
     ) -> Self {
         Self {
             connect,
             registry,
             hosts,
             secrets,
+            agents,
             layout: Layout::new(),
             opened: Mutex::new(None),
         }
@@ -86,6 +90,7 @@ impl Engine {
             content: Arc::new(self.layout.clone()),
             authority: Some(Arc::new(authority)),
             secrets: self.secrets.clone(),
+            agents: self.agents.clone(),
         };
         let session = Session::open(&client, services).await?;
         Ok(Arc::new((client, session)))
@@ -123,6 +128,25 @@ impl Engine {
             links_in: None,
         };
         self.request(stage, request, events).await
+    }
+
+    /// Files of an image, by absolute path.
+    pub(crate) async fn files(
+        &self,
+        image: &str,
+        stage: &str,
+        build: Build,
+        paths: &[&str],
+        events: &Events,
+    ) -> Result<BTreeMap<String, Bytes>, BuildError> {
+        let request = SolveRequest {
+            image: image.to_owned(),
+            build,
+            exporter: None,
+            read_files: paths.iter().map(|path| (*path).to_owned()).collect(),
+            links_in: None,
+        };
+        Ok(self.request(Some(stage), request, events).await?.files)
     }
 
     /// The links to folders in an image, among what lies in `folders` and above them.

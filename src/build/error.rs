@@ -50,6 +50,19 @@ pub enum BuildError {
         /// What was asked for.
         platform: String,
     },
+    /// The owner of a git mapping is not known to the image.
+    #[error(
+        "cannot build image `{image}`: `{name}` of a git mapping is not in `{file}` of the image; make it in \
+         `beforeInstall`, or give the owner as a number"
+    )]
+    UnknownOwner {
+        /// The image.
+        image: String,
+        /// The user or group.
+        name: String,
+        /// Where it was looked for.
+        file: &'static str,
+    },
     /// Triggers of a base image read the context, which a key cannot know.
     #[error(
         "cannot build image `{image}`: its base `{base}` has ONBUILD instructions that read the context; write them \

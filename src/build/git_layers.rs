@@ -10,6 +10,7 @@ use kiel_stapel::listing::{FileEntry, FileMode, Listing};
 use kiel_stapel::spec::GitMapping;
 
 use super::links::Links;
+use super::owners::Owners;
 use super::traces::Traces;
 use crate::git::SourceTree;
 use crate::git::layer::{Content, Layer, LayerEntry, LayerError, Owner, mapping_entries, write_layer};
@@ -19,13 +20,13 @@ use crate::registry::{Blob, BlobRead};
 pub(crate) fn archive(
     mapping: &GitMapping,
     files: &Listing,
-    links: &Links,
+    around: &Around,
     tree: &SourceTree,
 ) -> Result<Blob, LayerError> {
-    let mut entries = mapping_entries(files, &mapping.to, &owner(mapping));
+    let mut entries = mapping_entries(files, &mapping.to, &around.owners.of(mapping));
     let kept = folders_of_the_image(mapping, files);
     entries.extend(kept.iter().map(|path| entry(path, Content::Kept)));
-    links.follow(&mut entries);
+    around.links.follow(&mut entries);
     write(entries, tree)
 }
 
@@ -50,6 +51,7 @@ pub(crate) fn context(files: &Listing, tree: &SourceTree) -> Result<Blob, LayerE
 pub(crate) struct Around {
     pub(crate) links: Links,
     pub(crate) traces: Traces,
+    pub(crate) owners: Owners,
 }
 
 /// What turns `before` into `after`, one listing for each mapping; nothing where they are equal.
@@ -98,7 +100,7 @@ pub(crate) fn patch(
         entries.extend(mapping_entries(
             &Listing::new(changed.cloned().collect()),
             &mapping.to,
-            &owner(mapping),
+            &around.owners.of(mapping),
         ));
     }
     let gone = gone.iter().filter(|path| !is_within(path, &emptied));
@@ -122,7 +124,7 @@ pub(crate) fn patch(
 fn emptied(
     folders: &BTreeSet<String>,
     there: &BTreeMap<String, FileMode>,
-    Around { links, traces }: &Around,
+    Around { links, traces, .. }: &Around,
 ) -> BTreeSet<String> {
     let mut emptied = BTreeSet::new();
     for folder in folders {
@@ -187,21 +189,6 @@ fn entry(path: &str, content: Content) -> LayerEntry {
         path: path.to_owned(),
         content,
         owner: Owner::default(),
-    }
-}
-
-/// To whom a mapping's files belong.
-pub(super) fn owner(mapping: &GitMapping) -> Owner {
-    let number = |owner: &Option<String>| {
-        owner
-            .as_ref()
-            .and_then(|owner| owner.parse().ok())
-            .unwrap_or_default()
-    };
-    Owner {
-        user_id: number(&mapping.owner),
-        group_id: number(&mapping.group),
-        ..Owner::default()
     }
 }
 

@@ -13,7 +13,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use super::super::traces::{Change, Laid};
-use super::{Around, Links, archive, patch};
+use super::{Around, archive, patch};
 use crate::git::patterns::PathFilter;
 use crate::git::{Repository, SourceTree};
 
@@ -126,7 +126,7 @@ fn scratch(mappings: &[GitMapping], tree: &SourceTree) -> (Files, Vec<Listing>) 
     let mut files = Files::default();
     let listings = listings(mappings, tree);
     for (mapping, listing) in mappings.iter().zip(&listings) {
-        let layer = archive(mapping, listing, &Links::default(), tree).expect("an archive");
+        let layer = archive(mapping, listing, &Around::default(), tree).expect("an archive");
         files.apply(&bytes(&layer)).expect("it can be unpacked");
     }
     (files, listings)
@@ -260,7 +260,7 @@ fn patches_give_the_files_of_a_build_from_scratch() {
             let Some(changes) = act.run(&mut built) else {
                 continue;
             };
-            let laid = Laid::new(&mappings, &saw, &around.links);
+            let laid = Laid::new(&mappings, &saw, &around.links, &around.owners);
             around.traces.add(&laid, &changes);
         }
         for tree in &trees[1..] {

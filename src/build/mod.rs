@@ -15,6 +15,7 @@ mod failure;
 mod git_layers;
 mod image_config;
 mod links;
+mod owners;
 mod plan;
 mod publish;
 mod record;

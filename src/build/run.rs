@@ -3,6 +3,7 @@
 //! A failed image stops only those that need it; the others are finished and published, then the run fails.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,8 @@ pub struct BuildDeps {
     pub platform: Platform,
     /// Secrets by id.
     pub secrets: BTreeMap<String, Bytes>,
+    /// Sockets of SSH agents by id.
+    pub agents: BTreeMap<String, PathBuf>,
     /// Where progress goes.
     pub events: Events,
 }
@@ -87,6 +90,7 @@ pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildE
         deps.registry.clone(),
         hosts,
         deps.secrets.clone(),
+        deps.agents.clone(),
     ));
     let mut run = Run {
         plan: Arc::new(plan),

@@ -10,7 +10,7 @@ use kiel_llb::docker_image;
 use kiel_stapel::listing::Listing;
 use kiel_stapel::lower::{Surroundings, lower_import, lower_stage};
 use kiel_stapel::spec::{From, Import, Position};
-use kiel_stapel::stage::{Keyed, MappingContent, Part, UserStage, seen};
+use kiel_stapel::stage::{Keyed, MappingContent, Part, UserStage, is_frozen, seen};
 use serde_json::Value;
 
 use super::composition::Composition;
@@ -18,6 +18,7 @@ use super::error::BuildError;
 use super::git_layers::{self, Around};
 use super::image_config::{self, Directives};
 use super::links::{self, Links};
+use super::owners::{self, Names, Owners};
 use super::publish::of_image;
 use super::report::StageReport;
 use super::run::{Built, ImageBuild};
@@ -54,12 +55,11 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &StapelImagePlan) -> Resul
     for index in next..plan.plan.parts.len() {
         composition = builder.part(composition, index).await?;
     }
-    let all = builder
-        .content
-        .iter()
-        .map(|content| content.all.clone())
-        .collect();
-    builder.patch(&mut composition, all).await?;
+    if !is_frozen(&plan.spec, &plan.plan.parts) {
+        let contents = builder.content.iter();
+        let all = contents.map(|content| content.all.clone()).collect();
+        builder.patch(&mut composition, all).await?;
+    }
     builder.publish(composition).await
 }
 
@@ -134,6 +134,7 @@ impl Builder<'_> {
             self.around = Around {
                 links: Links::read_label(&config),
                 traces: Traces::read_label(&config),
+                owners: Owners::read_label(&config),
             };
             let here = self.seen(index);
             self.saw = Some(if key == saw::key_of(&here) {
@@ -251,18 +252,50 @@ impl Builder<'_> {
         self.around = Around {
             links: self.find_links(composition, index).await?,
             traces: Traces::default(),
+            owners: self.find_owners(composition).await?,
         };
         let seen = self.seen(index);
         let pairs = self.plan.spec.git.iter().zip(seen.clone());
         for (mapping, files) in pairs.filter(|(mapping, _)| !mapping.hermetic) {
             let mapping_here = mapping.clone();
-            let links = self.around.links.clone();
-            let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, &links, tree);
+            let around = self.around.clone();
+            let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, &around, tree);
             let blob = self.ctx.blocking(archive).await?;
             composition.add_blob(blob, &format!("git archive: {} → {}", mapping.add, mapping.to));
         }
         self.saw = Some(seen);
         Ok(())
+    }
+
+    /// The numbers of owners that are names, from the image that the mappings are laid onto.
+    async fn find_owners(&mut self, composition: &mut Composition) -> Result<Owners, BuildError> {
+        let names = Names::of(&self.plan.spec.git);
+        if names.is_empty() {
+            return Ok(Owners::default());
+        }
+        let unknown = |name: String, file: &'static str| BuildError::UnknownOwner {
+            image: self.ctx.name.to_owned(),
+            name,
+            file,
+        };
+        let root = self.ctx.root(composition).await?;
+        let texts = match root {
+            None => BTreeMap::new(),
+            Some(root) => {
+                self.used_engine = true;
+                let build = Build::Graph(root.definition());
+                let files = [owners::USERS, owners::GROUPS];
+                let engine = self.ctx.engine;
+                let found = engine.files(self.ctx.name, "gitArchive", build, &files, self.ctx.events);
+                found.await?
+            }
+        };
+        let text = |file| {
+            let bytes = texts.get(file).map(|bytes| &bytes[..]).unwrap_or_default();
+            String::from_utf8_lossy(bytes)
+        };
+        Owners::find(&names, &text(owners::USERS), &text(owners::GROUPS))
+            .map_err(|(name, file)| unknown(name, file))
     }
 
     /// Looks for links in the image below the mappings. Where no stage follows, an image would need an engine for
@@ -307,6 +340,10 @@ impl Builder<'_> {
             return Ok(());
         };
         let before = std::mem::replace(saw, after.clone());
+        if before != after && !self.around.owners.know(&Names::of(&self.plan.spec.git)) {
+            // The label is gone.
+            self.around.owners = self.find_owners(composition).await?;
+        }
         let mappings = self.plan.spec.git.clone();
         let around = self.around.clone();
         let made = self
@@ -426,6 +463,10 @@ impl Builder<'_> {
             .as_ref()
             .map_or_else(Links::default, |_| self.around.links.clone());
         links.write_label(&mut config);
+        let owners = saw
+            .as_ref()
+            .map_or_else(Owners::default, |_| self.around.owners.clone());
+        owners.write_label(&mut config);
         let traces = self.traces_of(saw.as_ref().map(|(_, listings)| &listings[..]), &exported);
         Traces::write_label(traces.await?.as_ref(), &mut config);
         if let Some((key, listings)) = saw {
@@ -457,7 +498,8 @@ impl Builder<'_> {
         let (Some(saw), Some(layer)) = (saw, stage.manifest.layers.last()) else {
             return Ok(None);
         };
-        let laid = Laid::new(&self.plan.spec.git, saw, &self.around.links);
+        let Around { links, owners, .. } = &self.around;
+        let laid = Laid::new(&self.plan.spec.git, saw, links, owners);
         let publisher = &self.ctx.publisher;
         let traces = self.around.traces.clone();
         traces
@@ -494,6 +536,7 @@ impl Builder<'_> {
         let mut config = composition.config();
         saw::write_label(&mut config, None);
         Links::default().write_label(&mut config);
+        Owners::default().write_label(&mut config);
         Traces::write_label(None, &mut config);
         let env = self.dependency_env(|_| true);
         let directives = Directives {

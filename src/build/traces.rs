@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tempfile::SpooledTempFile;
 
-use super::git_layers::{owner, parents, target};
+use super::git_layers::{parents, target};
 use super::links::Links;
+use super::owners::Owners;
 use crate::git::layer::folder_mode;
 use crate::registry::{Descriptor, Extended, Frames, Registry, RegistryError, Repository};
 
@@ -54,10 +55,10 @@ pub(crate) struct Laid {
 }
 
 impl Laid {
-    pub(crate) fn new(mappings: &[GitMapping], listings: &[Listing], links: &Links) -> Self {
+    pub(crate) fn new(mappings: &[GitMapping], listings: &[Listing], links: &Links, owners: &Owners) -> Self {
         let mut laid = Self::default();
         for (mapping, listing) in mappings.iter().zip(listings) {
-            let (owner, to) = (owner(mapping), mapping.to.trim_matches('/'));
+            let (owner, to) = (owners.of(mapping), mapping.to.trim_matches('/'));
             for file in listing.entries() {
                 let path = target(mapping, file);
                 let mut folders = parents(&path);
@@ -261,7 +262,7 @@ mod tests {
             id: "0".repeat(40),
         };
         let listing = Listing::new(["a/b/x", "a/y", "c/z", "d"].iter().map(entry).collect());
-        Laid::new(&[mapping], &[listing], &Links::default())
+        Laid::new(&[mapping], &[listing], &Links::default(), &Owners::default())
     }
 
     fn check(changes: &[(&str, Change)], kept: &[&str], gone: &[&str]) {

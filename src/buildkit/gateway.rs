@@ -13,6 +13,7 @@ use bollard_buildkit_proto::moby::buildkit::v1::frontend as bridge;
 use bollard_buildkit_proto::moby::buildkit::v1::frontend::llb_bridge_client::LlbBridgeClient;
 use bollard_buildkit_proto::pb;
 use bytes::Bytes;
+use prost::Message as _;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
@@ -24,6 +25,9 @@ use super::look::Look;
 use super::progress::Progress;
 use super::session::Session;
 use crate::event::Events;
+
+/// The Dockerfile frontend's attribute for the network of its commands.
+pub(crate) const NETWORK_ATTR: &str = "force-network-mode";
 
 /// How long the end of the progress stream is waited for once the solve has ended.
 const PROGRESS_LIMIT: Duration = Duration::from_secs(5);
@@ -122,6 +126,7 @@ impl Client {
             id.clone(),
             session.id().to_owned(),
             request.exporter.clone(),
+            entitlements(&request.build),
         ));
         let outcome = self.drive(&id, request, &mut run).await;
         // The stream ends with the build; an engine that hangs does not hold us.
@@ -228,6 +233,7 @@ async fn run_build(
     id: String,
     session: String,
     exporter: Option<Exporter>,
+    entitlements: Vec<String>,
 ) -> Result<BTreeMap<String, String>, Status> {
     let exporters = exporter.into_iter().map(|exporter| control::Exporter {
         r#type: exporter.kind,
@@ -237,12 +243,29 @@ async fn run_build(
         r#ref: id,
         session,
         exporters: exporters.collect(),
+        entitlements,
         // Without a record the engine's history does not grow with every build.
         internal: true,
         ..control::SolveRequest::default()
     };
     let response = client.control().solve(request).await?;
     Ok(response.into_inner().exporter_response.into_iter().collect())
+}
+
+/// The rights that a build asks the engine for.
+fn entitlements(build: &Build) -> Vec<String> {
+    let is_host = |op: &Vec<u8>| match pb::Op::decode(&op[..]).map(|op| op.op) {
+        Ok(Some(pb::op::Op::Exec(exec))) => exec.network() == pb::NetMode::Host,
+        _ => false,
+    };
+    let wants_host = match build {
+        Build::Graph(definition) => definition.def.iter().any(is_host),
+        Build::Frontend { attrs, .. } => attrs.get(NETWORK_ATTR).is_some_and(|mode| mode == "host"),
+    };
+    wants_host
+        .then(|| "network.host".to_owned())
+        .into_iter()
+        .collect()
 }
 
 async fn watch_progress(client: Client, id: String, progress: Arc<Mutex<Progress>>, events: Events) {

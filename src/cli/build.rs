@@ -41,7 +41,9 @@ impl BuildCommand {
     }
 
     async fn run_once(&self, context: &Context) -> CommandResult {
-        let project = Project::open(&self.project, context)?;
+        let mut project = Project::open(&self.project, context)?;
+        project.look_up_latest(&self.registry, context).await?;
+        project.warn_outdated(context);
         let planned = images::plan_images(&project, &self.images, context)?;
         if planned.is_empty() {
             context.events.info("werf.yaml has no images: nothing to build");

@@ -73,7 +73,9 @@ impl ConvergeCommand {
 
     async fn run_once(&self, context: &Context) -> CommandResult {
         let started = Instant::now();
-        let project = Project::open(&self.project, context)?;
+        let mut project = Project::open(&self.project, context)?;
+        project.look_up_latest(&self.registry, context).await?;
+        project.warn_outdated(context);
         let target = deploy::target(&project, &self.release)?;
         let values = chart::read_values(&self.values, &project, &context.env)?;
         let added = self.add.read(&context.env)?;

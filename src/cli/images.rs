@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use kiel_llb::Platform;
+use kiel_stapel::spec::From;
 
 use super::Context;
 use super::args::{BuildArgs, RegistryArgs, ReportArgs, StubArgs};
@@ -19,10 +20,10 @@ use crate::build::{self, BuildDeps, BuildError, BuildPlan, BuildReport, Connect,
 use crate::buildkit::engine::{self, Engine, EngineOptions};
 use crate::buildkit::{Address, Client, PruneBudget};
 use crate::config;
-use crate::config::model::SecretSource;
+use crate::config::model::{ImageKind, SecretSource};
 use crate::git::SourceTree;
 use crate::images::{self, ImageFiles, PlannedImage, PlannedKind};
-use crate::registry::{self, DOCKER_HUB, Insecure, Registry, RegistryOptions, Repository, Url};
+use crate::registry::{self, DOCKER_HUB, Insecure, Reference, Registry, RegistryOptions, Repository, Url};
 
 /// What the engine's cache may take: a quarter of it is never pruned.
 const CACHE_BUDGET: PruneBudget = PruneBudget {
@@ -92,6 +93,100 @@ fn build_secrets(project: &Project, context: &Context) -> Result<BTreeMap<String
         }
     }
     Ok(secrets.into_iter().map(|(id, (value, _))| (id, value)).collect())
+}
+
+/// The sockets of the SSH agents that Dockerfile images name, by id.
+fn build_agents(project: &Project, context: &Context) -> Result<BTreeMap<String, PathBuf>, CommandError> {
+    let mut agents = BTreeMap::new();
+    for image in &project.config.images {
+        let ImageKind::Dockerfile(docker) = &image.kind else {
+            continue;
+        };
+        for agent in &docker.ssh {
+            let socket = match &agent.socket {
+                Some(socket) => socket.clone(),
+                None => match context.env.get_raw("SSH_AUTH_SOCK") {
+                    Some(socket) if !socket.is_empty() => socket.to_owned(),
+                    _ => {
+                        let text = format!(
+                            "cannot reach an SSH agent for image `{}`: SSH_AUTH_SOCK is not set",
+                            image.name
+                        );
+                        return Err(CommandError::new(text).hint("start one: eval $(ssh-agent) && ssh-add"));
+                    }
+                },
+            };
+            let socket = PathBuf::from(socket);
+            if std::os::unix::net::UnixStream::connect(&socket).is_err() {
+                return Err(CommandError::new(format!(
+                    "cannot reach the SSH agent `{}` of image `{}`: nothing answers at `{}`",
+                    agent.id,
+                    image.name,
+                    socket.display()
+                ))
+                .hint("name the socket of an agent, not a key: `ssh: default` takes SSH_AUTH_SOCK"));
+            }
+            agents.insert(agent.id.clone(), socket);
+        }
+    }
+    Ok(agents)
+}
+
+impl Project {
+    /// Looks up the bases of images with `fromLatest`: their digests count from here on, as if they were written.
+    pub(crate) async fn look_up_latest(
+        &mut self,
+        args: &RegistryArgs,
+        context: &Context,
+    ) -> Result<(), CommandError> {
+        let mut registry_of_run = None;
+        for image in &mut self.config.images {
+            let ImageKind::Stapel(spec) = &mut image.kind else {
+                continue;
+            };
+            if !std::mem::take(&mut spec.from_latest) {
+                continue;
+            }
+            let From::External(name) = &mut spec.from else {
+                continue;
+            };
+            let registry = match &registry_of_run {
+                Some(registry) => registry,
+                None => registry_of_run.insert(registry(args, context)?),
+            };
+            let reference: Reference = name.parse()?;
+            if reference.digest().is_some() {
+                continue;
+            }
+            let Some(found) = registry.head(&reference).await? else {
+                let text = format!("cannot find the base `{name}` of image `{}`", image.name);
+                return Err(CommandError::new(text).hint("check the name, and that you may read it"));
+            };
+            *name = format!("{name}@{}", found.digest);
+        }
+        Ok(())
+    }
+
+    /// Says once what of the configuration is gone in werf v3.
+    pub(crate) fn warn_outdated(&self, context: &Context) {
+        let mut told = BTreeMap::new();
+        for old in &self.config.outdated {
+            told.entry(&old.message).or_insert_with(|| (old, 0)).1 += 1;
+        }
+        let mut told: Vec<_> = told.into_values().collect();
+        told.sort_by_key(|(old, _)| (old.line, old.column));
+        for (old, count) in told {
+            let more = match count {
+                1 => String::new(),
+                count => format!(" (and {} more)", count - 1),
+            };
+            let instead = old.hint.as_deref().unwrap_or_default();
+            context.events.warn(format!(
+                "{}:{}: {}{more}: {instead}",
+                self.shown, old.line, old.message
+            ));
+        }
+    }
 }
 
 /// What is built for: what this machine runs.
@@ -332,6 +427,7 @@ pub(crate) async fn build(
         config: Arc::new(project.config.clone()),
         platform: host_platform(),
         secrets: build_secrets(project, context)?,
+        agents: build_agents(project, context)?,
         events: context.events.clone(),
     };
     let result = tokio::select! {

@@ -42,7 +42,8 @@ impl LintCommand {
         let outcome = if !self.paths.is_empty() || self.is_plain_chart() {
             self.lint_disk()
         } else {
-            let project = Project::open(&self.source.project, context)?;
+            let mut project = Project::open(&self.source.project, context)?;
+            project.look_up_latest(&self.source.registry, context).await?;
             self.lint_project(&project, context).await?
         };
         match outcome {

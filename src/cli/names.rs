@@ -102,7 +102,8 @@ pub(crate) struct GetValuesCommand {
 
 impl GetValuesCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
-        let project = Project::open(&self.project, context)?;
+        let mut project = Project::open(&self.project, context)?;
+        project.look_up_latest(&self.registry, context).await?;
         let (_, namespace) = project.release_names(&self.release)?;
         let namespace = Namespace::parse(&namespace)?;
         let repo = self.stubs.repo(&self.registry);

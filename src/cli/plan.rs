@@ -54,7 +54,9 @@ impl PlanCommand {
     }
 
     async fn show(&self, context: &Context) -> CommandResult {
-        let project = Project::open(&self.source.project, context)?;
+        let mut project = Project::open(&self.source.project, context)?;
+        project.look_up_latest(&self.source.registry, context).await?;
+        project.warn_outdated(context);
         let target = deploy::target(&project, &self.source.release)?;
         let values = chart::read_values(&self.source.values, &project, &context.env)?;
         let secrets =

@@ -13,11 +13,11 @@ use super::clock::Clock;
 use super::error::CommandError;
 use super::giterminism::{self, Guard, Mode, TemplateGuard};
 use super::includes::Including;
-use super::remotes::remotes;
-use crate::config::{self, LoadOptions, model::Config};
+use super::remotes::{hide_addresses, remotes};
+use crate::config::{self, ConfigError, LoadOptions, model::Config};
 use crate::git::patterns::Glob;
 use crate::git::remote::Remotes;
-use crate::git::{Commit, CommitFiles, Repository, Scope, SourceTree};
+use crate::git::{Commit, CommitFiles, Difference, Repository, Scope, SourceTree};
 
 /// A commit's files, before the configuration is read.
 pub(crate) struct Sources {
@@ -47,9 +47,13 @@ impl Sources {
             _ => Mode::Strict,
         };
         if args.dev {
-            let paths = uncommitted(args, &repository, &tree, context)?;
+            let around = repository.with_submodules(&tree)?;
+            let found = uncommitted(args, &repository, &around, context)?;
+            warn_submodules(&found, context);
+            let paths: Vec<String> = found.into_iter().map(|(path, _)| path).collect();
             tree = repository.overlay(&tree, &paths)?;
         }
+        tree = repository.with_submodules(&tree)?;
         let guard = Guard::new(&repository, &tree, args.giterminism_config.as_deref(), mode)?;
         let names = match &args.config {
             Some(file) => vec![giterminism::clean(file)],
@@ -148,7 +152,12 @@ impl Project {
             inspector: Arc::new(TemplateGuard(guard.clone())),
             environment: Arc::new(Clock),
         };
-        let loaded = config::load(&tree_files, &options)?;
+        let loaded = config::load(&tree_files, &options).inspect_err(|error| {
+            if let ConfigError::Invalid(mistakes) = error {
+                hide_addresses(&mistakes.text, context);
+            }
+        })?;
+        hide_addresses(&loaded.rendered, context);
         if let Some(path) = &args.config_render_path {
             let write = fs_err::write(path, &loaded.rendered);
             write.map_err(|error| open_error(path, &error))?;
@@ -218,7 +227,7 @@ pub(crate) fn inputs(args: &ProjectArgs, own: &[PathBuf], context: &Context) -> 
         && let Some(work_dir) = repository.work_dir()
     {
         let work_dir = fs_err::canonicalize(work_dir)?;
-        for path in uncommitted(args, &repository, &repository.source_tree(&commit), context)? {
+        for (path, _) in uncommitted(args, &repository, &repository.source_tree(&commit), context)? {
             let full = work_dir.join(&path);
             if own.contains(&full) {
                 continue;
@@ -240,7 +249,7 @@ fn uncommitted(
     repository: &Repository,
     tree: &SourceTree,
     context: &Context,
-) -> Result<Vec<String>, CommandError> {
+) -> Result<Vec<(String, Difference)>, CommandError> {
     let mut ignored = context.env.family("dev-ignore");
     ignored.extend_from_slice(&args.dev_ignore);
     let ignored: Vec<Glob> = ignored
@@ -252,7 +261,22 @@ fn uncommitted(
         dir: "",
         filter: &filter,
     };
-    Ok(repository.uncommitted(tree, &[all], &[])?)
+    let found = repository.differences(tree, &[all], &[])?;
+    Ok(found.into_iter().collect())
+}
+
+/// What a submodule's folder has is not taken.
+fn warn_submodules(found: &[(String, Difference)], context: &Context) {
+    for (path, kind) in found {
+        if matches!(
+            kind,
+            Difference::SubmoduleChanged | Difference::SubmoduleUntracked
+        ) {
+            context.events.warn(format!(
+                "submodule `{path}` has uncommitted changes, which --dev does not take; commit them there"
+            ));
+        }
+    }
 }
 
 /// As Go says it.

@@ -73,7 +73,8 @@ impl RenderCommand {
     }
 
     async fn run_once(&self, context: &Context) -> CommandResult {
-        let project = Project::open(&self.source.project, context)?;
+        let mut project = Project::open(&self.source.project, context)?;
+        project.look_up_latest(&self.source.registry, context).await?;
         let target = deploy::target(&project, &self.source.release)?;
         let values = read_values(&self.source.values, &project, &context.env)?;
         let secrets =

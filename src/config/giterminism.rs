@@ -53,6 +53,31 @@ const fn list(key: &'static str, allows: &'static str) -> Rule {
     }
 }
 
+impl Rule {
+    /// What it may look like in the file, on one line.
+    #[must_use]
+    pub fn example(&self) -> String {
+        let value = match (self.kind, self.key) {
+            (RuleType::Switch, _) => "true",
+            (_, "config.goTemplateRendering.allowEnvVariables") => "[CI_COMMIT_REF_NAME, /APP_.+/]",
+            (_, "config.secrets.allowEnvVariables") => "[TOKEN]",
+            (_, "config.secrets.allowFiles") => "[~/.npmrc]",
+            (_, "config.secrets.allowValueIds") => "[token]",
+            (_, "config.stapel.mount.allowFromPaths") => "[~/.m2]",
+            (_, "config.dockerfile.allowUncommitted") => "[Dockerfile]",
+            (_, "config.dockerfile.allowUncommittedDockerignoreFiles") => "[.dockerignore]",
+            (_, "helm.allowUncommittedFiles") => "[.helm/values-local.yaml]",
+            _ => "[local/**]",
+        };
+        let mut parts = self.key.rsplit('.');
+        let mut text = format!("{}: {value}", parts.next().unwrap_or_default());
+        for part in parts {
+            text = format!("{part}: {{{text}}}");
+        }
+        text
+    }
+}
+
 /// Every key.
 pub const RULES: &[Rule] = &[
     switch(

@@ -1,44 +1,45 @@
 //! One image document: Dockerfile or Stapel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use kiel_stapel::spec::{
     Command, DockerConfig, EnvDependency, EnvImport, From, GitMapping, Healthcheck, ImageSpec, Import, Mount,
-    MountKind, NamePart, Position, Shell, StageDependencies, StapelSpec,
+    MountKind, NamePart, Network, Position, Shell, StageDependencies, StapelSpec,
 };
 use kiel_template::yaml::Node;
 
 use super::includes::read_auth;
 use super::model::{
     ArgDependency, ArgImport, DockerfileImage, ExternalKind, GitReference, GitRemote, Image, ImageKind,
-    Secret, SecretSource,
+    NAMELESS, Secret, SecretSource, SshAgent,
 };
+use super::parse::Defaults;
 use super::reader::{Reader, is_string, maps, scalar, value};
+use super::schema::nearest_name;
 
 /// The images of a document, one for each of its names; `names` are the names of all images of the file.
 pub(crate) fn read(
     reader: &mut Reader,
     node: &Node<'_>,
-    names: &[String],
-    cache_version: Option<Option<String>>,
+    names: &HashSet<String>,
+    defaults: &Defaults,
 ) -> Vec<Image> {
     let Some(image_names) = own_names(reader, node) else {
         return Vec::new();
     };
+    note_outdated(reader, node);
     let is_final = reader
         .boolean(node, "final")
         .unwrap_or(value(node, "artifact").is_none());
-    let cache_version = reader.text(node, "cacheVersion").or(cache_version.flatten());
+    let cache_version = reader
+        .text(node, "cacheVersion")
+        .or(defaults.cache_version.clone());
     let image_spec = value(node, "imageSpec").map(|spec| read_image_spec(reader, spec));
+    let image_spec = with_common(image_spec, defaults.image_spec.as_ref());
     let kind = if value(node, "dockerfile").is_some() {
-        ImageKind::Dockerfile(read_dockerfile(reader, node))
+        ImageKind::Dockerfile(Box::new(read_dockerfile(reader, node)))
     } else {
-        let others: Vec<String> = names
-            .iter()
-            .filter(|name| !image_names.contains(name))
-            .cloned()
-            .collect();
-        ImageKind::Stapel(Box::new(read_stapel(reader, node, &others, names)))
+        ImageKind::Stapel(Box::new(read_stapel(reader, node, &image_names, names)))
     };
     let remotes = match &kind {
         ImageKind::Stapel(_) => read_remotes(reader, node),
@@ -53,6 +54,11 @@ pub(crate) fn read(
         ImageKind::Dockerfile(docker) => ImageKind::Dockerfile(docker),
     };
     let platforms = reader.texts(node, "platform").unwrap_or_default();
+    let platforms = if platforms.is_empty() {
+        defaults.platforms.clone()
+    } else {
+        platforms
+    };
     reader.boolean(node, "staged");
     if value(node, "artifact").is_some()
         && let Some(at) = value(node, "docker")
@@ -76,14 +82,67 @@ pub(crate) fn read(
     image_names.into_iter().map(image).collect()
 }
 
+/// Whether it is the image without a name: `image:` with nothing behind it.
+pub(crate) fn is_nameless(node: &Node<'_>) -> bool {
+    let has = |name: &str| {
+        let entries = node.merged_entries().unwrap_or_default();
+        entries
+            .iter()
+            .any(|(key, value)| key.text() == Some(name) && value.is_null())
+    };
+    value(node, "artifact").is_none() && has("image")
+}
+
+/// Keys that werf v3 refuses.
+fn note_outdated(reader: &mut Reader, node: &Node<'_>) {
+    if is_nameless(node) {
+        reader.outdated(node, "an image without a name", "write `image: NAME`".to_owned());
+    }
+    for (key, instead) in [
+        ("artifact", "image: NAME` and `final: false"),
+        ("fromArtifact", "from: NAME"),
+        ("docker", "imageSpec: {config: {…}}"),
+        ("disableGitAfterPatch", "stageDependencies` of what commands need"),
+    ] {
+        if let Some(at) = value(node, key) {
+            let name = scalar(at).unwrap_or("NAME");
+            let instead = instead.replace("NAME", name);
+            reader.outdated(at, &format!("`{key}`"), format!("write `{instead}`"));
+        }
+    }
+    for import in maps(node, "import") {
+        if let Some(at) = value(import, "artifact") {
+            let name = scalar(at).unwrap_or("NAME");
+            reader.outdated(at, "`artifact` of an import", format!("write `from: {name}`"));
+        }
+    }
+    for (place, key) in [("git", "a git mapping"), ("import", "an import")] {
+        for map in maps(node, place) {
+            if let Some(at) = value(map, "to")
+                && let Some(path) = scalar(at).and_then(|path| path.strip_suffix('/'))
+                && !path.is_empty()
+            {
+                reader.outdated(
+                    at,
+                    &format!("the slash at the end of `to` of {key}"),
+                    format!("write `to: {path}`"),
+                );
+            }
+        }
+    }
+}
+
 fn own_names(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<String>> {
     let key = if value(node, "artifact").is_some() {
         "artifact"
     } else {
         "image"
     };
+    if is_nameless(node) {
+        return Some(vec![NAMELESS.to_owned()]);
+    }
     if value(node, key).is_none() {
-        let hint = Some("add `image: NAME`; images without a name went with werf v3".to_owned());
+        let hint = Some("add `image: NAME`".to_owned());
         reader.mistake(node, "an image has no name", hint);
         return None;
     }
@@ -158,17 +217,78 @@ fn read_dockerfile(reader: &mut Reader, node: &Node<'_>) -> DockerfileImage {
         args,
         dependencies,
         context_add_files,
+        add_hosts: read_hosts(reader, node),
+        network: read_network(reader, node),
+        ssh: read_ssh(reader, node),
     }
 }
 
-/// `others` are the images that it may begin with: one that is called like its base means the base.
-fn read_stapel(reader: &mut Reader, node: &Node<'_>, others: &[String], names: &[String]) -> StapelSpec {
+/// `name:address`, as Docker takes them.
+fn read_hosts(reader: &mut Reader, node: &Node<'_>) -> Vec<(String, String)> {
+    let mut hosts = Vec::new();
+    for text in reader.texts(node, "addHost").unwrap_or_default() {
+        let pair = text.split_once([':', '=']).filter(|(name, address)| {
+            let address = address.trim_start_matches('[').trim_end_matches(']');
+            !name.is_empty() && address.parse::<std::net::IpAddr>().is_ok()
+        });
+        match pair {
+            Some((name, address)) => hosts.push((name.to_owned(), address.to_owned())),
+            None => {
+                let at = value(node, "addHost").unwrap_or(node);
+                let hint = Some("write `NAME:ADDRESS`, such as `db:10.0.0.1`".to_owned());
+                reader.mistake(at, format!("`{text}` is no name with an address"), hint);
+            }
+        }
+    }
+    hosts
+}
+
+fn read_network(reader: &mut Reader, node: &Node<'_>) -> Option<Network> {
+    let text = reader.text(node, "network")?;
+    match text.as_str() {
+        "host" => Some(Network::Host),
+        "none" => Some(Network::None),
+        "default" | "bridge" => None,
+        _ => {
+            let at = value(node, "network").unwrap_or(node);
+            let hint =
+                Some("write default, host or none; networks of Docker are not there in a build".to_owned());
+            reader.mistake(at, format!("`{text}` is no network of a build"), hint);
+            None
+        }
+    }
+}
+
+/// `default`, `ID` or `ID=SOCKET`, several with commas between them, as Docker takes them.
+fn read_ssh(reader: &mut Reader, node: &Node<'_>) -> Vec<SshAgent> {
+    let Some(text) = reader.text(node, "ssh") else {
+        return Vec::new();
+    };
+    let agent = |part: &str| {
+        let (id, socket) = part
+            .split_once('=')
+            .map_or((part, None), |(id, path)| (id, Some(path)));
+        SshAgent {
+            id: id.to_owned(),
+            socket: socket.filter(|path| !path.is_empty()).map(str::to_owned),
+        }
+    };
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(agent)
+        .collect()
+}
+
+/// `own` are its names: an image that is called like its base means the base.
+fn read_stapel(reader: &mut Reader, node: &Node<'_>, own: &[String], names: &HashSet<String>) -> StapelSpec {
     let from_image = reader
         .text(node, "fromImage")
         .or_else(|| reader.text(node, "fromArtifact"));
     let base = match (from_image, reader.text(node, "from")) {
         (Some(image), None) => From::Image(image),
-        (None, Some(from)) => source(from, others),
+        (None, Some(from)) if own.contains(&from) => From::External(from),
+        (None, Some(from)) => source(from, names),
         (Some(_), Some(_)) => {
             reader.mistake(
                 node,
@@ -216,6 +336,9 @@ fn read_stapel(reader: &mut Reader, node: &Node<'_>, others: &[String], names: &
         mounts: read_mounts(reader, node),
         docker: value(node, "docker").map(|docker| read_docker(reader, docker)),
         secrets: Vec::new(),
+        network: read_network(reader, node),
+        from_latest: reader.boolean(node, "fromLatest").unwrap_or(false),
+        disable_git_after_patch: reader.boolean(node, "disableGitAfterPatch").unwrap_or(false),
     }
 }
 
@@ -308,8 +431,14 @@ fn read_secrets(reader: &mut Reader, node: &Node<'_>) -> Vec<Secret> {
     secrets
 }
 
+/// Whether a name can only be one of a registry: it has a tag or a digest.
+fn is_external(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or_default();
+    last.contains(':') || name.contains('@')
+}
+
 /// What `from` means: an image of the file, an external one, or nothing.
-fn source(text: String, names: &[String]) -> From {
+fn source(text: String, names: &HashSet<String>) -> From {
     if names.contains(&text) {
         From::Image(text)
     } else if text == "scratch" {
@@ -425,7 +554,7 @@ fn read_shell(reader: &mut Reader, node: &Node<'_>) -> Shell {
     }
 }
 
-fn read_import(reader: &mut Reader, node: &Node<'_>, names: &[String]) -> Option<Import> {
+fn read_import(reader: &mut Reader, node: &Node<'_>, names: &HashSet<String>) -> Option<Import> {
     let given: Vec<(&str, String)> = ["from", "image", "artifact"]
         .into_iter()
         .filter_map(|key| Some((key, reader.text(node, key)?)))
@@ -438,11 +567,20 @@ fn read_import(reader: &mut Reader, node: &Node<'_>, names: &[String]) -> Option
         );
         return None;
     };
-    let from = if *key == "from" {
+    let from = if *key == "from" || (*key == "image" && is_external(name)) {
         source(name.clone(), names)
     } else {
         From::Image(name.clone())
     };
+    if matches!(from, From::External(_)) && !is_external(name) {
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        let hint = match nearest_name(&known, name) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("name an image of the file, or one of a registry with its tag: `{name}:TAG`"),
+        };
+        let at = value(node, key).unwrap_or(node);
+        reader.mistake(at, format!("image `{name}` is not in the file"), Some(hint));
+    }
     if let Some(stage) = reader.text(node, "stage")
         && !matches!(
             stage.as_str(),
@@ -575,9 +713,23 @@ fn command(reader: &mut Reader, node: &Node<'_>, key: &str) -> Option<Command> {
     reader.strings(node, key).map(Command::Exec)
 }
 
-fn read_image_spec(reader: &mut Reader, node: &Node<'_>) -> ImageSpec {
+/// What the meta document says of all images wins.
+fn with_common(spec: Option<ImageSpec>, common: Option<&ImageSpec>) -> Option<ImageSpec> {
+    let Some(common) = common else {
+        return spec;
+    };
+    let mut spec = spec.unwrap_or_default();
+    spec.author = common.author.clone().or(spec.author);
+    spec.clear_history |= common.clear_history;
+    spec.labels.extend(common.labels.clone());
+    spec.remove_labels.extend(common.remove_labels.iter().cloned());
+    Some(spec)
+}
+
+pub(crate) fn read_image_spec(reader: &mut Reader, node: &Node<'_>) -> ImageSpec {
     let mut spec = ImageSpec {
         author: reader.text(node, "author"),
+        clear_history: reader.boolean(node, "clearHistory").unwrap_or(false),
         ..ImageSpec::default()
     };
     let Some(config) = value(node, "config") else {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use kiel_stapel::spec::{From, ImageSpec, NamePart, StapelSpec};
+use kiel_stapel::spec::{From, ImageSpec, NamePart, Network, StapelSpec};
 use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
@@ -19,6 +19,9 @@ pub struct Config {
     /// What of it depends on more than the commit, in the order of the file.
     #[serde(skip)]
     pub external: Vec<External>,
+    /// What works and is gone in werf v3, with what replaces it.
+    #[serde(skip)]
+    pub outdated: Vec<Diagnostic>,
 }
 
 /// The meta document.
@@ -50,10 +53,13 @@ pub struct Deploy {
     pub app_version: Option<String>,
 }
 
+/// The name under which the image without a name goes.
+pub const NAMELESS: &str = "~";
+
 /// An image to build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Image {
-    /// `image`; unique.
+    /// `image`; unique. [`NAMELESS`] for the one image that has none.
     pub name: String,
     /// Whether the chart may name it.
     #[serde(rename = "final")]
@@ -180,13 +186,13 @@ pub enum ExternalKind {
 #[serde(rename_all = "camelCase")]
 pub enum ImageKind {
     /// By a Dockerfile.
-    Dockerfile(DockerfileImage),
+    Dockerfile(Box<DockerfileImage>),
     /// By Stapel stages.
     Stapel(Box<StapelSpec>),
 }
 
 /// The keys of an image with `dockerfile`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct DockerfileImage {
     /// Path relative to the project, `context` included.
     pub dockerfile: String,
@@ -201,6 +207,24 @@ pub struct DockerfileImage {
     /// `contextAddFiles`: files that the context has from the work tree, relative to the project.
     #[serde(skip)]
     pub context_add_files: Vec<String>,
+    /// `addHost`: names and addresses that commands know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub add_hosts: Vec<(String, String)>,
+    /// `network`: what commands have; the engine's own where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+    /// `ssh`: agents by id.
+    #[serde(skip)]
+    pub ssh: Vec<SshAgent>,
+}
+
+/// An SSH agent that commands of a Dockerfile can use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshAgent {
+    /// Its id in `RUN --mount=type=ssh,id=…`.
+    pub id: String,
+    /// Its socket; that of `SSH_AUTH_SOCK` where absent.
+    pub socket: Option<String>,
 }
 
 /// Another image of the file whose name becomes build arguments.

@@ -154,6 +154,7 @@ mod tests {
             },
             images: Vec::new(),
             external: Vec::new(),
+            outdated: Vec::new(),
         }
     }
 

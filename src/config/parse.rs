@@ -1,16 +1,17 @@
 //! From the rendered text to the [`Config`]: documents, keys, types, and the rules that tie images together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use kiel_stapel::spec::ImageSpec;
 use kiel_template::yaml::{self, Node};
 use regex::Regex;
 
 use super::document::{Document, split};
 use super::image;
-use super::model::{Config, Deploy, Image, Meta};
+use super::model::{Config, Deploy, Image, Meta, NAMELESS};
 use super::reader::{Reader, maps, scalar, value};
-use super::schema::{DOCKERFILE, META, STAPEL};
+use super::schema::{DOCKERFILE, META, STAPEL, nearest_name};
 use crate::diagnostic::{Diagnostic, Mistakes};
 
 /// Parses and validates; `file` is the name for messages.
@@ -47,15 +48,14 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
     }
     let meta = single_meta(&mut reader, metas);
     let names = image_names(&nodes);
+    let defaults = meta
+        .as_ref()
+        .map(|(_, defaults)| defaults.clone())
+        .unwrap_or_default();
     let mut images = Vec::new();
     for (node, lines_before, unsupported) in &nodes {
         reader.lines_before = *lines_before;
-        let mut read = image::read(
-            &mut reader,
-            node,
-            &names,
-            meta.as_ref().map(|(_, version)| version.clone()),
-        );
+        let mut read = image::read(&mut reader, node, &names, &defaults);
         for image in &mut read {
             image.unsupported.clone_from(unsupported);
         }
@@ -68,6 +68,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
             meta,
             images,
             external: reader.external,
+            outdated: reader.outdated,
         }),
         _ => {
             let mut list = reader.mistakes;
@@ -94,6 +95,27 @@ pub fn documents_of(text: &str, images: &[&Image]) -> String {
         .map(|document| document.text)
         .collect();
     documents.join("---\n")
+}
+
+/// Every document as JSON, by YAML's rules of the file.
+///
+/// # Errors
+/// It is no YAML; not for text that was parsed before.
+pub fn documents_as_json(text: &str) -> Result<Vec<serde_json::Value>, Mistakes> {
+    let json = |document: Document<'_>| {
+        yaml::to_json(document.text).map_err(|error| Diagnostic {
+            line: error.line().unwrap_or(1) + document.lines_before,
+            column: error.column().unwrap_or(1),
+            message: error.problem().to_owned(),
+            hint: None,
+        })
+    };
+    let documents: Result<Vec<_>, _> = split(text).into_iter().map(json).collect();
+    documents.map_err(|mistake| Mistakes {
+        file: "werf.yaml".to_owned(),
+        text: text.to_owned(),
+        list: vec![mistake],
+    })
 }
 
 fn read_document<'t>(reader: &mut Reader, document: Document<'t>) -> Option<Node<'t>> {
@@ -124,7 +146,10 @@ fn read_document<'t>(reader: &mut Reader, document: Document<'t>) -> Option<Node
 
 fn names_of(node: &Node<'_>) -> Vec<String> {
     let Some(image) = value(node, "artifact").or_else(|| value(node, "image")) else {
-        return Vec::new();
+        return image::is_nameless(node)
+            .then(|| NAMELESS.to_owned())
+            .into_iter()
+            .collect();
     };
     match image.items() {
         Some(items) => items.iter().filter_map(scalar).map(ToOwned::to_owned).collect(),
@@ -132,12 +157,23 @@ fn names_of(node: &Node<'_>) -> Vec<String> {
     }
 }
 
-fn image_names(nodes: &[(Node<'_>, usize, Vec<Diagnostic>)]) -> Vec<String> {
+fn image_names(nodes: &[(Node<'_>, usize, Vec<Diagnostic>)]) -> HashSet<String> {
     nodes.iter().flat_map(|(node, ..)| names_of(node)).collect()
 }
 
-/// The meta document and `build.cacheVersion`.
-type ReadMeta = (Meta, Option<String>);
+/// What `build` of the meta document says of all images.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Defaults {
+    /// `cacheVersion`, for images without one.
+    pub(crate) cache_version: Option<String>,
+    /// `platform`, for images without one.
+    pub(crate) platforms: Vec<String>,
+    /// `imageSpec`: what it sets wins over that of an image.
+    pub(crate) image_spec: Option<ImageSpec>,
+}
+
+/// The meta document and what its `build` says.
+type ReadMeta = (Meta, Defaults);
 
 fn meta(reader: &mut Reader, node: &Node<'_>) -> Option<ReadMeta> {
     let project = reader.required(node, "project", "the meta document");
@@ -161,15 +197,24 @@ fn meta(reader: &mut Reader, node: &Node<'_>) -> Option<ReadMeta> {
         );
     }
     cleanup(reader, node);
-    let cache_version = value(node, "build").and_then(|build| reader.text(build, "cacheVersion"));
+    let defaults = value(node, "build").map(|build| defaults(reader, build));
     Some((
         Meta {
             project: project?,
             deploy: deploy(reader, node),
             unsupported: Vec::new(),
         },
-        cache_version,
+        defaults.unwrap_or_default(),
     ))
+}
+
+fn defaults(reader: &mut Reader, build: &Node<'_>) -> Defaults {
+    reader.boolean(build, "staged");
+    Defaults {
+        cache_version: reader.text(build, "cacheVersion"),
+        platforms: reader.texts(build, "platform").unwrap_or_default(),
+        image_spec: value(build, "imageSpec").map(|spec| image::read_image_spec(reader, spec)),
+    }
 }
 
 /// Policies have no effect yet, but a mistake in them is one.
@@ -306,6 +351,16 @@ fn check_names(reader: &mut Reader, images: &[Image]) {
             });
         }
     }
+    if let Some(image) = images.iter().find(|image| image.name == NAMELESS)
+        && images.len() > 1
+    {
+        reader.mistakes.push(Diagnostic {
+            line: image.line,
+            column: 1,
+            message: "an image without a name is not the only one".to_owned(),
+            hint: Some("give it one: `image: NAME`".to_owned()),
+        });
+    }
 }
 
 /// Everything that an image names must exist, and nothing may need itself.
@@ -335,12 +390,15 @@ fn check_relations(reader: &mut Reader, images: &[Image]) {
                         "image `{}` needs image `{name}`, which is not in the file",
                         image.name
                     ),
-                    hint: None,
+                    hint: {
+                        let known: Vec<&str> = by_name.keys().copied().collect();
+                        nearest_name(&known, name).map(|near| format!("did you mean `{near}`?"))
+                    },
                 });
             }
         }
     }
-    let mut done: Vec<&str> = Vec::new();
+    let mut done: HashSet<&str> = HashSet::new();
     for image in images {
         if let Some(cycle) = find_cycle(image, &by_name, &mut Vec::new(), &mut done) {
             reader.mistakes.push(Diagnostic {
@@ -358,14 +416,14 @@ fn find_cycle<'a>(
     image: &'a Image,
     images: &HashMap<&str, &'a Image>,
     path: &mut Vec<&'a str>,
-    done: &mut Vec<&'a str>,
+    done: &mut HashSet<&'a str>,
 ) -> Option<Vec<&'a str>> {
     if let Some(start) = path.iter().position(|name| *name == image.name) {
         let mut cycle = path[start..].to_vec();
         cycle.push(&image.name);
         return Some(cycle);
     }
-    if done.contains(&image.name.as_str()) {
+    if done.contains(image.name.as_str()) {
         return None;
     }
     path.push(&image.name);
@@ -377,7 +435,7 @@ fn find_cycle<'a>(
         }
     }
     path.pop();
-    done.push(&image.name);
+    done.insert(&image.name);
     None
 }
 

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use kiel_template::yaml::{Node, Resolved};
 
 use super::model::{External, ExternalKind};
-use super::schema::{DOCKERFILE, Key, STAPEL, Shape, Support, find, nearest};
+use super::schema::{DOCKERFILE, Key, Kind, STAPEL, Support, find, nearest};
 use crate::diagnostic::Diagnostic;
 
 /// The mistakes found so far; every reading function adds to them and returns what it could read.
@@ -15,6 +15,8 @@ pub(crate) struct Reader {
     pub(crate) unsupported: Vec<Diagnostic>,
     /// What of that document depends on more than the commit.
     pub(crate) external: Vec<External>,
+    /// What works and is gone in werf v3.
+    pub(crate) outdated: Vec<Diagnostic>,
     /// Lines of the file before the document that is read.
     pub(crate) lines_before: usize,
 }
@@ -24,6 +26,16 @@ impl Reader {
     pub(crate) fn external(&mut self, node: &Node<'_>, what: ExternalKind) {
         let (line, column) = (node.line + self.lines_before, node.column);
         self.external.push(External { what, line, column });
+    }
+
+    /// Notes what works and is gone in werf v3, with the line that replaces it.
+    pub(crate) fn outdated(&mut self, node: &Node<'_>, what: &str, instead: String) {
+        self.outdated.push(Diagnostic {
+            line: node.line + self.lines_before,
+            column: node.column,
+            message: format!("{what} is gone in werf v3"),
+            hint: Some(instead),
+        });
     }
 
     /// Adds a mistake at a node.
@@ -58,11 +70,11 @@ impl Reader {
                         line: key_node.line + self.lines_before,
                         column: key_node.column,
                         message: format!("`{}` is not supported yet", key.name),
-                        hint: Some(
+                        hint: Some(format!(
                             "leave it out; kiel refuses what it cannot honour, since the result would differ from what \
-                             the file says"
-                                .into(),
-                        ),
+                             the file says\n`{name}`: {}",
+                            key.advice()
+                        )),
                     };
                     self.unsupported.push(unsupported);
                 }
@@ -76,14 +88,14 @@ impl Reader {
             return;
         }
         let place = format!("`{}`", key.name);
-        match (key.shape, value.items()) {
-            (Shape::Free, _) => {}
-            (Shape::Maps(keys), Some(items)) => {
+        match (key.kind, value.items()) {
+            (Kind::Maps, Some(items)) => {
                 for item in items {
-                    self.check_keys(item, keys, &place);
+                    self.check_keys(item, key.keys, &place);
                 }
             }
-            (Shape::Map(keys) | Shape::Maps(keys), _) => self.check_keys(value, keys, &place),
+            (Kind::Map | Kind::Maps, _) => self.check_keys(value, key.keys, &place),
+            _ => {}
         }
     }
 

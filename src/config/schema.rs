@@ -1,17 +1,42 @@
-//! Every key that werf.yaml knows (werf v2 and v3), and which of them this version honours.
+//! Every key that werf.yaml knows (werf v2 and v3): the one table that the reader, the JSON Schema and the reference use.
 //!
 //! An unknown key is a mistake with the nearest known one as hint; a known one that is not honoured yet is refused
 //! too, with words of its own: silence would build something else than the file says.
 
-/// What may stand below a key.
+mod image_spec;
+mod images;
+mod json;
+mod meta;
+mod page;
+
+pub(crate) use self::images::{DOCKERFILE, STAPEL};
+pub use self::json::json_schema;
+pub(crate) use self::meta::META;
+pub use self::page::{giterminism_page, page};
+
+/// What stands behind a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// A scalar, a list of scalars or a map with free names: nothing below has names that could be wrong.
-    Free,
-    /// A map with these keys.
-    Map(&'static [Key]),
-    /// A list of maps with these keys, or one such map.
-    Maps(&'static [Key]),
+pub(crate) enum Kind {
+    /// A scalar, taken as text.
+    Text,
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// `true` or `false`.
+    Switch,
+    /// A whole number that is not negative.
+    Number,
+    /// Texts, or one of them.
+    Texts,
+    /// Texts that are written as such, or one of them.
+    Commands,
+    /// A map of texts with free names.
+    TextMap,
+    /// A map with the keys below.
+    Map,
+    /// A list of such maps, or one.
+    Maps,
+    /// Anything: nothing below is looked at.
+    Any,
 }
 
 /// Whether a key is honoured.
@@ -30,292 +55,79 @@ pub(crate) enum Support {
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) support: Support,
-    pub(crate) shape: Shape,
+    pub(crate) kind: Kind,
+    /// What holds without it, for the reference; empty for nothing.
+    default: &'static str,
+    /// What it means, for the reference.
+    about: &'static str,
+    /// The map that holds it, in YAML's flow style.
+    example: &'static str,
+    /// The keys below it.
+    pub(crate) keys: &'static [Key],
+    /// The key that says the same in werf v3.
+    same_as: Option<&'static str>,
 }
 
-const fn yes(name: &'static str) -> Key {
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    about: &'static str,
+    example: &'static str,
+) -> Key {
     Key {
         name,
         support: Support::Yes,
-        shape: Shape::Free,
+        kind,
+        default,
+        about,
+        example,
+        keys: &[],
+        same_as: None,
     }
 }
 
-const fn map(name: &'static str, keys: &'static [Key]) -> Key {
+const fn map(
+    name: &'static str,
+    kind: Kind,
+    about: &'static str,
+    example: &'static str,
+    keys: &'static [Key],
+) -> Key {
     Key {
-        name,
-        support: Support::Yes,
-        shape: Shape::Map(keys),
+        keys,
+        ..key(name, kind, "", about, example)
     }
 }
 
-const fn maps(name: &'static str, keys: &'static [Key]) -> Key {
+/// Another spelling.
+const fn alias(name: &'static str, kind: Kind, same_as: &'static str, example: &'static str) -> Key {
     Key {
-        name,
-        support: Support::Yes,
-        shape: Shape::Maps(keys),
+        same_as: Some(same_as),
+        ..key(name, kind, "", "", example)
     }
 }
 
-const fn not_yet(name: &'static str) -> Key {
+const fn not_yet(name: &'static str, kind: Kind, about: &'static str, example: &'static str) -> Key {
     Key {
-        name,
         support: Support::NotYet,
-        shape: Shape::Free,
+        ..key(name, kind, "", about, example)
     }
 }
 
-const fn no_effect(name: &'static str) -> Key {
+const fn no_effect(name: &'static str, kind: Kind, about: &'static str, example: &'static str) -> Key {
     Key {
-        name,
         support: Support::NoEffect,
-        shape: Shape::Free,
+        ..key(name, kind, "", about, example)
     }
 }
 
-/// The document with `configVersion`.
-pub(crate) const META: &[Key] = &[
-    yes("project"),
-    yes("configVersion"),
-    map(
-        "build",
-        &[
-            yes("cacheVersion"),
-            not_yet("platform"),
-            not_yet("staged"),
-            not_yet("imageSpec"),
-        ],
-    ),
-    map(
-        "deploy",
-        &[
-            yes("helmChartDir"),
-            map("helmChartConfig", &[yes("appVersion")]),
-            yes("helmRelease"),
-            yes("helmReleaseSlug"),
-            yes("namespace"),
-            yes("namespaceSlug"),
-        ],
-    ),
-    Key {
-        name: "cleanup",
-        support: Support::NoEffect,
-        shape: Shape::Map(CLEANUP),
-    },
-    map(
-        "gitWorktree",
-        &[
-            no_effect("forceShallowClone"),
-            no_effect("allowUnshallow"),
-            no_effect("allowFetchOriginBranchesAndTags"),
-        ],
-    ),
-];
-
-/// `cleanup` of the meta document.
-const CLEANUP: &[Key] = &[
-    no_effect("disable"),
-    no_effect("disableCleanup"),
-    no_effect("disableKubernetesBasedPolicy"),
-    no_effect("disableGitHistoryBasedPolicy"),
-    no_effect("disableBuiltWithinLastNHoursPolicy"),
-    no_effect("keepImagesBuiltWithinLastNHours"),
-    maps(
-        "keepPolicies",
-        &[
-            map(
-                "references",
-                &[
-                    no_effect("tag"),
-                    no_effect("branch"),
-                    map(
-                        "limit",
-                        &[no_effect("last"), no_effect("in"), no_effect("operator")],
-                    ),
-                ],
-            ),
-            no_effect("imagesPerReference"),
-        ],
-    ),
-];
-
-/// An image with `dockerfile`.
-pub(crate) const DOCKERFILE: &[Key] = &[
-    yes("image"),
-    yes("final"),
-    yes("dockerfile"),
-    yes("context"),
-    yes("target"),
-    yes("args"),
-    yes("cacheVersion"),
-    maps(
-        "dependencies",
-        &[
-            yes("image"),
-            yes("from"),
-            maps("imports", &[yes("type"), yes("targetBuildArg")]),
-        ],
-    ),
-    IMAGE_SPEC,
-    yes("contextAddFiles"),
-    yes("contextAddFile"),
-    not_yet("addHost"),
-    not_yet("network"),
-    not_yet("ssh"),
-    SECRETS,
-    not_yet("staged"),
-    not_yet("platform"),
-    not_yet("tagging"),
-];
-
-/// An image without `dockerfile`.
-pub(crate) const STAPEL: &[Key] = &[
-    yes("image"),
-    yes("final"),
-    yes("from"),
-    yes("fromImage"),
-    yes("fromCacheVersion"),
-    yes("cacheVersion"),
-    maps(
-        "git",
-        &[
-            yes("add"),
-            yes("to"),
-            yes("owner"),
-            yes("group"),
-            yes("includePaths"),
-            yes("excludePaths"),
-            map(
-                "stageDependencies",
-                &[yes("install"), yes("beforeSetup"), yes("setup")],
-            ),
-            yes("hermetic"),
-            yes("url"),
-            yes("branch"),
-            yes("tag"),
-            yes("commit"),
-            map(
-                "basicAuth",
-                &[
-                    yes("username"),
-                    map("password", &[yes("env"), yes("src"), yes("value")]),
-                ],
-            ),
-            no_effect("name"),
-        ],
-    ),
-    map(
-        "shell",
-        &[
-            yes("beforeInstall"),
-            yes("install"),
-            yes("beforeSetup"),
-            yes("setup"),
-            yes("cacheVersion"),
-            yes("beforeInstallCacheVersion"),
-            yes("installCacheVersion"),
-            yes("beforeSetupCacheVersion"),
-            yes("setupCacheVersion"),
-        ],
-    ),
-    maps(
-        "import",
-        &[
-            yes("image"),
-            yes("artifact"),
-            yes("from"),
-            not_yet("stage"),
-            yes("before"),
-            yes("after"),
-            yes("add"),
-            yes("to"),
-            yes("owner"),
-            yes("group"),
-            yes("includePaths"),
-            yes("excludePaths"),
-        ],
-    ),
-    maps(
-        "dependencies",
-        &[
-            yes("image"),
-            yes("from"),
-            yes("before"),
-            yes("after"),
-            maps("imports", &[yes("type"), yes("targetEnv")]),
-        ],
-    ),
-    map(
-        "docker",
-        &[
-            yes("VOLUME"),
-            yes("EXPOSE"),
-            yes("ENV"),
-            yes("LABEL"),
-            yes("CMD"),
-            yes("ENTRYPOINT"),
-            yes("WORKDIR"),
-            yes("USER"),
-            yes("HEALTHCHECK"),
-            not_yet("exactValues"),
-        ],
-    ),
-    IMAGE_SPEC,
-    yes("artifact"),
-    yes("fromArtifact"),
-    not_yet("fromLatest"),
-    not_yet("fromExternal"),
-    not_yet("disableGitAfterPatch"),
-    not_yet("ansible"),
-    maps("mount", &[yes("from"), yes("to"), not_yet("fromPath")]),
-    SECRETS,
-    not_yet("network"),
-    not_yet("platform"),
-];
-
-const SECRETS: Key = maps("secrets", &[yes("id"), yes("env"), yes("src"), yes("value")]);
-
-const IMAGE_SPEC: Key = map(
-    "imageSpec",
-    &[
-        yes("author"),
-        not_yet("clearHistory"),
-        map(
-            "config",
-            &[
-                yes("cmd"),
-                yes("entrypoint"),
-                yes("env"),
-                yes("labels"),
-                yes("expose"),
-                yes("volumes"),
-                yes("user"),
-                yes("workingDir"),
-                yes("stopSignal"),
-                map(
-                    "healthcheck",
-                    &[
-                        yes("test"),
-                        yes("interval"),
-                        yes("timeout"),
-                        yes("startPeriod"),
-                        yes("startperiod"),
-                        yes("retries"),
-                    ],
-                ),
-                yes("removeEnv"),
-                yes("removeLabels"),
-                yes("removeVolumes"),
-                no_effect("keepEssentialWerfLabels"),
-                no_effect("clearWerfLabels"),
-                yes("clearCmd"),
-                yes("clearEntrypoint"),
-                yes("clearUser"),
-                yes("clearWorkingDir"),
-            ],
-        ),
-    ],
-);
+impl Key {
+    /// What replaces a key that is not honoured.
+    pub(crate) fn advice(&self) -> &'static str {
+        self.about
+    }
+}
 
 /// The key of that name.
 pub(crate) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {

@@ -6,7 +6,7 @@
 //! no subprocess is started, and neither hooks, file-system monitors nor external filters of a repository ever run.
 //!
 //! Other repositories are [`remote`]'s, the one place that fetches. It deliberately does not follow history beyond
-//! naming a commit, and does not read the content of submodules.
+//! naming a commit.
 
 mod files;
 pub mod layer;
@@ -16,6 +16,7 @@ pub mod remote;
 mod repository;
 mod selection;
 mod status;
+mod submodules;
 mod tree;
 mod watched;
 
@@ -94,6 +95,31 @@ pub enum GitError {
         #[source]
         source: gix::Error,
     },
+    /// A submodule's repository is not here.
+    #[error(
+        "cannot read the submodule `{path}` at its commit {commit}: it is not in this clone; run \
+         `git submodule update --init --recursive {path}`"
+    )]
+    SubmoduleAbsent {
+        /// Where it lies.
+        path: String,
+        /// The commit that is recorded.
+        commit: String,
+    },
+    /// A submodule's repository has not the commit.
+    #[error(
+        "cannot read the submodule `{path}`: its clone has no commit {commit}; run `git submodule update --init {path}`; \
+         where that does not find it either, nobody has pushed it"
+    )]
+    SubmoduleCommit {
+        /// Where it lies.
+        path: String,
+        /// The commit that is recorded.
+        commit: String,
+    },
+    /// The list of submodules is not in Git's format.
+    #[error("cannot read `.gitmodules`: {0}")]
+    Gitmodules(String),
     /// A text that should be an object's id is none.
     #[error("cannot read `{0}` as the id of a Git object")]
     Id(String),

@@ -11,6 +11,7 @@ use gix::objs::{Tree, TreeRefIter, WriteTo as _};
 use gix::{ObjectId, ThreadSafeRepository};
 
 use super::status::{Taken, WorkTree};
+use super::submodules::Submodules;
 use super::tree::parse_id;
 use super::{GitError, Repository, SourceTree};
 
@@ -33,6 +34,8 @@ impl Repository {
         };
         let index = repo.index_or_empty().map_err(error)?;
         let mut work_tree = WorkTree::new(&repo, &index, work_dir).map_err(error)?;
+        let with_submodules = tree;
+        let tree = tree.plain();
         let mut overlay = Overlay::new(tree, &repo);
         let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
         for path in paths {
@@ -45,7 +48,13 @@ impl Repository {
             };
             changes.insert(path, change);
         }
-        overlay.tree(changes, tree.others().to_vec())
+        let changes: Vec<(&str, Change)> = changes.into_iter().collect();
+        let overlaid = overlay.finish(&changes, tree.others().to_vec(), super::submodules::none())?;
+        if std::ptr::eq(tree, with_submodules) {
+            Ok(overlaid)
+        } else {
+            self.with_submodules(&overlaid)
+        }
     }
 }
 
@@ -109,7 +118,8 @@ impl SourceTree {
         if changes.is_empty() {
             return Ok(self.clone());
         }
-        overlay.tree(changes, others)
+        let changes: Vec<(&str, Change)> = changes.into_iter().collect();
+        overlay.finish(&changes, others, self.shared_submodules())
     }
 
     /// Whether there is something at a path, or a file where one of its folders would be.
@@ -125,14 +135,15 @@ impl SourceTree {
     }
 }
 
-struct Overlay<'a> {
+/// A tree in the making.
+pub(super) struct Overlay<'a> {
     tree: &'a SourceTree,
     repo: &'a gix::Repository,
     added: HashMap<ObjectId, Arc<[u8]>>,
 }
 
 impl<'a> Overlay<'a> {
-    fn new(tree: &'a SourceTree, repo: &'a gix::Repository) -> Self {
+    pub(super) fn new(tree: &'a SourceTree, repo: &'a gix::Repository) -> Self {
         Self {
             tree,
             repo,
@@ -140,22 +151,47 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// The files after the changes.
-    fn tree(
+    /// Takes the objects that another tree has beside its repository.
+    pub(super) fn take(&mut self, other: &SourceTree) {
+        let added = other.added().iter().map(|(id, content)| (*id, content.clone()));
+        self.added.extend(added);
+    }
+
+    /// The tree with submodules' trees at these paths.
+    pub(super) fn make(
         mut self,
-        changes: BTreeMap<&str, Change>,
+        trees: &[(String, (EntryKind, ObjectId))],
         others: Vec<ThreadSafeRepository>,
+        submodules: Submodules,
+    ) -> Result<SourceTree, GitError> {
+        let mut changes: Vec<(&str, Change)> = trees
+            .iter()
+            .map(|(path, entry)| (path.as_str(), Some(*entry)))
+            .collect();
+        changes.sort_unstable();
+        self.finish(&changes, others, Arc::new(submodules))
+    }
+
+    fn finish(
+        &mut self,
+        changes: &[(&str, Change)],
+        others: Vec<ThreadSafeRepository>,
+        submodules: Arc<Submodules>,
     ) -> Result<SourceTree, GitError> {
         let mut commit = self.tree.commit().clone();
         let root = parse_id(&commit.tree)?;
-        let changes: Vec<(&str, Change)> = changes.into_iter().collect();
-        let root = match self.folder(Some(root), "", &changes)? {
+        let root = match self.folder(Some(root), "", changes)? {
             Some(root) => root,
             None => self.add(gix::objs::Kind::Tree, Vec::new(), "")?,
         };
         commit.tree = root.to_string();
-        let repo = self.tree.shared_repo().clone();
-        Ok(SourceTree::with_added(repo, commit, self.added, others))
+        Ok(SourceTree::with_added(
+            self.tree.shared_repo().clone(),
+            commit,
+            std::mem::take(&mut self.added),
+            others,
+            submodules,
+        ))
     }
 
     fn add(&mut self, kind: gix::objs::Kind, content: Vec<u8>, path: &str) -> Result<ObjectId, GitError> {

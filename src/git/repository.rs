@@ -58,6 +58,15 @@ impl Repository {
         })
     }
 
+    /// An opened one, with the folder that messages name.
+    pub(super) fn at(inner: ThreadSafeRepository, dir: PathBuf) -> Self {
+        Self {
+            inner,
+            dir,
+            prefix: String::new(),
+        }
+    }
+
     /// Opens the repository of a work tree, for a folder in it that may be in a nearer repository too.
     ///
     /// # Errors

@@ -90,6 +90,8 @@ impl SourceTree {
                 kind: EntryKind::Tree,
                 id,
             }) => {
+                let wanted = |path: &str| filter.matches(path) || filter.may_match_below(path);
+                self.check_absent(dir, wanted)?;
                 let walk = Walk {
                     tree: self,
                     repo: &self.repo(),

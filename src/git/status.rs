@@ -52,9 +52,19 @@ pub enum Difference {
     Untracked,
     /// New and ignored; only single files are found so.
     Ignored,
+    /// A submodule that the commit has not.
+    SubmoduleAdded,
+    /// The folder of a submodule is gone.
+    SubmoduleDeleted,
+    /// A submodule is checked out at another commit than the recorded one.
+    SubmoduleMoved,
+    /// A submodule has new files that matter.
+    SubmoduleUntracked,
+    /// A submodule has changed files that matter.
+    SubmoduleChanged,
 }
 
-type Differences = BTreeMap<String, Difference>;
+pub(super) type Differences = BTreeMap<String, Difference>;
 
 type KnownFiles = BTreeMap<BString, Known>;
 
@@ -77,17 +87,24 @@ impl Repository {
         let Some(work_dir) = repo.workdir() else {
             return Ok(Differences::new());
         };
+        let (tree, mounted) = (tree.plain(), &tree.submodules().mounted);
         let error = |source| GitError::Index {
             dir: work_dir.to_owned(),
             source,
         };
         let index = repo.index_or_empty().map_err(error)?;
         let mut gathered = Gathered::new(tree, &index);
-        for scope in scopes {
+        let here = |path: &str| !mounted.iter().any(|submodule| submodule.holds(path));
+        let around: Vec<&Scope<'_>> = scopes
+            .iter()
+            .filter(|scope| here(scope.dir.trim_matches('/')))
+            .collect();
+        for scope in &around {
             gathered.scope(scope)?;
         }
-        let mut singles: BTreeSet<String> = files.iter().map(|file| (*file).to_owned()).collect();
-        for file in files {
+        let outer: Vec<&str> = files.iter().copied().filter(|file| here(file)).collect();
+        let mut singles: BTreeSet<String> = outer.iter().map(|file| (*file).to_owned()).collect();
+        for file in &outer {
             // A link that leads out is somebody else's error; here only its own state matters.
             singles.extend(tree.links(file).unwrap_or_default());
             singles.extend(tree.resolve(file).ok().flatten());
@@ -104,7 +121,7 @@ impl Repository {
         let mut changed = Differences::new();
         let look = work_tree.look();
         let suspects = look.beside(as_committed, || {
-            scopes
+            around
                 .iter()
                 .try_for_each(|scope| work_tree.new_files(scope, &known, &mut changed))
         })?;
@@ -116,8 +133,13 @@ impl Repository {
         }
         for (path, known) in &known {
             if work_tree.differs(path, known)? {
-                changed.insert(path.to_str_lossy().into_owned(), Difference::Changed);
+                let path = path.to_str_lossy().into_owned();
+                let kind = kind_of(known, &index, &work_dir.join(&path));
+                changed.insert(path, kind);
             }
+        }
+        for submodule in mounted {
+            submodule.differences(work_dir, scopes, files, &mut changed)?;
         }
         for file in singles {
             if !known.contains_key(file.as_bytes().as_bstr())
@@ -145,6 +167,20 @@ impl Repository {
         files: &[&str],
     ) -> Result<Vec<String>, GitError> {
         Ok(self.differences(tree, scopes, files)?.into_keys().collect())
+    }
+}
+
+/// How a path that differs does so.
+fn kind_of(known: &Known, index: &gix::index::State, at: &std::path::Path) -> Difference {
+    let is_submodule = known.committed.map(|(mode, _)| mode == FileMode::Commit);
+    let is_staged = known
+        .staged
+        .is_some_and(|at| index.entry(at).mode == Mode::COMMIT);
+    match is_submodule {
+        None if is_staged => Difference::SubmoduleAdded,
+        Some(true) if !at.is_dir() => Difference::SubmoduleDeleted,
+        Some(true) => Difference::SubmoduleMoved,
+        _ => Difference::Changed,
     }
 }
 

@@ -11,6 +11,7 @@ use gix::{ObjectId, ThreadSafeRepository};
 use kiel_stapel::listing::{FileEntry, FileMode, Listing};
 
 use super::patterns::PathMatch;
+use super::submodules::Submodules;
 use super::{Commit, GitError};
 
 /// The files of one commit, read by path. Clones share what was read.
@@ -34,6 +35,7 @@ struct Inner {
     added: HashMap<ObjectId, Arc<[u8]>>,
     /// Other repositories, for objects that this one does not have.
     others: Vec<ThreadSafeRepository>,
+    submodules: Arc<Submodules>,
 }
 
 /// How many objects were read so far.
@@ -53,7 +55,13 @@ pub(super) struct Entry {
 
 impl SourceTree {
     pub(super) fn new(repo: ThreadSafeRepository, commit: Commit) -> Self {
-        Self::with_added(repo, commit, HashMap::new(), Vec::new())
+        Self::with_added(
+            repo,
+            commit,
+            HashMap::new(),
+            Vec::new(),
+            super::submodules::none(),
+        )
     }
 
     /// `added` are objects beside those of the repository, as are those of `others`.
@@ -62,6 +70,7 @@ impl SourceTree {
         commit: Commit,
         added: HashMap<ObjectId, Arc<[u8]>>,
         others: Vec<ThreadSafeRepository>,
+        submodules: Arc<Submodules>,
     ) -> Self {
         let (trees_read, blobs_read, trees) = <(AtomicU64, AtomicU64, Mutex<_>)>::default();
         Self {
@@ -73,6 +82,7 @@ impl SourceTree {
                 trees,
                 added,
                 others,
+                submodules,
             }),
         }
     }
@@ -90,7 +100,13 @@ impl SourceTree {
             }
         }
         let (repo, commit) = (self.inner.repo.clone(), self.inner.commit.clone());
-        Self::with_added(repo, commit, self.inner.added.clone(), others)
+        Self::with_added(
+            repo,
+            commit,
+            self.inner.added.clone(),
+            others,
+            self.shared_submodules(),
+        )
     }
 
     /// The commit.
@@ -124,7 +140,9 @@ impl SourceTree {
                 kind: EntryKind::Tree,
                 id,
             }) => {
-                let repo = self.inner.repo.to_thread_local();
+                let repo = self.repo();
+                let wanted = |path: &str| filter.matches(path) || filter.may_match_below(path);
+                self.check_absent(dir.trim_matches('/'), wanted)?;
                 let mut walk = Walk {
                     tree: self,
                     repo: &repo,
@@ -191,41 +209,11 @@ impl SourceTree {
 
     /// `path` is for the message.
     pub(super) fn read_blob(&self, id: ObjectId, path: &str) -> Result<Vec<u8>, GitError> {
-        let repo = self.inner.repo.to_thread_local();
-        let error = |source| GitError::Object {
-            id: id.to_string(),
-            path: path.into(),
-            source,
-        };
         if let Some(content) = self.inner.added.get(&id) {
             return Ok(content.to_vec());
         }
         self.inner.blobs_read.fetch_add(1, Ordering::Relaxed);
-        let of_own = (id.kind() == repo.object_hash()).then(|| repo.find_blob(id));
-        let source = match of_own {
-            Some(Ok(mut blob)) => return Ok(blob.take_data()),
-            Some(Err(source)) => Some(source),
-            None => None,
-        };
-        for other in &self.inner.others {
-            let other = other.to_thread_local();
-            if id.kind() == other.object_hash()
-                && let Ok(mut blob) = other.find_blob(id)
-            {
-                return Ok(blob.take_data());
-            }
-        }
-        Err(source.map_or_else(|| GitError::Id(id.to_string()), error))
-    }
-
-    /// The objects that are not in the repository.
-    pub(super) fn added(&self) -> &HashMap<ObjectId, Arc<[u8]>> {
-        &self.inner.added
-    }
-
-    /// The repositories beside its own.
-    pub(super) fn others(&self) -> &[ThreadSafeRepository] {
-        &self.inner.others
+        self.object(&self.repo(), id, path, |repo| Ok(repo.find_blob(id)?.take_data()))
     }
 
     /// The repository for all threads.
@@ -235,7 +223,61 @@ impl SourceTree {
 
     /// The repository, for one thread.
     pub(super) fn repo(&self) -> gix::Repository {
-        self.inner.repo.to_thread_local()
+        let mut repo = self.inner.repo.to_thread_local();
+        if !self.inner.others.is_empty() {
+            // Many objects are in others: the folder of packs must not be looked through for each.
+            repo.objects.refresh_never();
+        }
+        repo
+    }
+
+    /// An object of the repository, or of another one.
+    fn object(
+        &self,
+        repo: &gix::Repository,
+        id: ObjectId,
+        path: &str,
+        read: impl Fn(&gix::Repository) -> Result<Vec<u8>, gix::Error>,
+    ) -> Result<Vec<u8>, GitError> {
+        // Ids of another length are of other repositories.
+        let fits = |repo: &gix::Repository| id.kind() == repo.object_hash();
+        let source = match fits(repo).then(|| read(repo)) {
+            Some(Ok(content)) => return Ok(content),
+            Some(Err(source)) => Some(source),
+            None => None,
+        };
+        for other in &self.inner.others {
+            let other = other.to_thread_local();
+            if let Some(Ok(content)) = fits(&other).then(|| read(&other)) {
+                return Ok(content);
+            }
+        }
+        Err(match source {
+            Some(source) => GitError::Object {
+                id: id.to_string(),
+                path: path.into(),
+                source,
+            },
+            None => GitError::Id(id.to_string()),
+        })
+    }
+
+    /// The repositories beside its own.
+    pub(super) fn others(&self) -> &[ThreadSafeRepository] {
+        &self.inner.others
+    }
+
+    pub(super) fn shared_submodules(&self) -> Arc<Submodules> {
+        self.inner.submodules.clone()
+    }
+
+    pub(super) fn submodules(&self) -> &Submodules {
+        &self.inner.submodules
+    }
+
+    /// The objects that are in no repository.
+    pub(super) fn added(&self) -> &HashMap<ObjectId, Arc<[u8]>> {
+        &self.inner.added
     }
 
     pub(super) fn find(&self, path: &str) -> Result<Option<Entry>, GitError> {
@@ -245,7 +287,12 @@ impl SourceTree {
         };
         for (start, name) in parts(path) {
             if entry.kind != EntryKind::Tree {
-                return Ok(None);
+                let absent = &self.submodules().absent;
+                let here = path[..start].trim_end_matches('/');
+                return match absent.iter().find(|absent| absent.path == here) {
+                    Some(absent) => Err(absent.error()),
+                    None => Ok(None),
+                };
             }
             let content = self.kept_tree(entry.id, path[..start].trim_end_matches('/'))?;
             let iter = TreeRefIter::from_bytes(&content, entry.id.kind());
@@ -268,9 +315,7 @@ impl SourceTree {
         if let Some(content) = trees().get(&id) {
             return Ok(content.clone());
         }
-        let content: Arc<[u8]> = self
-            .read_tree(&self.inner.repo.to_thread_local(), id, path)?
-            .into();
+        let content: Arc<[u8]> = self.read_tree(&self.repo(), id, path)?.into();
         trees().insert(id, content.clone());
         Ok(content)
     }
@@ -281,16 +326,11 @@ impl SourceTree {
         id: ObjectId,
         path: &str,
     ) -> Result<Vec<u8>, GitError> {
-        let error = |source| GitError::Object {
-            id: id.to_string(),
-            path: path.into(),
-            source,
-        };
         if let Some(content) = self.inner.added.get(&id) {
             return Ok(content.to_vec());
         }
         self.inner.trees_read.fetch_add(1, Ordering::Relaxed);
-        Ok(repo.find_tree(id).map_err(error)?.detach().data)
+        self.object(repo, id, path, |repo| Ok(repo.find_tree(id)?.detach().data))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kiel_llb::Platform;
 use kiel_stapel::key::{Key, Record, Value};
-use kiel_stapel::spec::NamePart;
+use kiel_stapel::spec::{NamePart, Network};
 use kiel_stapel::spec_record;
 use kiel_stapel::stage::Keyed;
 use kiel_template::files::FileTree;
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::ImagesError;
 use super::dockerfile::{Dockerfile, Sources, Stage};
-use crate::config::model::{DockerfileImage, Image};
+use crate::config::model::{DockerfileImage, Image, SshAgent};
 use crate::git::patterns::{DockerIgnore, PathMatch};
 use crate::git::{CommitFiles, Selection};
 
@@ -37,6 +37,15 @@ pub struct DockerfilePlan {
     pub bases: Vec<String>,
     /// Images that these stages take files from.
     pub images: Vec<String>,
+    /// Names and addresses that commands know.
+    #[serde(skip)]
+    pub hosts: Vec<(String, String)>,
+    /// What network commands have, where it is not the engine's own.
+    #[serde(skip)]
+    pub network: Option<Network>,
+    /// The SSH agents that commands can use.
+    #[serde(skip)]
+    pub ssh: Vec<SshAgent>,
     /// The Dockerfile.
     #[serde(skip)]
     pub dockerfile: Arc<[u8]>,
@@ -98,7 +107,7 @@ pub(super) fn plan(
             }
         })?;
     let listing = context(image, spec, files, inputs, &dockerfile)?;
-    let record = record(image, &dockerfile, &args, &listing, platform, keys);
+    let record = record((image, spec), &dockerfile, &args, &listing, platform, keys);
     let internal: Vec<&String> = args
         .iter()
         .filter(|(_, arg)| matches!(arg, BuildArg::Name { .. }))
@@ -119,6 +128,9 @@ pub(super) fn plan(
             .map(str::to_owned)
             .collect(),
         images: dockerfile.images().into_iter().map(str::to_owned).collect(),
+        hosts: spec.add_hosts.clone(),
+        network: spec.network,
+        ssh: spec.ssh.clone(),
         dockerfile: content,
         files: listing,
         root: super::folder_of(files, &spec.context),
@@ -221,7 +233,7 @@ fn context(
 }
 
 fn record(
-    image: &Image,
+    (image, spec): (&Image, &DockerfileImage),
     dockerfile: &Dockerfile,
     args: &[(String, BuildArg)],
     files: &Selection,
@@ -258,6 +270,11 @@ fn record(
         .list("dependencies", names)
         .with("files", files.files().key())
         .maybe("spec", image.image_spec.as_ref().map(spec_record))
+        .map(
+            "hosts",
+            spec.add_hosts.iter().map(|(name, address)| (name, address)),
+        )
+        .maybe("network", spec.network.map(Network::name))
 }
 
 fn stage_record(stage: &Stage) -> Record {

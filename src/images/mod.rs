@@ -14,11 +14,12 @@ use std::collections::BTreeMap;
 
 use kiel_llb::Platform;
 use kiel_stapel::key::Key;
+use kiel_stapel::spec::From;
 use kiel_stapel::stage::{Keyed, PlanError};
 use kiel_template::files::FileTree;
 use serde::Serialize;
 
-use crate::config::model::{Config, ImageKind};
+use crate::config::model::{Config, Image, ImageKind};
 use crate::git::patterns::{IgnoreFileError, PatternError};
 use crate::git::{CommitFiles, GitError, SourceTree};
 
@@ -150,17 +151,25 @@ pub enum ImagesError {
         #[source]
         source: PlanError,
     },
-    /// A mapping's owner is a name.
+    /// It is to be built for something else, or for more.
     #[error(
-        "cannot use owner or group `{owner}` of git mapping `{to}` in image `{image}`: give it as a number (`id -u` in the image tells it)"
+        "cannot plan image `{image}` for `{wanted}`: kiel builds for the machine that it runs on, which is `{here}`; leave `platform` out, or write `platform: {here}`"
     )]
-    OwnerName {
+    Platform {
         /// The image.
         image: String,
-        /// The mapping's `to`.
-        to: String,
-        /// As written.
-        owner: String,
+        /// What werf.yaml says.
+        wanted: String,
+        /// What is built for.
+        here: String,
+    },
+    /// The base of `fromLatest` has not been looked up.
+    #[error(
+        "cannot plan image `{image}`: `fromLatest` needs the registry of its base, and this command asks none"
+    )]
+    Latest {
+        /// The image.
+        image: String,
     },
 }
 
@@ -240,6 +249,7 @@ pub fn plan_images(
                 message: key.message.clone(),
             });
         }
+        check_plannable(image, platform)?;
         let sources = files.of_images.get(&image.name).unwrap_or(files.sources);
         let kind = match &image.kind {
             ImageKind::Dockerfile(spec) => PlannedKind::Dockerfile(Box::new(dockerfile_image::plan(
@@ -270,6 +280,25 @@ pub fn plan_images(
         planned.push(image);
     }
     Ok(planned)
+}
+
+fn check_plannable(image: &Image, platform: &Platform) -> Result<(), ImagesError> {
+    let here = platform.to_string();
+    if image.platforms.iter().any(|wanted| *wanted != here) {
+        return Err(ImagesError::Platform {
+            image: image.name.clone(),
+            wanted: image.platforms.join(", "),
+            here,
+        });
+    }
+    match &image.kind {
+        ImageKind::Stapel(spec) if spec.from_latest && matches!(spec.from, From::External(_)) => {
+            Err(ImagesError::Latest {
+                image: image.name.clone(),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -100,19 +100,6 @@ pub(super) fn plan(
     platform: &Platform,
     keys: &BTreeMap<String, Key>,
 ) -> Result<StapelImagePlan, ImagesError> {
-    for mapping in &spec.git {
-        let named = [&mapping.owner, &mapping.group]
-            .into_iter()
-            .flatten()
-            .find(|owner| owner.parse::<u32>().is_err());
-        if let Some(owner) = named {
-            return Err(ImagesError::OwnerName {
-                image: image.name.clone(),
-                to: mapping.to.clone(),
-                owner: owner.clone(),
-            });
-        }
-    }
     let mappings = spec.git.iter().enumerate();
     let content = mappings
         .zip(&sources.0)

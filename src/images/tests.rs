@@ -84,6 +84,7 @@ fn config(images: Vec<Image>) -> Config {
         },
         images,
         external: Vec::new(),
+        outdated: Vec::new(),
     }
 }
 
@@ -106,6 +107,7 @@ fn case() -> Case {
         args: IndexMap::from([("VERSION".to_owned(), "1".to_owned())]),
         dependencies: vec![],
         context_add_files: Vec::new(),
+        ..DockerfileImage::default()
     };
     Case {
         files: vec![
@@ -116,7 +118,7 @@ fn case() -> Case {
             ("app/lock", "1"),
             ("app/other/x", "x"),
         ],
-        image: image("x", ImageKind::Dockerfile(dockerfile.clone())),
+        image: image("x", ImageKind::Dockerfile(Box::new(dockerfile.clone()))),
         dockerfile,
         platform: "linux/amd64",
         name: "app",
@@ -136,7 +138,7 @@ impl Case {
 
     fn plan_in(&self, dir: &Path) -> Result<PlannedImage, ImagesError> {
         let files = commit(dir, &self.files);
-        let kind = ImageKind::Dockerfile(self.dockerfile.clone());
+        let kind = ImageKind::Dockerfile(Box::new(self.dockerfile.clone()));
         let image = Image {
             name: self.name.into(),
             kind,
@@ -290,9 +292,10 @@ fn a_dependency_counts_with_its_key_and_is_no_external_base() {
                 imports: vec![import],
             }],
             context_add_files: Vec::new(),
+            ..DockerfileImage::default()
         };
         let images = vec![
-            image("app", ImageKind::Dockerfile(app)),
+            image("app", ImageKind::Dockerfile(Box::new(app))),
             image("base", ImageKind::Stapel(Box::new(base))),
         ];
         plan_images(
@@ -400,6 +403,7 @@ fn the_dockerfile_vectors_of_the_page_hold() {
             args: serde_json::from_value(vector["args"].clone()).expect("arguments"),
             dependencies: vec![],
             context_add_files: Vec::new(),
+            ..DockerfileImage::default()
         };
         let texts = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
         let mut files = vec![("Dockerfile", texts(&vector["dockerfile"]).leak() as &str)];
@@ -412,7 +416,7 @@ fn the_dockerfile_vectors_of_the_page_hold() {
         );
         let dir = tempfile::tempdir().expect("a folder");
         let commit = commit(dir.path(), &files);
-        let images = vec![image("app", ImageKind::Dockerfile(spec))];
+        let images = vec![image("app", ImageKind::Dockerfile(Box::new(spec)))];
         let planned = plan_images(
             &config(images),
             &[],

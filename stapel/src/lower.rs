@@ -3,9 +3,9 @@
 //! The filesystems it works on come from outside; commands get the variables that they are given and nothing of
 //! the machine that builds. Names given to steps are what a user sees while they run.
 
-use kiel_llb::{CopyOptions, Exec, FileChain, Output, Owner, Platform, Sharing};
+use kiel_llb::{CopyOptions, Exec, FileChain, Output, Owner, Platform, Sharing, pb};
 
-use crate::spec::{Import, Mount, MountKind, Shell, StapelSpec};
+use crate::spec::{Import, Mount, MountKind, Network, Shell, StapelSpec};
 use crate::stage::UserStage;
 
 /// Where a stage's script is while it runs; nothing of it stays in the image.
@@ -68,6 +68,11 @@ pub fn lower_stage(
         .mounts
         .iter()
         .fold(exec, |exec, mount| with_mount(exec, mount, around.project));
+    let exec = match spec.network {
+        Some(Network::Host) => exec.network(pb::NetMode::Host),
+        Some(Network::None) => exec.network(pb::NetMode::None),
+        None => exec,
+    };
     exec.root(around.platform, name)
 }
 

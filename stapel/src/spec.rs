@@ -28,6 +28,36 @@ pub struct StapelSpec {
     pub docker: Option<DockerConfig>,
     /// `secrets`: ids, mounted at `/run/secrets/<id>` while commands run.
     pub secrets: Vec<String>,
+    /// `network`: what commands have; the engine's own where absent.
+    #[serde(default)]
+    pub network: Option<Network>,
+    /// `fromLatest`: the base is to be looked up before the image has a key.
+    #[serde(default)]
+    pub from_latest: bool,
+    /// `disableGitAfterPatch`: Git content stays as the last stage saw it.
+    #[serde(default)]
+    pub disable_git_after_patch: bool,
+}
+
+/// The network of commands, where it is not the engine's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Network {
+    /// That of the machine where the engine runs.
+    Host,
+    /// None.
+    None,
+}
+
+impl Network {
+    /// As werf.yaml has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::None => "none",
+        }
+    }
 }
 
 /// The base of an image.

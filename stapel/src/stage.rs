@@ -425,15 +425,18 @@ impl Maker<'_> {
             });
         }
         let saw: Vec<Key> = content.iter().map(|content| content.all.key()).collect();
+        let is_frozen = is_frozen(spec, &self.parts);
+        let counted: &[Key] = if is_frozen { &[] } else { &saw };
         let record = Record::of("kiel image 1")
             .with("kind", "stapel")
             .with("platform", &platform.to_string())
             .with("stage", self.parent)
             .list("parts", self.pending)
-            .list("content", saw.iter().copied())
+            .list("content", counted.iter().copied())
             .list("env", self.env)
             .maybe("docker", spec.docker.as_ref().map(docker_record))
-            .maybe("spec", image_spec.map(spec_record));
+            .maybe("spec", image_spec.map(spec_record))
+            .with("disableGitAfterPatch", Value::Flag(is_frozen));
         let saw = (!spec.git.is_empty()).then(|| saw_key(&saw));
         Ok(StapelPlan {
             image: Keyed::new(record),
@@ -442,6 +445,15 @@ impl Maker<'_> {
             saw,
         })
     }
+}
+
+/// Whether Git content stays as the last stage saw it. Without a stage that has seen it, there would be no more than
+/// what happened to be there at the first build: then it counts as ever.
+#[must_use]
+pub fn is_frozen(spec: &StapelSpec, parts: &[Part]) -> bool {
+    let archive = parts.iter().position(|part| *part == Part::Archive);
+    let is_stage = |part: &Part| matches!(part, Part::Stage { .. });
+    spec.disable_git_after_patch && archive.is_some_and(|archive| parts[archive..].iter().any(is_stage))
 }
 
 /// The key of what a stage saw: section 9.
@@ -466,7 +478,8 @@ fn from_record(input: &PlanInput<'_>, image_key: &dyn Fn(&str) -> Option<Key>) -
     });
     Ok(base_fields(record, &input.spec.from, image_key)?
         .list("mounts", mounts)
-        .list("secrets", &input.spec.secrets))
+        .list("secrets", &input.spec.secrets)
+        .maybe("network", input.spec.network.map(crate::spec::Network::name)))
 }
 
 fn base_fields(

@@ -3,8 +3,8 @@
 use kiel_stapel::key::{Files, Key, Record, Value};
 use kiel_stapel::listing::{FileEntry, FileMode, Listing};
 use kiel_stapel::spec::{
-    EnvDependency, EnvImport, From, GitMapping, ImageSpec, Import, Mount, MountKind, NamePart, Position,
-    Shell, StapelSpec,
+    EnvDependency, EnvImport, From, GitMapping, ImageSpec, Import, Mount, MountKind, NamePart, Network,
+    Position, Shell, StapelSpec,
 };
 use kiel_stapel::stage::{MappingContent, MappingFiles, Part, PlanError, PlanInput, StapelPlan, plan, seen};
 use proptest::prelude::*;
@@ -433,4 +433,44 @@ fn the_stapel_vectors_of_the_page_hold() {
         let found = serde_json::json!({"from": plan.from.key, "parts": parts, "image": plan.image.key, "saw": plan.saw});
         assert_eq!(found, vector.keys, "found: {found}");
     }
+}
+
+#[test]
+fn what_is_new_in_the_specification_counts_where_it_is_used() {
+    assert_eq!(changed(|case| case.spec.network = Some(Network::None)), "xxxxx");
+    assert_eq!(changed(|case| case.spec.disable_git_after_patch = true), "====x");
+    // What no stage names doesn't count any more, and what a stage names still does.
+    let frozen = |change: fn(&mut Case)| {
+        let mut case = case();
+        case.spec.disable_git_after_patch = true;
+        change(&mut case);
+        plan_of(&case).expect("a plan").image.key
+    };
+    assert_eq!(
+        frozen(|_| {}),
+        frozen(|case| case.content[0].all = other(&case.content[0].all, 2))
+    );
+    assert_ne!(
+        frozen(|_| {}),
+        frozen(|case| case.content[0].install = other(&case.content[0].install, 0))
+    );
+    // Without a stage that has seen the files they count as ever.
+    assert_ne!(
+        frozen_bare(|_| {}),
+        frozen_bare(|case| case.content[0].all = Listing::new(vec![entry("q", FileMode::Regular, "7")]))
+    );
+}
+
+fn frozen_bare(change: fn(&mut Case)) -> Key {
+    let mut case = case();
+    case.spec.disable_git_after_patch = true;
+    case.spec.shell = Shell::default();
+    change(&mut case);
+    plan_of(&case).expect("a plan").image.key
+}
+
+fn other(list: &Listing, index: usize) -> Listing {
+    let mut entries = list.entries().to_vec();
+    entries[index].id = "9".repeat(40);
+    Listing::new(entries)
 }

@@ -7,6 +7,7 @@ mod engine;
 mod links;
 #[path = "../support/project.rs"]
 mod project;
+mod surroundings;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -54,6 +55,11 @@ fn main() -> ExitCode {
         test("a_base_that_reads_the_context_is_refused", onbuild),
         test("a_missing_base_is_named", missing_base),
         test("secrets_and_mounts_are_there_and_stay_out", secrets_and_mounts),
+        test("owners_by_name_are_those_of_the_image", surroundings::owners),
+        test(
+            "commands_have_the_network_hosts_and_agents_they_are_given",
+            surroundings::network,
+        ),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -21,6 +21,7 @@ fn main() -> std::process::ExitCode {
         check("files_have_at_most_800_lines", size::check),
         check("code_is_formatted", tools::check_format),
         check("cli_reference_is_up_to_date", tools::check_reference),
+        check("config_reference_is_up_to_date", tools::check_config_reference),
         check("clippy_has_no_warning", tools::check_clippy),
         check("licences_bans_and_sources_are_allowed", tools::check_deny),
         Trial::ignorable_test("no_dependency_has_a_known_hole", || {

@@ -70,6 +70,19 @@ pub(crate) fn check_reference() -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn check_config_reference() -> Result<()> {
+    for (name, command, want) in [
+        ("werf_yaml", "werf-yaml", kiel::config::page()),
+        ("giterminism", "giterminism", kiel::config::giterminism_page()),
+    ] {
+        let path = format!("docs/reference/{name}.md");
+        if source::read(Path::new(&path))? != want {
+            bail!("{path} is out of date; run `cargo run -- docs {command} > {path}`");
+        }
+    }
+    Ok(())
+}
+
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(arguments).current_dir(source::root());

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -14,6 +15,11 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls;
+
+use super::authority::{Authority, der};
 
 /// A request as the server saw it.
 #[derive(Debug, Clone)]
@@ -28,7 +34,9 @@ type Answer = dyn Fn(&str) -> Option<Response<Full<Bytes>>> + Send + Sync;
 /// Serves all repositories below a folder as long as it lives.
 pub(crate) struct GitServer {
     pub(crate) address: SocketAddr,
+    scheme: &'static str,
     seen: Arc<Mutex<Vec<Seen>>>,
+    is_old: Arc<AtomicBool>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -37,6 +45,7 @@ struct Served {
     /// `USER:PASSWORD`, in base64.
     wanted: Option<String>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    is_old: Arc<AtomicBool>,
     answer: Box<Answer>,
 }
 
@@ -52,6 +61,33 @@ impl GitServer {
         credentials: Option<&str>,
         answer: impl Fn(&str) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
     ) -> Self {
+        Self::serving(root, credentials, Box::new(answer), None)
+    }
+
+    /// The same behind TLS.
+    pub(crate) fn behind_tls(root: &Path, credentials: Option<&str>, authority: &Authority) -> Self {
+        let key = der(&authority.key()).expect("it has a key");
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key).expect("it is one");
+        let certificate = der(&authority.certificate())
+            .expect("it has a certificate")
+            .into();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("there are some")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("it is sound");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::serving(root, credentials, Box::new(|_| None), Some(acceptor))
+    }
+
+    fn serving(
+        root: &Path,
+        credentials: Option<&str>,
+        answer: Box<Answer>,
+        acceptor: Option<TlsAcceptor>,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -61,7 +97,7 @@ impl GitServer {
             .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
             .expect("a free port");
         let address = listener.local_addr().expect("it has an address");
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let (seen, is_old): (Arc<Mutex<Vec<Seen>>>, Arc<AtomicBool>) = Default::default();
         let served = Arc::new(Served {
             root: root.to_owned(),
             wanted: credentials.map(|text| {
@@ -69,28 +105,43 @@ impl GitServer {
                 format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text))
             }),
             seen: Arc::clone(&seen),
-            answer: Box::new(answer),
+            is_old: Arc::clone(&is_old),
+            answer,
         });
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let served = Arc::clone(&served);
-                let service = service_fn(move |request| serve(Arc::clone(&served), request));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service),
-                );
+                let (served, acceptor) = (Arc::clone(&served), acceptor.clone());
+                tokio::spawn(async move {
+                    match acceptor {
+                        None => connection(served, stream).await,
+                        Some(acceptor) => {
+                            // Who does not trust the certificate goes away.
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                connection(served, stream).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self {
             address,
+            scheme,
             seen,
+            is_old,
             _runtime: runtime,
         }
     }
 
+    /// From now on it does not know version 2 of the protocol.
+    pub(crate) fn become_old(&self) {
+        self.is_old.store(true, Ordering::Relaxed);
+    }
+
     /// The address of a repository.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.address)
+        format!("{}://{}/{path}", self.scheme, self.address)
     }
 
     /// The requests since the last call.
@@ -102,6 +153,13 @@ impl GitServer {
     pub(crate) fn take_requests(&self) -> Vec<String> {
         self.take_seen().into_iter().map(|seen| seen.what).collect()
     }
+}
+
+async fn connection(served: Arc<Served>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    let service = service_fn(move |request| serve(Arc::clone(&served), request));
+    let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // A client may go away in the middle.
+    drop(serving.await);
 }
 
 async fn serve(served: Arc<Served>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -116,7 +174,7 @@ async fn serve(served: Arc<Served>, request: Request<Incoming>) -> Result<Respon
     let what = match () {
         () if path.ends_with("/info/refs") => "GET info/refs".to_owned(),
         () if text.contains("command=ls-refs") => "POST ls-refs".to_owned(),
-        () if text.contains("command=fetch") => "POST fetch".to_owned(),
+        () if text.contains("command=fetch") || text.contains("want ") => "POST fetch".to_owned(),
         () => format!("{} {path}", head.method),
     };
     let header = |name: &str| {
@@ -140,6 +198,8 @@ async fn serve(served: Arc<Served>, request: Request<Incoming>) -> Result<Respon
     if served.wanted.is_some() && served.wanted != authorization {
         return Ok(status(401));
     }
+    let is_old = served.is_old.load(Ordering::Relaxed);
+    let protocol = header("git-protocol").filter(|_| !is_old).unwrap_or_default();
     let mut command = Command::new("git");
     command
         .arg("http-backend")
@@ -152,7 +212,7 @@ async fn serve(served: Arc<Served>, request: Request<Incoming>) -> Result<Respon
         .env("REQUEST_METHOD", head.method.as_str())
         .env("CONTENT_TYPE", header("content-type").unwrap_or_default())
         .env("CONTENT_LENGTH", body.len().to_string())
-        .env("GIT_PROTOCOL", header("git-protocol").unwrap_or_default())
+        .env("GIT_PROTOCOL", protocol)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());

@@ -1,7 +1,7 @@
 //! Projects under test: a repository with files and a configuration, built into a repository of its own.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,6 +32,8 @@ pub(crate) struct Project {
     /// What was told while the last build ran.
     pub(crate) events: Vec<Event>,
     pub(crate) registry: Registry,
+    /// Sockets of SSH agents by id.
+    pub(crate) agents: BTreeMap<String, PathBuf>,
 }
 
 impl Project {
@@ -44,6 +46,7 @@ impl Project {
             connects: Arc::default(),
             events: Vec::new(),
             registry: registry()?,
+            agents: BTreeMap::new(),
         };
         fs_err::create_dir(project.dir())?;
         git(&project.dir(), &["init", "-q"])?;
@@ -87,6 +90,7 @@ impl Project {
             },
             images: self.images.clone(),
             external: Vec::new(),
+            outdated: Vec::new(),
         })
     }
 
@@ -127,6 +131,7 @@ impl Project {
             config: self.config(),
             platform: platform(),
             secrets: BTreeMap::from([("token".to_owned(), "s3cret".into())]),
+            agents: self.agents.clone(),
             events,
         };
         let result = kiel::build::run(plan, deps).await;
@@ -257,8 +262,9 @@ pub(crate) fn dockerfile(name: &str, path: &str) -> Image {
         args: IndexMap::new(),
         dependencies: vec![],
         context_add_files: Vec::new(),
+        ..DockerfileImage::default()
     };
-    image(name, ImageKind::Dockerfile(kind))
+    image(name, ImageKind::Dockerfile(Box::new(kind)))
 }
 
 pub(crate) fn busybox() -> From {

@@ -18,7 +18,7 @@ struct Host {
 /// The configuration for these options: equal options, equal text.
 pub(super) fn render(options: &EngineOptions) -> String {
     let mut text = String::from(
-        "# Written by kiel.\n[worker.oci]\nenabled = true\nsnapshotter = \"overlayfs\"\n[worker.containerd]\nenabled = false\n",
+        "# Written by kiel.\ninsecure-entitlements = [\"network.host\"]\n[worker.oci]\nenabled = true\nsnapshotter = \"overlayfs\"\n[worker.containerd]\nenabled = false\n",
     );
     text.push_str(&registries(options));
     text

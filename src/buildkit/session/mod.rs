@@ -2,18 +2,21 @@
 //!
 //! The engine speaks HTTP/2 to us within the messages of `Control.Session`, so a tonic server runs on one end of
 //! a pipe in memory and the other end is pumped to and from the engine. It serves content by digest, registry
-//! authority, secrets and health, and nothing of this machine's file system. It ends when it is dropped.
+//! authority, secrets, SSH agents and health, and nothing of this machine's file system. It ends when it is dropped.
 
 mod auth;
 mod services;
+mod ssh;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bollard_buildkit_proto::health::health_server::HealthServer;
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
 use bollard_buildkit_proto::moby::buildkit::v1::BytesMessage;
 use bollard_buildkit_proto::moby::filesync::v1::auth_server::AuthServer;
+use bollard_buildkit_proto::moby::sshforward::v1::ssh_server::SshServer;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
@@ -37,6 +40,11 @@ const METHODS: [&str; 8] = [
     "/moby.buildkit.secrets.v1.Secrets/GetSecret",
     "/containerd.services.content.v1.Content/Info",
     "/containerd.services.content.v1.Content/Read",
+];
+/// Those that it may make where there are SSH agents.
+const SSH_METHODS: [&str; 2] = [
+    "/moby.sshforward.v1.SSH/CheckAgent",
+    "/moby.sshforward.v1.SSH/ForwardAgent",
 ];
 const PIPE: usize = 1 << 20;
 const PUMP: usize = 256 << 10;
@@ -113,6 +121,8 @@ pub struct SessionServices {
     pub authority: Option<Arc<dyn RegistryAuthority>>,
     /// Secrets by id.
     pub secrets: BTreeMap<String, Bytes>,
+    /// Sockets of SSH agents by id.
+    pub agents: BTreeMap<String, PathBuf>,
 }
 
 impl Default for SessionServices {
@@ -121,6 +131,7 @@ impl Default for SessionServices {
             content: Arc::new(Layout::new()),
             authority: None,
             secrets: BTreeMap::new(),
+            agents: BTreeMap::new(),
         }
     }
 }
@@ -155,7 +166,12 @@ impl Session {
         };
         metadata.insert("x-docker-expose-session-uuid", text(&id)?);
         metadata.insert("x-docker-expose-session-name", text("kiel")?);
-        for method in METHODS {
+        let ssh: &[&str] = if services.agents.is_empty() {
+            &[]
+        } else {
+            &SSH_METHODS
+        };
+        for method in METHODS.iter().chain(ssh) {
             metadata.append("x-docker-expose-session-grpc-method", text(method)?);
         }
         let mut tasks = JoinSet::new();
@@ -190,6 +206,7 @@ async fn serve(pipe: DuplexStream, services: SessionServices) {
         .add_service(HealthServer::new(Health))
         .add_service(AuthServer::new(Authority::new(services.authority)))
         .add_service(SecretsServer::new(SecretStore(services.secrets)))
+        .add_service(SshServer::new(ssh::Agents(services.agents)))
         .add_service(ContentServer(services.content));
     let incoming = tokio_stream::once(Ok::<_, std::io::Error>(pipe));
     if let Err(error) = server.serve_with_incoming(incoming).await {

@@ -22,6 +22,9 @@ use crate::git::{Difference, GitError, Repository, Scope, SourceTree};
 /// How many files a warning or a remedy names.
 const SHOWN: usize = 10;
 
+/// As many links as Linux follows for one path.
+const MAX_LINKS: usize = 40;
+
 /// What the work tree counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -55,6 +58,7 @@ pub(crate) struct Refusal {
     rule: Option<&'static str>,
     /// Where the key would stand.
     file: Arc<str>,
+    kind: Difference,
 }
 
 impl Refusal {
@@ -71,6 +75,25 @@ impl Refusal {
                 format!("'{}'", path.replace('\'', "'\\''"))
             }
         };
+        let first = self.paths.first().map(quoted).unwrap_or_default();
+        match self.kind {
+            Difference::SubmoduleMoved => {
+                return format!(
+                    "git add {first} && git commit, or back to the recorded commit: git submodule update {first}"
+                );
+            }
+            Difference::SubmoduleDeleted => {
+                return format!(
+                    "git submodule update --init {first}, or remove it: git rm {first} && git commit"
+                );
+            }
+            Difference::SubmoduleUntracked | Difference::SubmoduleChanged => {
+                return format!(
+                    "git -C {first} add --all && git -C {first} commit && git add {first} && git commit"
+                );
+            }
+            _ => {}
+        }
         let names = if self.paths.len() > SHOWN {
             "--all".to_owned()
         } else {
@@ -213,14 +236,64 @@ impl Guard {
                     sentence,
                     paths: vec![other.clone()],
                     rule,
+                    kind: found[other],
                     file: Arc::clone(&self.file),
                 }));
             }
         }
-        Ok(found
-            .get(path)
-            .filter(|_| refused(&path.to_owned()))
-            .map(|kind| self.refusal(vec![path.to_owned()], *kind, rule)))
+        let refused_here = found.get(path).filter(|_| refused(&path.to_owned()));
+        match (refused_here, rule) {
+            (Some(kind), _) => Ok(Some(self.refusal(vec![path.to_owned()], *kind, rule))),
+            (None, Some(rule)) if found.contains_key(path) => self.accepted_link(path, rule),
+            _ => Ok(None),
+        }
+    }
+
+    /// Why a file that is accepted as the work tree has it may not be read: as a link it leads to one that differs, is not
+    /// accepted itself, and would be read as it is committed.
+    fn accepted_link(&self, path: &str, rule: &'static str) -> Result<Option<Refusal>, GitError> {
+        let targets = self.targets(&self.in_repository(path));
+        if targets.is_empty() {
+            return Ok(None);
+        }
+        let wanted: Vec<&str> = targets.iter().map(String::as_str).collect();
+        let found = self.repository.differences(&self.commit, &[], &wanted)?;
+        let found = found
+            .into_iter()
+            .map(|(other, kind)| (self.in_project(&other), kind));
+        let refused = found
+            .filter(|(other, _)| other != path && !self.accepts(rule, other))
+            .next();
+        Ok(refused.map(|(other, kind)| Refusal {
+            sentence: format!(
+                "accepted file {path:?} check failed: the link target {other:?} should be also accepted by giterminism \
+                 config"
+            ),
+            paths: vec![other],
+            rule: Some(rule),
+            kind,
+            file: Arc::clone(&self.file),
+        }))
+    }
+
+    /// Where a link of the work tree leads, link by link, as far as that is in the repository.
+    fn targets(&self, path: &str) -> Vec<String> {
+        let (mut targets, mut at) = (Vec::new(), path.to_owned());
+        let Some(work_dir) = self.repository.work_dir() else {
+            return targets;
+        };
+        while targets.len() < MAX_LINKS
+            && let Ok(target) = fs_err::read_link(work_dir.join(&at))
+            && let Some(target) = target.to_str().filter(|target| !target.starts_with('/'))
+        {
+            let folder = at.rsplit_once('/').map_or("", |(folder, _)| folder);
+            at = clean(&format!("{folder}/{target}"));
+            if at.starts_with("..") {
+                break;
+            }
+            targets.push(at.clone());
+        }
+        targets
     }
 
     /// As [`Self::file`], of a file that only a commit may change.
@@ -246,10 +319,17 @@ impl Guard {
         let in_project = found
             .into_iter()
             .map(|(path, kind)| (self.in_project(&path), kind));
-        Ok(self.judge(
-            in_project.filter(|(path, _)| !self.accepts(rule, path)),
-            Some(rule),
-        ))
+        let (accepted, refused): (Vec<_>, Vec<_>) =
+            in_project.partition(|(path, _)| self.accepts(rule, path));
+        if let Some(refusal) = self.judge(refused.into_iter(), Some(rule)) {
+            return Ok(Some(refusal));
+        }
+        for (path, _) in accepted {
+            if let Some(refusal) = self.accepted_link(&path, rule)? {
+                return Ok(Some(refusal));
+            }
+        }
+        Ok(None)
     }
 
     /// New files are told before changed ones, and alone.
@@ -258,17 +338,21 @@ impl Guard {
         found: impl Iterator<Item = (String, Difference)>,
         rule: Option<&'static str>,
     ) -> Option<Refusal> {
-        let (mut untracked, mut changed) = (Vec::new(), Vec::new());
+        let (mut untracked, mut changed, mut submodule) = (Vec::new(), Vec::new(), None);
         for (path, kind) in found {
             match kind {
                 Difference::Changed => changed.push(path),
                 Difference::Untracked | Difference::Ignored => untracked.push(path),
+                _ => _ = submodule.get_or_insert((path, kind)),
             }
         }
         if !untracked.is_empty() {
             return Some(self.refusal(untracked, Difference::Untracked, rule));
         }
-        (!changed.is_empty()).then(|| self.refusal(changed, Difference::Changed, rule))
+        if !changed.is_empty() {
+            return Some(self.refusal(changed, Difference::Changed, rule));
+        }
+        submodule.map(|(path, kind)| self.refusal(vec![path], kind, None))
     }
 
     fn refusal(&self, paths: Vec<String>, kind: Difference, rule: Option<&'static str>) -> Refusal {
@@ -276,6 +360,7 @@ impl Guard {
             sentence: sentence(&paths, kind),
             paths,
             rule,
+            kind,
             file: Arc::clone(&self.file),
         }
     }
@@ -320,10 +405,30 @@ impl Refusal {
 
 /// werf's words; nothing for a file that is ignored, which is as good as none.
 fn sentence(paths: &[String], kind: Difference) -> String {
+    let push = "(do not forget to push new changes to the submodule remote)";
+    let name = paths.first().map(String::as_str).unwrap_or_default();
     let word = match kind {
         Difference::Changed => "",
         Difference::Untracked => "untracked ",
         Difference::Ignored => return String::new(),
+        Difference::SubmoduleAdded => return format!("the added submodule {name:?} must be committed"),
+        Difference::SubmoduleDeleted => return format!("the deleted submodule {name:?} must be committed"),
+        Difference::SubmoduleMoved => {
+            return format!(
+                "the submodule {name:?} is not clean and must be committed. Do not forget to push the current commit to \
+                 the submodule remote if this commit exists only locally"
+            );
+        }
+        Difference::SubmoduleUntracked => {
+            return format!(
+                "the submodule {name:?} has untracked changes that must be discarded or committed {push}"
+            );
+        }
+        Difference::SubmoduleChanged => {
+            return format!(
+                "the submodule {name:?} has uncommitted changes that must be discarded or committed {push}"
+            );
+        }
     };
     match paths {
         [path] => format!("the {word}file {path:?} must be committed"),

@@ -180,10 +180,8 @@ fn what_is_not_supported_yet_is_kept_for_who_plans_the_image() {
             .map(|key| format!("{}: {}", key.line, key.message))
             .collect()
     };
-    assert_eq!(
-        of(&config.meta.unsupported),
-        ["3: `platform` is not supported yet"]
-    );
+    assert_eq!(of(&config.meta.unsupported), [""; 0]);
+    assert_eq!(config.images[0].platforms, ["a"]);
     assert_eq!(
         of(&config.images[0].unsupported),
         ["7: `ansible` is not supported yet"]
@@ -237,4 +235,219 @@ fn the_documents_of_images_are_cut_out() {
     let config = parse("werf.yaml", &text).expect("a good file");
     let images = crate::config::select(&config, &["d".to_owned()]).expect("an image");
     assert_eq!(documents_of(&text, &images), "# second\nimage: [c, d]\nfrom: b\n");
+}
+
+/// Rule by rule: a file that breaks it, where and what is said, and the hint.
+#[test]
+fn every_rule_has_its_words() {
+    for (images, want, hint) in [
+        (
+            "image: a\nfrom: b\nnetwork: my-net\n",
+            "6: `my-net` is no network of a build",
+            "write default, host or none",
+        ),
+        (
+            "image: a\ndockerfile: D\naddHost: [db]\n",
+            "6: `db` is no name with an address",
+            "write `NAME:ADDRESS`",
+        ),
+        (
+            "image: a\ndockerfile: D\naddHost: \"db:host-gateway\"\n",
+            "6: `db:host-gateway` is no name with an address",
+            "write `NAME:ADDRESS`",
+        ),
+        (
+            "image: ~\nfrom: b\n---\nimage: c\nfrom: d\n",
+            "4: an image without a name is not the only one",
+            "give it one",
+        ),
+        (
+            "image: a\nfrom: b\nimport:\n- {from: nope, add: /x, after: install}\n",
+            "7: image `nope` is not in the file",
+            "`nope:TAG`",
+        ),
+        (
+            "image: app\nfrom: b\n---\nimage: c\nfrom: b\nimport:\n- {from: ap, add: /x, after: install}\n",
+            "10: image `ap` is not in the file",
+            "did you mean `app`?",
+        ),
+        (
+            "image: app\nfrom: b\n---\nimage: c\nfromImage: aap\n",
+            "7: image `c` needs image `aap`, which is not in the file",
+            "did you mean `app`?",
+        ),
+        (
+            "image: a\nfrom: b\nimport:\n- {add: /x, after: install}\n",
+            "7: an import needs one source",
+            "add `from: IMAGE`",
+        ),
+        (
+            "image: a\nfrom: b\nimport:\n- {from: \"x:1\", image: y, add: /x, after: install}\n",
+            "7: an import needs one source",
+            "add `from: IMAGE`",
+        ),
+        (
+            "image: a\nfrom: b\nimport:\n- {from: \"x:1\", add: /x}\n",
+            "7: an import does not say when",
+            "add one of `before: install`",
+        ),
+        (
+            "image: a\nfrom: b\nimport:\n- {from: \"x:1\", add: /x, stage: nope, after: install}\n",
+            "7: `nope` is no stage",
+            "write beforeInstall",
+        ),
+        (
+            "image: a\nfrom: b\ngit:\n- {to: /a, tag: v1}\n",
+            "7: `tag` of a mapping of this repository",
+            "leave it out, or add `url: URL`",
+        ),
+        (
+            "image: a\nfrom: b\ngit:\n- {url: u, to: /a, tag: v1, branch: b}\n",
+            "7: a mapping has branch and tag",
+            "keep one of them",
+        ),
+        (
+            "image: a\nfrom: b\ngit:\n- {to: a}\n",
+            "7: `to: a` of a git mapping is no absolute path",
+            "write `to: /…`",
+        ),
+        (
+            "image: a\nfrom: b\nmount:\n- {from: home, to: /x}\n",
+            "7: a mount does not say from where",
+            "write `from: tmp_dir`",
+        ),
+        (
+            "image: a\nfrom: b\nmount:\n- {from: tmp_dir, to: /x}\n- {from: tmp_dir, to: /x/}\n",
+            "8: two mounts are at `/x`",
+            "keep one of them",
+        ),
+        (
+            "image: a\nfrom: b\nsecrets:\n- {env: A}\n- {id: A, env: B}\n",
+            "8: the secret `A` stands twice",
+            "keep one of them",
+        ),
+        (
+            "image: a\nfrom: b\nshell: {install: [1]}\n",
+            "6: `1` in `install` is no text",
+            "write it in quotes: \"1\"",
+        ),
+        (
+            "image: a\nfrom: b\nfromImage: c\n---\nimage: c\nfrom: d\n",
+            "4: an image has both `from` and `fromImage`",
+            "keep `from`",
+        ),
+        (
+            "image: a b\nfrom: c\n",
+            "4: `a b` is no name for an image",
+            "use Latin letters",
+        ),
+        (
+            "artifact: a\nfrom: b\ndocker: {USER: x}\n",
+            "6: an artifact has no `docker`",
+            "leave it out",
+        ),
+        (
+            "image: a\ndockerfile: D\nargs: {X: 1}\ndependencies:\n- {from: b, imports: [{type: ImageTag, targetBuildArg: X}]}\n---\nimage: b\nfrom: c\n",
+            "8: build argument `X` stands in `args` too",
+            "keep one of them",
+        ),
+        (
+            "image: a\ndockerfile: D\ndependencies:\n- {from: b, imports: [{type: Tag, targetBuildArg: X}]}\n---\nimage: b\nfrom: c\n",
+            "7: `Tag` is no part of an image's name",
+            "write ImageName",
+        ),
+        (
+            "image: a\ndockerfile: D\ncontextAddFiles: [/etc/passwd]\n",
+            "6: `/etc/passwd` of `contextAddFiles` must be relative to the context",
+            "",
+        ),
+        (
+            "image: a\nfrom: b\nplatform: [linux/arm64]\nimport:\n- {from: c, add: /x, after: install}\n---\nimage: c\nfrom: d\nplatform: [linux/amd64]\n",
+            "4: image `a` is built for linux/arm64 and needs image `c`, which is not",
+            "add linux/arm64 to `platform` of `c`",
+        ),
+        (
+            "image: a\nfrom: b\nfinal: maybe\n",
+            "6: `final` must be true or false",
+            "",
+        ),
+        (
+            "image: a\nfrom: b\nimageSpec: {config: {healthcheck: {interval: soon}}}\n",
+            "6: `interval` must be a whole number",
+            "",
+        ),
+    ] {
+        let text = format!("{META}{images}");
+        let list = parse("werf.yaml", &text).expect_err(images).list;
+        let found: Vec<String> = list
+            .iter()
+            .map(|one| format!("{}: {}", one.line, one.message))
+            .collect();
+        assert_eq!(found, [want], "{images}");
+        let said = list[0].hint.clone().unwrap_or_default();
+        assert!(
+            said.contains(hint) && said.is_empty() == hint.is_empty(),
+            "{want}: {said}"
+        );
+    }
+}
+
+#[test]
+fn what_werf_v3_refuses_is_told_with_what_replaces_it() {
+    let text = format!(
+        "{META}artifact: a\nfrom: b\n---\nimage: c\nfromArtifact: a\ndocker: {{USER: x}}\nimport:\n- {{artifact: a, add: /x, to: /y/, after: install}}\n"
+    );
+    let config = parse("werf.yaml", &text).expect("a good file");
+    let found: Vec<String> = config
+        .outdated
+        .iter()
+        .map(|one| {
+            format!(
+                "{}: {}: {}",
+                one.line,
+                one.message,
+                one.hint.as_deref().unwrap_or_default()
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "4: `artifact` is gone in werf v3: write `image: a` and `final: false`",
+            "8: `fromArtifact` is gone in werf v3: write `from: a`",
+            "9: `docker` is gone in werf v3: write `imageSpec: {config: {…}}`",
+            "11: `artifact` of an import is gone in werf v3: write `from: a`",
+            "11: the slash at the end of `to` of an import is gone in werf v3: write `to: /y`",
+        ]
+    );
+}
+
+#[test]
+fn what_all_images_have_wins_over_what_one_has() {
+    let text = "project: demo\nconfigVersion: 1\nbuild:\n  cacheVersion: \"7\"\n  imageSpec: {author: Ada, config: {labels: {a: all}}}\n---\n\
+                image: x\nfrom: y\ncacheVersion: \"8\"\nimageSpec: {author: Bob, config: {labels: {a: one, b: one}, user: u}}\n---\n\
+                image: z\ndockerfile: D\n";
+    let config = parse("werf.yaml", text).expect("a good file");
+    let spec = config.images[0].image_spec.as_ref().expect("a spec");
+    assert_eq!(
+        (spec.author.as_deref(), spec.user.as_deref()),
+        (Some("Ada"), Some("u"))
+    );
+    assert_eq!(
+        (spec.labels["a"].as_str(), spec.labels["b"].as_str()),
+        ("all", "one")
+    );
+    let versions: Vec<_> = config
+        .images
+        .iter()
+        .map(|image| image.cache_version.as_deref())
+        .collect();
+    assert_eq!(versions, [Some("8"), Some("7")]);
+    assert_eq!(
+        config.images[1]
+            .image_spec
+            .as_ref()
+            .and_then(|spec| spec.author.as_deref()),
+        Some("Ada")
+    );
 }

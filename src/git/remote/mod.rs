@@ -6,7 +6,7 @@
 //!
 //! A server can send files and nothing else: its references' names are compared and never used, its pack is bounded and
 //! checked whole before anything of it counts, and the names in its trees must be names of files. Nothing that it sends
-//! is run. It deliberately speaks version 2 of Git's protocol only, and takes no credentials from helpers.
+//! is run. It deliberately takes no credentials from helpers.
 
 mod address;
 mod cache;
@@ -330,10 +330,14 @@ impl Remotes {
         let (name, kind) = full_name(reference);
         let connection = self.connection(state, address, credentials)?;
         let broken = |source| broken(address, source);
-        let question = protocol::references_request(&connection.offer, std::slice::from_ref(&name));
-        let mut answer = connection.transport.ask(&question, TEXT_LIMIT)?;
-        let found = protocol::read_references(&mut answer).map_err(broken)?;
-        let found = found.into_iter().find(|found| found.name == name);
+        let found = if let Some(old) = &connection.offer.old {
+            old.find(&name)
+        } else {
+            let question = protocol::references_request(&connection.offer, std::slice::from_ref(&name));
+            let mut answer = connection.transport.ask(&question, TEXT_LIMIT)?;
+            let found = protocol::read_references(&mut answer).map_err(broken)?;
+            found.into_iter().find(|found| found.name == name)
+        };
         let length = if connection.offer.is_sha256 { 64 } else { 40 };
         match found {
             Some(found) if found.id.len() == length && crate::config::includes::is_id(&found.id) => {
@@ -370,11 +374,12 @@ impl Remotes {
         place.prepare()?;
         let question = protocol::pack_request(&connection.offer, id, &place.commits());
         let answer = connection.transport.ask(&question, PACK_LIMIT)?;
-        let mut pack = protocol::read_pack(answer).map_err(|source| RemoteError::NoCommit {
-            url: address.to_string(),
-            id: id.to_owned(),
-            source,
-        })?;
+        let mut pack =
+            protocol::read_pack(answer, &connection.offer).map_err(|source| RemoteError::NoCommit {
+                url: address.to_string(),
+                id: id.to_owned(),
+                source,
+            })?;
         place.store(&mut pack, address)?;
         verify::verify(&open(place.folder())?.to_thread_local(), id).map_err(|reason| {
             RemoteError::Unsound {

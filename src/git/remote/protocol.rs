@@ -1,5 +1,8 @@
-//! Version 2 of Git's protocol, as far as a fetch of single commits needs it (gitprotocol-v2(5)): what a server offers,
-//! the references that are asked for, and a pack of one commit without its history.
+//! Git's protocol, as far as a fetch of single commits needs it: what a server offers, the references that are asked for,
+//! and a pack of one commit without its history.
+//!
+//! Version 2 (gitprotocol-v2(5)), and the one before it (gitprotocol-pack(5)), which some services and SSH servers that
+//! take no variables still speak. There a server begins with all of its references, and may give away nothing else.
 //!
 //! Nothing that a server says becomes a path or a command; lines, lists and packs have bounds.
 
@@ -20,6 +23,17 @@ pub(super) struct Offer {
     pub(super) is_sha256: bool,
     /// Whether it leaves out history.
     pub(super) can_be_shallow: bool,
+    /// Of a server that speaks the old version.
+    pub(super) old: Option<Old>,
+}
+
+/// What only the old version has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Old {
+    /// All references; of an annotated tag a second time, with `^{}` behind its name, what it is of.
+    pub(super) references: Vec<Reference>,
+    /// Whether it gives commits that no reference names.
+    gives_any: bool,
 }
 
 /// A reference of a server.
@@ -63,7 +77,7 @@ pub(super) fn read_offer(from: &mut impl Read) -> io::Result<Offer> {
         first = next_line(from)?;
     }
     if first.as_deref() != Some("version 2") {
-        return Err(invalid("the server does not speak version 2 of Git's protocol"));
+        return read_old_offer(from, first);
     }
     let mut offer = Offer::default();
     for _ in 0..MOST_REFERENCES {
@@ -83,6 +97,113 @@ pub(super) fn read_offer(from: &mut impl Read) -> io::Result<Offer> {
         }
     }
     Err(invalid("the server offers without end"))
+}
+
+/// The old version: `ID NAME\0CAPABILITIES`, then `ID NAME` for each of the other references.
+fn read_old_offer(from: &mut impl Read, mut line: Option<String>) -> io::Result<Offer> {
+    const OTHER: &str = "the server does not speak a version of Git's protocol that kiel knows";
+    if line.as_deref() == Some("version 1") {
+        line = next_line(from)?;
+    }
+    let first = line.as_deref().and_then(|line| line.split_once('\0'));
+    let (first, capabilities) = first.ok_or_else(|| invalid(OTHER))?;
+    let has = |name: &str| capabilities.split(' ').any(|capability| capability == name);
+    if !has("side-band-64k") {
+        return Err(invalid(OTHER));
+    }
+    let mut old = Old {
+        references: Vec::new(),
+        gives_any: has("allow-reachable-sha1-in-want") || has("allow-any-sha1-in-want"),
+    };
+    let mut line = Some(first.to_owned());
+    while let Some(reference) = line {
+        if old.references.len() == MOST_REFERENCES {
+            return Err(invalid("the server has too many references"));
+        }
+        // After the references there may be commits of which it has no parents.
+        match reference.split_once(' ') {
+            Some(("shallow", _)) => {}
+            Some((id, name)) => old.references.push(Reference {
+                name: name.to_owned(),
+                id: id.to_owned(),
+            }),
+            None => return Err(invalid(OTHER)),
+        }
+        line = next_line(from)?;
+    }
+    Ok(Offer {
+        is_sha256: has("object-format=sha256"),
+        can_be_shallow: has("shallow"),
+        old: Some(old),
+    })
+}
+
+impl Old {
+    /// The commit that a reference leads to.
+    pub(super) fn find(&self, name: &str) -> Option<Reference> {
+        let named = |name: &str| self.references.iter().find(|found| found.name == name);
+        let found = named(&format!("{name}^{{}}")).or_else(|| named(name))?;
+        Some(Reference {
+            name: name.to_owned(),
+            id: found.id.clone(),
+        })
+    }
+
+    /// What to ask for to get a commit, and whether it is that alone.
+    fn wants(&self, want: &str) -> (Vec<&str>, bool) {
+        let named = self.references.iter().filter(|found| found.id == want);
+        for found in named {
+            let Some(tag) = found.name.strip_suffix("^{}") else {
+                return (vec![&found.id], true);
+            };
+            // It gives the tag and with it what that is of.
+            if let Some(tag) = self.references.iter().find(|other| other.name == tag) {
+                return (vec![&tag.id], true);
+            }
+        }
+        let tips = self.references.iter().filter(|found| {
+            !found.name.ends_with("^{}")
+                && (found.name.starts_with("refs/heads/") || found.name.starts_with("refs/tags/"))
+        });
+        (tips.map(|found| found.id.as_str()).collect(), false)
+    }
+}
+
+/// As [`pack_request`] in the old version. Where a server gives nothing but what its references lead to, all of that is
+/// asked for.
+fn old_pack_request(offer: &Offer, old: &Old, want: &str) -> Vec<u8> {
+    let (wants, is_alone) = old.wants(want);
+    let (wants, is_alone) = if !is_alone && old.gives_any {
+        (vec![want], true)
+    } else {
+        (wants, is_alone)
+    };
+    let format = if offer.is_sha256 {
+        " object-format=sha256"
+    } else {
+        ""
+    };
+    let mut capabilities = format!(
+        " side-band-64k no-progress ofs-delta{format} agent=kiel/{}",
+        env!("CARGO_PKG_VERSION")
+    );
+    let is_shallow = is_alone && offer.can_be_shallow;
+    if is_shallow {
+        capabilities.insert_str(0, " shallow");
+    }
+    let mut text = Vec::new();
+    for want in wants {
+        write_line(
+            &mut text,
+            &format!("want {want}{}", std::mem::take(&mut capabilities)),
+        );
+    }
+    if is_shallow {
+        write_line(&mut text, "deepen 1");
+    }
+    write_flush(&mut text);
+    write_line(&mut text, "done");
+    text
 }
 
 fn begin(command: &str, offer: &Offer) -> Vec<u8> {
@@ -129,6 +250,9 @@ pub(super) fn read_references(from: &mut impl Read) -> io::Result<Vec<Reference>
 
 /// Asks for one object with all that it needs but its history; `have` are commits of which all files are here.
 pub(super) fn pack_request(offer: &Offer, want: &str, have: &[String]) -> Vec<u8> {
+    if let Some(old) = &offer.old {
+        return old_pack_request(offer, old, want);
+    }
     let mut text = begin("fetch", offer);
     write_line(&mut text, "no-progress");
     write_line(&mut text, "ofs-delta");
@@ -148,11 +272,12 @@ pub(super) fn pack_request(offer: &Offer, want: &str, have: &[String]) -> Vec<u8
 }
 
 /// Reads the answer to [`pack_request`] up to its pack.
-pub(super) fn read_pack<R: Read>(mut from: R) -> io::Result<PackReader<R>> {
+pub(super) fn read_pack<R: Read>(mut from: R, offer: &Offer) -> io::Result<PackReader<R>> {
+    let is_old = offer.old.is_some();
     for _ in 0..MOST_REFERENCES {
         let packet = Packet::read(&mut from)?;
         let Some(line) = packet.line() else {
-            if packet == Packet::Delimiter {
+            if packet == Packet::Delimiter || is_old && packet == Packet::Flush {
                 continue;
             }
             return Err(invalid("the server sent no pack"));
@@ -160,7 +285,7 @@ pub(super) fn read_pack<R: Read>(mut from: R) -> io::Result<PackReader<R>> {
         if let Some(words) = line.strip_prefix("ERR ") {
             return Err(complaint(words));
         }
-        if line == "packfile" {
+        if line == if is_old { "NAK" } else { "packfile" } {
             return Ok(PackReader {
                 from,
                 data: Vec::new(),
@@ -238,6 +363,7 @@ mod tests {
         let want = Offer {
             is_sha256: true,
             can_be_shallow: true,
+            old: None,
         };
         assert_eq!(
             read_offer(&mut message(&lines).as_slice()).expect("an offer"),
@@ -249,7 +375,7 @@ mod tests {
             want
         );
         for (lines, part) in [
-            (&["version 1", "."][..], "version 2"),
+            (&["version 1", "."][..], "does not speak a version"),
             (
                 &["ERR no\u{1b}[31mthing here"],
                 "the server says: no[31mthing here",
@@ -269,20 +395,22 @@ mod tests {
         }
         write_flush(&mut text);
         let mut pack = String::new();
-        let mut reader = read_pack(text.as_slice()).expect("a pack");
+        let mut reader = read_pack(text.as_slice(), &Offer::default()).expect("a pack");
         reader.read_to_string(&mut pack).expect("it is whole");
         assert_eq!(pack, "PACK");
         for (lines, part) in [
             (&["acknowledgments", "NAK", "."][..], "no pack"),
             (&["ERR upload-pack: not our ref"], "not our ref"),
         ] {
-            let error = read_pack(message(lines).as_slice()).err().expect("no pack");
+            let error = read_pack(message(lines).as_slice(), &Offer::default())
+                .err()
+                .expect("no pack");
             assert!(error.to_string().contains(part), "{error}");
         }
         let mut broken = message(&["packfile", "\u{3}out of memory"]);
         broken.truncate(broken.len() - 1);
         assert!(
-            read_pack(broken.as_slice())
+            read_pack(broken.as_slice(), &Offer::default())
                 .and_then(|mut pack| pack.read(&mut [0]))
                 .is_err()
         );

@@ -8,6 +8,7 @@
 
 mod builds;
 mod charts;
+mod git;
 mod lab;
 mod measure;
 mod ready;
@@ -38,7 +39,7 @@ pub(crate) struct Args {
 }
 
 /// Names of the rows, in their order.
-const ROWS: [&str; 13] = [
+const ROWS: [&str; 18] = [
     builds::NOOP,
     builds::MEMORY,
     builds::ONE_OF_MANY,
@@ -52,6 +53,11 @@ const ROWS: [&str; 13] = [
     render::STACK,
     render::MEMORY,
     render::ALL,
+    git::CLEAN,
+    git::DIRTY,
+    git::MILLION,
+    git::LIST,
+    git::LIST_MEMORY,
 ];
 
 /// Runs the benchmark.
@@ -85,6 +91,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if render::ROWS.into_iter().any(wanted) {
         rows.extend(render::rows(&lab, &wanted, &args.charts)?);
+    }
+    if git::ROWS.into_iter().any(wanted) {
+        rows.extend(git::rows(&lab, &wanted)?);
     }
     table::print(&rows);
     Ok(())

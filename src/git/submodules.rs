@@ -1,0 +1,309 @@
+//! Submodules: their files in place of the links to their commits, as if they were folders of the repository.
+//!
+//! The commit that is recorded counts, whatever is checked out; its objects are read from the checked-out folder's
+//! repository or from `modules/` of the Git folder, where `git submodule update --init` has put them. Nothing is fetched:
+//! what is not there is an error where a file of it counts, and none elsewhere. A link to a commit without an entry in
+//! `.gitmodules` stays what it is in a checkout, an empty folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gix::objs::tree::EntryKind;
+use gix::{ObjectId, ThreadSafeRepository};
+
+use super::overlay::Overlay;
+use super::patterns::PathMatch;
+use super::repository::{CONFIG, read_commit};
+use super::status::Differences;
+use super::tree::{Entry, parse_id};
+use super::{Difference, GitError, Repository, Scope, SourceTree};
+
+/// As deep as submodules may lie within each other.
+const DEPTH: usize = 16;
+
+const FILE: &str = ".gitmodules";
+
+/// A submodule whose files are read.
+#[derive(Debug, Clone)]
+pub(super) struct Mounted {
+    /// Relative to the root of the repository that has it.
+    path: String,
+    /// The files of its commit, with those of its own submodules.
+    tree: SourceTree,
+}
+
+/// A submodule whose files are not here.
+#[derive(Debug, Clone)]
+pub(super) struct Absent {
+    pub(super) path: String,
+    commit: ObjectId,
+    /// Whether there is a clone, without the commit.
+    is_cloned: bool,
+}
+
+/// What a tree has beside the objects of its own repository.
+#[derive(Debug, Default)]
+pub(super) struct Submodules {
+    /// The tree without them.
+    pub(super) plain: Option<SourceTree>,
+    pub(super) mounted: Vec<Mounted>,
+    pub(super) absent: Vec<Absent>,
+}
+
+impl Absent {
+    pub(super) fn error(&self) -> GitError {
+        let (path, commit) = (self.path.clone(), self.commit.to_string());
+        if self.is_cloned {
+            GitError::SubmoduleCommit { path, commit }
+        } else {
+            GitError::SubmoduleAbsent { path, commit }
+        }
+    }
+}
+
+impl Repository {
+    /// The files of `tree` with those of its submodules.
+    ///
+    /// # Errors
+    /// `.gitmodules` cannot be read, or an object.
+    pub fn with_submodules(&self, tree: &SourceTree) -> Result<SourceTree, GitError> {
+        self.with_submodules_at(tree, DEPTH)
+    }
+
+    fn with_submodules_at(&self, tree: &SourceTree, depth: usize) -> Result<SourceTree, GitError> {
+        let tree = tree.plain();
+        let Some(Entry {
+            kind: EntryKind::Blob | EntryKind::BlobExecutable,
+            id,
+        }) = tree.find(FILE)?
+        else {
+            return Ok(tree.clone());
+        };
+        let mut all = Submodules {
+            plain: Some(tree.clone()),
+            ..Submodules::default()
+        };
+        let repo = self.inner.to_thread_local();
+        let mut overlay = Overlay::new(tree, &repo);
+        let (mut changes, mut others) = (Vec::new(), tree.others().to_vec());
+        for (name, path) in entries(&tree.read_blob(id, FILE)?)? {
+            let Some(Entry {
+                kind: EntryKind::Commit,
+                id: commit,
+            }) = tree.find(&path)?
+            else {
+                continue;
+            };
+            match self.open_submodule(&name, &path, commit) {
+                Ok(inner) if depth > 0 => {
+                    let below = inner.with_submodules_at(&inner.tree_of(commit)?, depth - 1)?;
+                    let root = parse_id(&below.commit().tree)?;
+                    others.push(inner.inner.clone());
+                    others.extend(below.others().iter().cloned());
+                    let within = |absent: &Absent| Absent {
+                        path: format!("{path}/{}", absent.path),
+                        ..absent.clone()
+                    };
+                    all.absent.extend(below.submodules().absent.iter().map(within));
+                    overlay.take(&below);
+                    changes.push((path.clone(), (EntryKind::Tree, root)));
+                    all.mounted.push(Mounted { path, tree: below });
+                }
+                Ok(_) => {}
+                Err(is_cloned) => all.absent.push(Absent {
+                    path,
+                    commit,
+                    is_cloned,
+                }),
+            }
+        }
+        overlay.make(&changes, others, all)
+    }
+
+    fn tree_of(&self, commit: ObjectId) -> Result<SourceTree, GitError> {
+        let error = |source| GitError::Revision {
+            name: commit.to_string(),
+            source,
+        };
+        let repo = self.inner.to_thread_local();
+        let commit = repo.find_commit(commit).map_err(error)?;
+        Ok(self.source_tree(&read_commit(&commit).map_err(error)?))
+    }
+
+    /// The repository of a submodule that has the commit; else whether there is one at all.
+    fn open_submodule(&self, name: &str, path: &str, commit: ObjectId) -> Result<Repository, bool> {
+        let repo = self.inner.to_thread_local();
+        let mut places: Vec<PathBuf> = repo.workdir().map(|dir| dir.join(path)).into_iter().collect();
+        // A name that leads elsewhere is an attack.
+        if is_plain(name) {
+            places.extend([repo.git_dir(), repo.common_dir()].map(|dir| dir.join("modules").join(name)));
+        }
+        let mut is_cloned = false;
+        for place in places {
+            let Some(found) = open(&place) else { continue };
+            is_cloned = true;
+            if found.to_thread_local().find_commit(commit).is_ok() {
+                return Ok(Repository::at(found, place));
+            }
+        }
+        Err(is_cloned)
+    }
+}
+
+fn open(place: &Path) -> Option<ThreadSafeRepository> {
+    let options = gix::open::Options::default().config_overrides(CONFIG);
+    ThreadSafeRepository::open_opts(place, options).ok()
+}
+
+/// Whether a path stays below where it begins.
+fn is_plain(path: &str) -> bool {
+    !path.is_empty() && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+/// Names and paths of `.gitmodules`.
+fn entries(text: &[u8]) -> Result<Vec<(String, String)>, GitError> {
+    let metadata = gix::config::file::Metadata::default();
+    let file = gix::config::File::from_bytes_no_includes(
+        text,
+        metadata,
+        gix::config::file::init::Options::default(),
+    )
+    .map_err(|error| GitError::Gitmodules(error.to_string()))?;
+    let sections = file.sections_by_name("submodule").into_iter().flatten();
+    let read = sections.filter_map(|section| {
+        let name = section.header().subsection_name()?.to_string();
+        let path = section.value("path")?.to_string();
+        let path = path.trim_end_matches('/').to_owned();
+        is_plain(&path).then_some((name, path))
+    });
+    Ok(read.collect())
+}
+
+/// Sees the paths of a submodule as the filter of what lies around it does.
+struct Within<'a> {
+    filter: &'a dyn PathMatch,
+    folder: &'a str,
+}
+
+impl Within<'_> {
+    fn outer(&self, path: &str) -> String {
+        format!("{}/{path}", self.folder).trim_end_matches('/').to_owned()
+    }
+}
+
+impl PathMatch for Within<'_> {
+    fn matches(&self, path: &str) -> bool {
+        self.filter.matches(&self.outer(path))
+    }
+
+    fn may_match_below(&self, dir: &str) -> bool {
+        self.filter.may_match_below(&self.outer(dir))
+    }
+
+    fn takes_all_below(&self, dir: &str) -> bool {
+        self.filter.takes_all_below(&self.outer(dir))
+    }
+}
+
+impl Mounted {
+    /// Whether a file of the repository around it is one of the submodule.
+    pub(super) fn holds(&self, file: &str) -> bool {
+        below(&self.path, file).is_some()
+    }
+
+    /// Notes whether the submodule's folder is as its commit, as far as it matters.
+    pub(super) fn differences(
+        &self,
+        work_dir: &Path,
+        scopes: &[Scope<'_>],
+        files: &[&str],
+        changed: &mut Differences,
+    ) -> Result<(), GitError> {
+        if changed.contains_key(&self.path) {
+            return Ok(());
+        }
+        let files: Vec<&str> = files.iter().filter_map(|file| below(&self.path, file)).collect();
+        let filters: Vec<(&str, Within<'_>)> = scopes.iter().filter_map(|scope| self.scope(scope)).collect();
+        let scopes: Vec<Scope<'_>> = filters
+            .iter()
+            .map(|(dir, filter)| Scope { dir, filter })
+            .collect();
+        if files.is_empty() && scopes.is_empty() {
+            return Ok(());
+        }
+        let folder = work_dir.join(&self.path);
+        if !folder.is_dir() {
+            changed.insert(self.path.clone(), Difference::SubmoduleDeleted);
+            return Ok(());
+        }
+        // A folder without a repository is one that is not checked out.
+        let Some(repo) = open(&folder) else {
+            return Ok(());
+        };
+        let repo = Repository::at(repo, folder);
+        if repo.head().is_ok_and(|head| head.id != self.tree.commit().id) {
+            changed.insert(self.path.clone(), Difference::SubmoduleMoved);
+            return Ok(());
+        }
+        let found = repo.differences(&self.tree, &scopes, &files)?;
+        let is_new = |kind: &Difference| *kind == Difference::Untracked;
+        if found.values().any(is_new) {
+            changed.insert(self.path.clone(), Difference::SubmoduleUntracked);
+        } else if found.values().any(|kind| *kind != Difference::Ignored) {
+            changed.insert(self.path.clone(), Difference::SubmoduleChanged);
+        }
+        Ok(())
+    }
+
+    /// What of the submodule a scope of the repository around it takes.
+    fn scope<'a>(&'a self, scope: &Scope<'a>) -> Option<(&'a str, Within<'a>)> {
+        let dir = scope.dir.trim_matches('/');
+        let filter = scope.filter;
+        if let Some(rest) = below(&self.path, dir) {
+            return Some((rest, Within { filter, folder: "" }));
+        }
+        let folder = if dir.is_empty() {
+            self.path.as_str()
+        } else {
+            below(dir, &self.path)?
+        };
+        filter
+            .may_match_below(folder)
+            .then_some(("", Within { filter, folder }))
+    }
+}
+
+/// What of a path lies below a folder; the folder itself has nothing below.
+fn below<'p>(folder: &str, path: &'p str) -> Option<&'p str> {
+    let rest = path.strip_prefix(folder)?;
+    if rest.is_empty() {
+        Some("")
+    } else {
+        rest.strip_prefix('/')
+    }
+}
+
+impl SourceTree {
+    /// The tree with links to commits in place of submodules' files.
+    pub(super) fn plain(&self) -> &Self {
+        self.submodules().plain.as_ref().unwrap_or(self)
+    }
+
+    /// Fails where a file below `dir` (empty for the root) of a submodule that is not here would count.
+    pub(super) fn check_absent(&self, dir: &str, is_wanted: impl Fn(&str) -> bool) -> Result<(), GitError> {
+        let absent = &self.submodules().absent;
+        let here = |path: &str| {
+            let path = if dir.is_empty() { path } else { below(dir, path)? };
+            Some(is_wanted(path))
+        };
+        match absent.iter().find(|absent| here(&absent.path) == Some(true)) {
+            Some(absent) => Err(absent.error()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Shared by all trees without submodules.
+pub(super) fn none() -> Arc<Submodules> {
+    Arc::default()
+}
