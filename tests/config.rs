@@ -30,7 +30,7 @@ fn check(args: &[&str], file: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden/config")
         .join(file);
-    if std::env::var_os("KIEL_BLESS").is_some() {
+    if harness::is_set("KIEL_BLESS") {
         fs_err::write(&path, &printed).expect("the golden is written");
     }
     assert_eq!(

@@ -241,12 +241,10 @@ impl Guard {
         }
         let wanted: Vec<&str> = targets.iter().map(String::as_str).collect();
         let found = self.repository.differences(&self.commit, &[], &wanted)?;
-        let found = found
+        let mut found = found
             .into_iter()
             .map(|(other, kind)| (self.in_project(&other), kind));
-        let refused = found
-            .filter(|(other, _)| other != path && !self.accepts(rule, other))
-            .next();
+        let refused = found.find(|(other, _)| other != path && !self.accepts(rule, other));
         Ok(refused.map(|(other, kind)| Refusal {
             sentence: format!(
                 "accepted file {path:?} check failed: the link target {other:?} should be also accepted by giterminism \
