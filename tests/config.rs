@@ -20,8 +20,9 @@ fn project() -> Project {
     )
 }
 
-/// What a command prints is what the file has; `KIEL_BLESS=1` writes it.
+/// What a command prints is what the file has; `KIEL_UPDATE_MESSAGES=1` writes it.
 #[track_caller]
+#[expect(clippy::disallowed_methods, reason = "a test's environment is its input")]
 fn check(args: &[&str], file: &str) {
     let printed = project()
         .kiel(&[&["config"], args].concat())
@@ -30,7 +31,7 @@ fn check(args: &[&str], file: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden/config")
         .join(file);
-    if harness::is_set("KIEL_BLESS") {
+    if std::env::var_os("KIEL_UPDATE_MESSAGES").is_some() {
         fs_err::write(&path, &printed).expect("the golden is written");
     }
     assert_eq!(

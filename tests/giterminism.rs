@@ -95,6 +95,22 @@ fn rules_themselves() {
 }
 
 #[test]
+fn rules_in_another_file() {
+    let rules = "giterminismConfigVersion: 1\nconfig: {allowUncommitted: true}\n";
+    let project = project(IMAGE, "", &[("ci/rules.yaml", rules)]);
+    let changed = format!("{META}{IMAGE}# changed\n");
+    project.write("werf.yaml", &changed);
+    refuses(&project, &RENDER, "add to werf-giterminism.yaml:");
+    let flag = ["--giterminism-config", "ci/rules.yaml"];
+    renders(&project, &flag, &format!("{IMAGE}# changed\n"));
+    let missing = [&RENDER[..], &["--giterminism-config", "ci/none.yaml"]].concat();
+    refuses(&project, &missing, "`ci/none.yaml`");
+    project.commit(&[("ci/rules.yaml", "giterminismConfigVersion: 1\n")]);
+    project.write("werf.yaml", META);
+    refuses(&project, &[&RENDER[..], &flag].concat(), "add to ci/rules.yaml:");
+}
+
+#[test]
 fn templates_and_files() {
     let images = "{{ include \"a.tmpl\" . }}# {{ .Files.Get \"f/a.txt\" }} {{ .Files.Exists \"f/new\" }}\n";
     let files = [(".werf/a.tmpl", "image: a\ndockerfile: D\n"), ("f/a.txt", "old")];

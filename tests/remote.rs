@@ -258,6 +258,33 @@ fn credentials_are_asked_for_and_never_told() {
         .expect_code(1)
         .expect_stderr(&["does not take the given user and password"]);
     assert!(!run.stderr.contains("wr0ng-token"), "{}", run.stderr);
+    // Nor where a line is shown that holds them.
+    let mistaken = wrong
+        .replace("branch: main", "branch: [main]")
+        .replace("\n  ", ", ")
+        .replacen("- ", "- {", 1);
+    let mistaken = mistaken.trim_end().to_owned() + "}\n";
+    let image = format!(
+        "image: a\nfrom: b\ngit: [{{url: http://me:wr0ng-token@{}/, to: a}}]\n",
+        server.address
+    );
+    for files in [
+        [
+            ("werf.yaml", CONFIG.to_owned()),
+            ("werf-includes.yaml", format!("includes:\n{mistaken}")),
+        ],
+        [
+            ("werf.yaml", format!("{META}---\n{image}")),
+            ("none", String::new()),
+        ],
+    ] {
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let run = User::new(&files)
+            .kiel(&RENDER)
+            .expect_code(1)
+            .expect_stderr(&["http://me:***@"]);
+        assert!(!run.stderr.contains("wr0ng-token"), "{}", run.stderr);
+    }
     let right = wrong.replace("wr0ng", "s3cret");
     let user = User::including(&right);
     user.kiel(&["includes", "update"]).expect_code(0);

@@ -197,7 +197,7 @@ mod tests {
         let told = |text: &str, is_env| match parse(text, is_env).unwrap_err() {
             Wrong::Form(reason) | Wrong::Missing(reason) => reason,
         };
-        assert_eq!(told("{\"Images\": 5", false), "not valid at line 1 column 11");
+        assert_eq!(told("{\"Images\": 5", false), "not valid at line 1 column 12");
         assert_eq!(told("{}", false), "build report contains no images");
         assert_eq!(told("A=1\nfoo", true), "malformed env line 2: \"foo\"");
         let image = r#"{"Images": {"a": {"WerfImageName": "a"}}}"#;

@@ -24,6 +24,9 @@ pub(crate) struct ProjectArgs {
     /// Configuration file, relative to the project folder [default: werf.yaml, else werf.yml]
     #[arg(long, value_name = "PATH")]
     pub(crate) config: Option<String>,
+    /// File of the giterminism configuration, relative to the project folder [default: werf-giterminism.yaml]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) giterminism_config: Option<String>,
     /// Folder of the configuration's templates, relative to the project folder
     #[arg(long, default_value = ".werf", value_name = "DIR")]
     pub(crate) config_templates_dir: String,

@@ -142,20 +142,15 @@ impl Environment {
         if matches!(long.as_str(), "help" | "version") {
             return arg;
         }
-        let stem = long.to_uppercase().replace('-', "_");
-        let kiel = format!("KIEL_{stem}");
-        let names = [
-            kiel.clone(),
-            format!("WERF_{stem}"),
-            arg.get_env()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default()
-                .to_owned(),
-        ];
-        let name = names
-            .into_iter()
-            .find(|name| self.get(name).is_some())
-            .unwrap_or(kiel);
+        let stem = |flag: &str| flag.to_uppercase().replace('-', "_");
+        let kiel = format!("KIEL_{}", stem(&long));
+        let aliases = arg.get_all_aliases().unwrap_or_default();
+        let own = arg.get_env().and_then(|name| name.to_str());
+        let mut names = std::iter::once(long.as_str())
+            .chain(aliases)
+            .flat_map(|flag| ["KIEL_", "WERF_"].map(|prefix| format!("{prefix}{}", stem(flag))))
+            .chain(own.map(str::to_owned));
+        let name = names.find(|name| self.get(name).is_some()).unwrap_or(kiel);
         as_switch(arg.env(OsString::from(name)).hide_env(true))
     }
 }

@@ -43,10 +43,6 @@ const PROJECT: Group = Group {
     values: &[
         ("dev-branch", Taken),
         ("docker-config", Taken),
-        (
-            "giterminism-config",
-            Refused("the rules are those of werf-giterminism.yaml"),
-        ),
         ("home-dir", Taken),
         ("hooks-status-progress-period", Taken),
         ("kube-config", Taken),
@@ -391,7 +387,6 @@ fn asks(flag: &str, value: &str, is_switch: bool) -> bool {
             .split(',')
             .any(|one| one.trim() != Platform::host().to_string()),
         "release-storage" => !matches!(value, "" | "secret" | "secrets"),
-        "giterminism-config" => value != "werf-giterminism.yaml",
         "kube-request-timeout" => !matches!(value, "0" | "0s"),
         _ => !value.is_empty(),
     }

@@ -12,7 +12,7 @@ use super::args::ProjectArgs;
 use super::error::{CommandError, CommandResult};
 use super::giterminism::{Guard, clean};
 use super::project::Sources;
-use super::remotes::{Source, at_line, remote_error, source};
+use super::remotes::{Source, at_line, hide_addresses, remote_error, source};
 use super::{Context, print};
 use crate::config::includes::{
     FILE, Include, Includes, LOCK, Locked, is_id, lock_text, parse_lock, without_credentials,
@@ -100,6 +100,7 @@ impl Including<'_> {
             return Ok(None);
         };
         let text = String::from_utf8_lossy(&content).into_owned();
+        hide_addresses(&text, self.context);
         let words = "unable to initialize includes: includes config validation failed: ";
         let read = Includes::parse(&text).map_err(|mistakes| in_werfs_words(&mistakes, words))?;
         for warning in read.warnings {

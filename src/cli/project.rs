@@ -13,8 +13,8 @@ use super::clock::Clock;
 use super::error::CommandError;
 use super::giterminism::{self, Guard, Mode, TemplateGuard};
 use super::includes::Including;
-use super::remotes::remotes;
-use crate::config::{self, LoadOptions, model::Config};
+use super::remotes::{hide_addresses, remotes};
+use crate::config::{self, ConfigError, LoadOptions, model::Config};
 use crate::git::patterns::Glob;
 use crate::git::remote::Remotes;
 use crate::git::{Commit, CommitFiles, Difference, Repository, Scope, SourceTree};
@@ -54,7 +54,7 @@ impl Sources {
             tree = repository.overlay(&tree, &paths)?;
         }
         tree = repository.with_submodules(&tree)?;
-        let guard = Guard::new(&repository, &tree, mode)?;
+        let guard = Guard::new(&repository, &tree, args.giterminism_config.as_deref(), mode)?;
         let names = match &args.config {
             Some(file) => vec![giterminism::clean(file)],
             None => config::NAMES.map(str::to_owned).to_vec(),
@@ -152,7 +152,12 @@ impl Project {
             inspector: Arc::new(TemplateGuard(guard.clone())),
             environment: Arc::new(Clock),
         };
-        let loaded = config::load(&tree_files, &options)?;
+        let loaded = config::load(&tree_files, &options).inspect_err(|error| {
+            if let ConfigError::Invalid(mistakes) = error {
+                hide_addresses(&mistakes.text, context);
+            }
+        })?;
+        hide_addresses(&loaded.rendered, context);
         if let Some(path) = &args.config_render_path {
             let write = fs_err::write(path, &loaded.rendered);
             write.map_err(|error| open_error(path, &error))?;

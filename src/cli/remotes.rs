@@ -87,6 +87,22 @@ fn credentials(
     })
 }
 
+/// Masks the passwords that stand in addresses of a text, which messages about it show.
+pub(crate) fn hide_addresses(text: &str, context: &Context) {
+    for (at, scheme) in text.match_indices("://") {
+        let rest = &text[at + scheme.len()..];
+        let end = rest
+            .find(|c: char| c == '/' || c.is_whitespace())
+            .unwrap_or(rest.len());
+        let password = rest[..end]
+            .rsplit_once('@')
+            .and_then(|(user, _)| user.split_once(':'));
+        if let Some((_, password)) = password {
+            hide_secret(password.as_bytes(), &context.mask);
+        }
+    }
+}
+
 /// An interrupted run is no failure.
 pub(crate) fn remote_error(error: RemoteError) -> CommandError {
     match error {

@@ -76,12 +76,10 @@ fn collect(command: &Command, flags: &mut BTreeSet<String>) {
     if command.get_name() == "helm" {
         return;
     }
-    flags.extend(
-        command
-            .get_arguments()
-            .filter_map(|arg| arg.get_long())
-            .map(stem_of),
-    );
+    for arg in command.get_arguments() {
+        let aliases = arg.get_all_aliases().unwrap_or_default();
+        flags.extend(arg.get_long().into_iter().chain(aliases).map(stem_of));
+    }
     command.get_subcommands().for_each(|below| collect(below, flags));
 }
 

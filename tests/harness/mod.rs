@@ -33,11 +33,6 @@ pub(crate) fn search_path(first: &Path) -> String {
     )
 }
 
-/// Whether a variable is set.
-pub(crate) fn is_set(name: &str) -> bool {
-    std::env::var_os(name).is_some()
-}
-
 /// A name that no other test of this run or of one beside it uses: lower case, digits and dashes.
 pub(crate) fn unique(stem: &str) -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);

@@ -74,7 +74,7 @@ impl Guard {
         }
         let text = "Error: the configuration with potential external dependency found in the werf config: using \
                     --allow-includes-update option is not allowed by giterminism.";
-        Err(CommandError::new(text).hint(to_allow(rule, &[])))
+        Err(CommandError::new(text).hint(to_allow(&self.file, rule, &[])))
     }
 
     /// Why a file may not be read by templates, if it may not.
@@ -155,7 +155,7 @@ impl Guard {
                     line: external.line,
                     column: external.column,
                     message: words,
-                    hint: Some(to_allow(rule, item.map_or(&[], std::slice::from_ref))),
+                    hint: Some(to_allow(&self.file, rule, item.map_or(&[], std::slice::from_ref))),
                 });
             }
         }

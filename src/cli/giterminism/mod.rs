@@ -9,6 +9,7 @@ mod project;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use kiel_template::files::FileTree as _;
 
@@ -41,6 +42,8 @@ pub(crate) struct Guard {
     repository: Repository,
     commit: SourceTree,
     rules: Giterminism,
+    /// Where the rules are, relative to the project.
+    file: Arc<str>,
     mode: Mode,
 }
 
@@ -54,6 +57,8 @@ pub(crate) struct Refusal {
     /// The key that would allow them.
     rule: Option<&'static str>,
     kind: Difference,
+    /// Where the key would stand.
+    file: Arc<str>,
 }
 
 impl Refusal {
@@ -96,15 +101,15 @@ impl Refusal {
         };
         let mut text = format!("git add {names} && git commit, or try it with --dev before");
         if let Some(rule) = self.rule {
-            text = format!("{text}\n{}", to_allow(rule, &self.paths));
+            text = format!("{text}\n{}", to_allow(&self.file, rule, &self.paths));
         }
         text
     }
 }
 
 /// What to write to allow something.
-fn to_allow(rule: &str, items: &[String]) -> String {
-    let mut text = format!("to allow it, add to {FILE}:");
+fn to_allow(file: &str, rule: &str, items: &[String]) -> String {
+    let mut text = format!("to allow it, add to {file}:");
     for (depth, part) in rule.split('.').enumerate() {
         let indent = "  ".repeat(depth + 1);
         // Writing to a String cannot fail.
@@ -123,27 +128,38 @@ fn to_allow(rule: &str, items: &[String]) -> String {
 
 impl Guard {
     /// Reads the rules; `dir` is the project's folder in the repository.
+    /// The rules stand in `file`, else where they usually do.
     pub(crate) fn new(
         repository: &Repository,
         commit: &SourceTree,
+        file: Option<&str>,
         mode: Mode,
     ) -> Result<Self, CommandError> {
+        let named = file.map(clean);
+        let file: Arc<str> = named.as_deref().unwrap_or(FILE).into();
         let mut guard = Self {
             repository: repository.clone(),
             commit: commit.clone(),
             rules: Giterminism::default(),
+            file: Arc::clone(&file),
             mode,
         };
         if mode == Mode::Loose {
             return Ok(guard);
         }
-        if let Some(refusal) = guard.own_file(FILE)? {
+        if let Some(refusal) = guard.own_file(&file)? {
             return Err(refusal.error("unable to read werf giterminism config: "));
         }
-        let Some(content) = commit.files_at(repository.prefix()).read(FILE)? else {
-            return Ok(guard);
+        let Some(content) = commit.files_at(repository.prefix()).read(&file)? else {
+            return match named {
+                None => Ok(guard),
+                Some(_) => Err(CommandError::new(format!(
+                    "cannot read the giterminism configuration `{file}`: the commit has no such file"
+                ))),
+            };
         };
-        guard.rules = Giterminism::parse(&String::from_utf8_lossy(&content)).map_err(|mistakes| {
+        guard.rules = Giterminism::parse(&String::from_utf8_lossy(&content)).map_err(|mut mistakes| {
+            mistakes.file = file.to_string();
             let text = mistakes.to_string();
             let before = "Error: the giterminism config validation failed: ";
             CommandError::new(text.replacen("error: ", before, 1))
@@ -221,12 +237,13 @@ impl Guard {
                     paths: vec![other.clone()],
                     rule,
                     kind: found[other],
+                    file: Arc::clone(&self.file),
                 }));
             }
         }
         let refused_here = found.get(path).filter(|_| refused(&path.to_owned()));
         match (refused_here, rule) {
-            (Some(kind), _) => Ok(Some(refusal(vec![path.to_owned()], *kind, rule))),
+            (Some(kind), _) => Ok(Some(self.refusal(vec![path.to_owned()], *kind, rule))),
             (None, Some(rule)) if found.contains_key(path) => self.accepted_link(path, rule),
             _ => Ok(None),
         }
@@ -253,6 +270,7 @@ impl Guard {
             paths: vec![other],
             rule: Some(rule),
             kind,
+            file: Arc::clone(&self.file),
         }))
     }
 
@@ -327,12 +345,22 @@ impl Guard {
             }
         }
         if !untracked.is_empty() {
-            return Some(refusal(untracked, Difference::Untracked, rule));
+            return Some(self.refusal(untracked, Difference::Untracked, rule));
         }
         if !changed.is_empty() {
-            return Some(refusal(changed, Difference::Changed, rule));
+            return Some(self.refusal(changed, Difference::Changed, rule));
         }
-        submodule.map(|(path, kind)| refusal(vec![path], kind, None))
+        submodule.map(|(path, kind)| self.refusal(vec![path], kind, None))
+    }
+
+    fn refusal(&self, paths: Vec<String>, kind: Difference, rule: Option<&'static str>) -> Refusal {
+        Refusal {
+            sentence: sentence(&paths, kind),
+            paths,
+            rule,
+            kind,
+            file: Arc::clone(&self.file),
+        }
     }
 
     fn accepts(&self, rule: &str, path: &str) -> bool {
@@ -370,15 +398,6 @@ impl Refusal {
     /// A file that Git does not see is as good as none.
     fn is_ignored(&self) -> bool {
         self.sentence.is_empty()
-    }
-}
-
-fn refusal(paths: Vec<String>, kind: Difference, rule: Option<&'static str>) -> Refusal {
-    Refusal {
-        sentence: sentence(&paths, kind),
-        paths,
-        rule,
-        kind,
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod parse;
 
+use std::cmp::Ordering;
+
 use kiel_template::{Value as TemplateValue, format, json};
 use parse::{End, Filter, Node, Slice};
 use serde_json::Value;
@@ -84,15 +86,16 @@ impl Found<'_> {
             (Basic::Bool(a), Basic::Bool(b)) if matches!(operator, "==" | "!=") => Some(a.cmp(&b)),
             _ => return None,
         };
-        match operator {
-            "==" => Some(order.is_some_and(|order| order.is_eq())),
-            "!=" => Some(order.is_none_or(|order| order.is_ne())),
-            "<" => Some(order.is_some_and(|order| order.is_lt())),
-            "<=" => Some(order.is_some_and(|order| order.is_le())),
-            ">" => Some(order.is_some_and(|order| order.is_gt())),
-            ">=" => Some(order.is_some_and(|order| order.is_ge())),
-            _ => None,
-        }
+        let holds = match operator {
+            "==" => Ordering::is_eq,
+            "<" => Ordering::is_lt,
+            "<=" => Ordering::is_le,
+            ">" => Ordering::is_gt,
+            ">=" => Ordering::is_ge,
+            "!=" => return Some(order.is_none_or(Ordering::is_ne)),
+            _ => return None,
+        };
+        Some(order.is_some_and(holds))
     }
 }
 
