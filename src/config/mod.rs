@@ -16,6 +16,7 @@ mod reader;
 mod render;
 mod schema;
 mod select;
+mod settings;
 pub mod slug;
 
 pub use self::load::{ConfigError, Loaded, NAMES, load};

@@ -12,6 +12,7 @@ use super::image;
 use super::model::{Config, Deploy, Image, Meta, NAMELESS};
 use super::reader::{Reader, maps, scalar, value};
 use super::schema::{DOCKERFILE, META, STAPEL, nearest_name};
+use super::settings;
 use crate::diagnostic::{Diagnostic, Mistakes};
 
 /// Parses and validates; `file` is the name for messages.
@@ -213,7 +214,7 @@ fn defaults(reader: &mut Reader, build: &Node<'_>) -> Defaults {
     Defaults {
         cache_version: reader.text(build, "cacheVersion"),
         platforms: reader.texts(build, "platform").unwrap_or_default(),
-        image_spec: value(build, "imageSpec").map(|spec| image::read_image_spec(reader, spec)),
+        image_spec: value(build, "imageSpec").map(|spec| settings::read_image_spec(reader, spec)),
     }
 }
 
