@@ -210,7 +210,11 @@ impl<'t> State<'_, '_, 't> {
             })?,
         };
         match &branch.otherwise {
-            Some(otherwise) if !iterated => self.walk(dot, otherwise),
+            // A `break` there, which an outer loop allows, ends this loop only, as in Go.
+            Some(otherwise) if !iterated => Ok(match self.walk(dot, otherwise)? {
+                Flow::Break => Flow::Normal,
+                flow => flow,
+            }),
             _ => Ok(Flow::Normal),
         }
     }
