@@ -438,9 +438,12 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// What oci-client reads of ASCII, this reads in the same way, and nothing else.
+        /// What oci-client reads of ASCII, this reads in the same way, and nothing else; but a host has no underscore, which
+        /// Docker's expression takes for a path first and for a host then.
         #[test]
         fn oci_client_agrees(text in "([a-z]{1,3}[.:/_-]{0,2}){1,4}(:[A-Za-z0-9_.-]{0,4})?") {
+            let first = text.split_once('/').map_or("", |(first, _)| first);
+            proptest::prop_assume!(!(first.contains('_') && first.contains(['.', ':'])));
             let other = oci_client::Reference::try_from(text.as_str());
             let other = other.map(|other| {
                 format!("{}/{}:{}", other.registry(), other.repository(), other.tag().unwrap_or_default())
