@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
 
 use super::env::{self, Environment};
 
@@ -21,12 +21,11 @@ pub(crate) fn deferred(define: impl FnOnce() -> Command) -> Command {
     command
 }
 
-/// The arguments `T` of a command; `HELM` where it is one of Helm's, whose flags read no variables.
+/// The arguments of a command, or the commands of a group; `HELM` where it is one of Helm's, whose flags read no variables.
 #[derive(Debug)]
 pub(crate) struct Late<T, const HELM: bool = false>(pub(crate) T);
 
-fn define<T: Args, const HELM: bool>(command: Command) -> Command {
-    let command = T::augment_args(command);
+fn connect<const HELM: bool>(command: Command) -> Command {
     if HELM {
         env::connect_helm(command)
     } else {
@@ -37,7 +36,7 @@ fn define<T: Args, const HELM: bool>(command: Command) -> Command {
 impl<T: Args, const HELM: bool> Args for Late<T, HELM> {
     fn augment_args(command: Command) -> Command {
         if DEFERS.get() {
-            command.defer(define::<T, HELM>)
+            command.defer(|command| connect::<HELM>(deferred(|| T::augment_args(command))))
         } else {
             T::augment_args(command)
         }
@@ -45,6 +44,24 @@ impl<T: Args, const HELM: bool> Args for Late<T, HELM> {
 
     fn augment_args_for_update(command: Command) -> Command {
         T::augment_args_for_update(command)
+    }
+}
+
+impl<T: Subcommand, const HELM: bool> Subcommand for Late<T, HELM> {
+    fn augment_subcommands(command: Command) -> Command {
+        if DEFERS.get() {
+            command.defer(|command| connect::<HELM>(deferred(|| T::augment_subcommands(command))))
+        } else {
+            T::augment_subcommands(command)
+        }
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        T::augment_subcommands_for_update(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        T::has_subcommand(name)
     }
 }
 

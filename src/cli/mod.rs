@@ -69,15 +69,15 @@ enum Commands {
     Dismiss(Late<dismiss::DismissCommand>),
     /// Show what werf.yaml says
     #[command(subcommand)]
-    Config(config::ConfigCommands),
+    Config(Late<config::ConfigCommands>),
     /// Files of other repositories beside the project's own
     #[command(subcommand)]
-    Includes(includes::IncludesCommands),
+    Includes(Late<includes::IncludesCommands>),
     CiEnv(Late<Box<ci_env::CiEnvCommand>>),
-    Helm(Box<helm::HelmCommand>),
+    Helm(Late<Box<helm::HelmCommand>, true>),
     /// Keys, encrypted values and files; also as `kiel helm secret`
     #[command(subcommand)]
-    Secret(secret::SecretCommands),
+    Secret(Late<secret::SecretCommands>),
     Slugify(names::SlugifyCommand),
     GetRelease(names::GetReleaseCommand),
     GetNamespace(names::GetNamespaceCommand),
@@ -190,7 +190,7 @@ impl Commands {
     fn waits(&self) -> bool {
         match self {
             Self::Version | Self::Docs { .. } => false,
-            Self::Helm(command) => command.waits(),
+            Self::Helm(Late(command)) => command.waits(),
             _ => true,
         }
     }
@@ -218,7 +218,7 @@ fn run_alone(cli: Cli, env: Environment) -> ExitCode {
     let result = match cli.command {
         Commands::Version => version(),
         Commands::Docs { page } => print(&page.text()),
-        Commands::Helm(command) => futures::executor::block_on(command.run(&context)),
+        Commands::Helm(Late(command)) => futures::executor::block_on(command.run(&context)),
         _ => unreachable!("all other commands wait"),
     };
     result.unwrap_or_else(|error| fail(&error, &mask, form, &LogFiles::default()))
@@ -256,11 +256,11 @@ async fn run_command(cli: Cli, env: Environment, hints: &[String]) -> ExitCode {
         Commands::Render(Late(command)) => command.run(&context).await,
         Commands::Lint(Late(command)) => command.run(&context).await,
         Commands::Dismiss(Late(command)) => command.run(&context).await,
-        Commands::Config(command) => command.run(&context),
-        Commands::Includes(command) => command.run(&context),
+        Commands::Config(Late(command)) => command.run(&context),
+        Commands::Includes(Late(command)) => command.run(&context),
         Commands::CiEnv(Late(command)) => command.run(is_verbose, &context).await,
-        Commands::Helm(command) => command.run(&context).await,
-        Commands::Secret(command) => command.run(&context).await,
+        Commands::Helm(Late(command)) => command.run(&context).await,
+        Commands::Secret(Late(command)) => command.run(&context).await,
         Commands::Slugify(command) => command.run(),
         Commands::GetRelease(command) => command.run(&context),
         Commands::GetNamespace(command) => command.run(&context),

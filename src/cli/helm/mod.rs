@@ -64,11 +64,11 @@ enum HelmCommands {
     Create(Late<create::CreateCommand, true>),
     /// The charts that a chart depends on
     #[command(subcommand, visible_aliases = ["dep", "dependencies"])]
-    Dependency(dependency::DependencyCommands),
+    Dependency(Late<dependency::DependencyCommands, true>),
     Env(version::EnvCommand),
     /// Show what a release's record holds
     #[command(subcommand)]
-    Get(releases::GetCommands),
+    Get(Late<releases::GetCommands, true>),
     #[command(visible_alias = "hist")]
     History(Late<releases::HistoryCommand, true>),
     Lint(Late<lint::LintCommand, true>),
@@ -80,16 +80,16 @@ enum HelmCommands {
     Push(Late<Box<push::PushCommand>, true>),
     /// Logins to registries
     #[command(subcommand)]
-    Registry(registry::RegistryCommands),
+    Registry(Late<registry::RegistryCommands, true>),
     /// Chart repositories
     #[command(subcommand)]
-    Repo(repo::RepoCommands),
+    Repo(Late<repo::RepoCommands, true>),
     /// Find charts
     #[command(subcommand)]
-    Search(search::SearchCommands),
+    Search(Late<search::SearchCommands, true>),
     /// Show what a chart says about itself
     #[command(subcommand, visible_alias = "inspect")]
-    Show(show::ShowCommands),
+    Show(Late<show::ShowCommands, true>),
     Status(Late<releases::StatusCommand, true>),
     Template(Late<Box<template::TemplateCommand>, true>),
     Verify(Late<verify::VerifyCommand, true>),
@@ -133,7 +133,7 @@ impl HelmCommand {
         let result = match self.command {
             HelmCommands::Create(Late(command)) => command.run(&context.env),
             HelmCommands::Env(command) => command.run(globals, &context.env),
-            HelmCommands::Get(command) => command.run(globals, context).await,
+            HelmCommands::Get(Late(command)) => command.run(globals, context).await,
             HelmCommands::History(Late(command)) => command.run(globals, context).await,
             HelmCommands::List(Late(command)) => command.run(globals, context).await,
             HelmCommands::Status(Late(command)) => command.run(globals, context).await,
@@ -141,13 +141,13 @@ impl HelmCommand {
             HelmCommands::Verify(Late(command)) => command.run(context),
             HelmCommands::Version(command) => command.run(),
             HelmCommands::Lint(Late(command)) => command.run(globals, &context.env),
-            HelmCommands::Dependency(command) => command.run(globals, context).await,
+            HelmCommands::Dependency(Late(command)) => command.run(globals, context).await,
             HelmCommands::Pull(Late(command)) => command.run(globals, context).await,
             HelmCommands::Push(Late(command)) => command.run(globals, context).await,
-            HelmCommands::Registry(command) => command.run(globals, context).await,
-            HelmCommands::Repo(command) => command.run(globals, context).await,
-            HelmCommands::Search(command) => command.run(globals, context).await,
-            HelmCommands::Show(command) => command.run(globals, context).await,
+            HelmCommands::Registry(Late(command)) => command.run(globals, context).await,
+            HelmCommands::Repo(Late(command)) => command.run(globals, context).await,
+            HelmCommands::Search(Late(command)) => command.run(globals, context).await,
+            HelmCommands::Show(Late(command)) => command.run(globals, context).await,
             HelmCommands::Template(Late(command)) => command.run(globals, context).await,
         };
         Ok(match result {
