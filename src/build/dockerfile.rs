@@ -26,7 +26,7 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> Result
     let context = ctx
         .blocking(move |_| git_layers::context(&files.listing()?, files.tree()))
         .await?;
-    let served = ctx.serve(&[context]);
+    let served = ctx.serve(&[ctx.take(context)]);
     let session = ctx.engine.session(ctx.name).await?;
     let context = oci_layout(&served.to_string(), STORE, &session, ctx.platform, "context");
     let inputs = [("context", context), ("dockerfile", dockerfile(ctx, plan))];

@@ -22,7 +22,7 @@ pub(crate) fn archive(
     files: &Listing,
     around: &Around,
     tree: &SourceTree,
-) -> Result<Blob, LayerError> {
+) -> Result<Made, LayerError> {
     let mut entries = mapping_entries(files, &mapping.to, &around.owners.of(mapping));
     let kept = folders_of_the_image(mapping, files);
     entries.extend(kept.iter().map(|path| entry(path, Content::Kept)));
@@ -41,8 +41,15 @@ fn folders_of_the_image(mapping: &GitMapping, files: &Listing) -> Vec<String> {
     kept
 }
 
+/// A layer of Git content.
+pub(crate) struct Made {
+    pub(crate) blob: Blob,
+    /// Files that are pointers of Git LFS.
+    pub(crate) pointers: Vec<String>,
+}
+
 /// The files of a folder as an image's root.
-pub(crate) fn context(files: &Listing, tree: &SourceTree) -> Result<Blob, LayerError> {
+pub(crate) fn context(files: &Listing, tree: &SourceTree) -> Result<Made, LayerError> {
     write(mapping_entries(files, "", &Owner::default()), tree)
 }
 
@@ -64,7 +71,7 @@ pub(crate) fn patch(
     after: &[Listing],
     around: &Around,
     tree: &SourceTree,
-) -> Result<Option<Blob>, LayerError> {
+) -> Result<Option<Made>, LayerError> {
     if before == after {
         return Ok(None);
     }
@@ -199,11 +206,14 @@ impl BlobRead for Layer {
 }
 
 /// A large layer stays in its file: pushing it and serving it to an engine read it piece by piece.
-fn write(entries: Vec<LayerEntry>, tree: &SourceTree) -> Result<Blob, LayerError> {
-    let layer = write_layer(entries, tree)?;
+fn write(entries: Vec<LayerEntry>, tree: &SourceTree) -> Result<Made, LayerError> {
+    let mut layer = write_layer(entries, tree)?;
     let digest = layer.digest.parse().expect("a layer's digest is one");
     let size = layer.size;
-    Ok(Blob::from_reader(Arc::new(layer), digest, size))
+    Ok(Made {
+        pointers: std::mem::take(&mut layer.pointers),
+        blob: Blob::from_reader(Arc::new(layer), digest, size),
+    })
 }
 
 #[cfg(test)]

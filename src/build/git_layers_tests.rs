@@ -127,7 +127,7 @@ fn scratch(mappings: &[GitMapping], tree: &SourceTree) -> (Files, Vec<Listing>) 
     let listings = listings(mappings, tree);
     for (mapping, listing) in mappings.iter().zip(&listings) {
         let layer = archive(mapping, listing, &Around::default(), tree).expect("an archive");
-        files.apply(&bytes(&layer)).expect("it can be unpacked");
+        files.apply(&bytes(&layer.blob)).expect("it can be unpacked");
     }
     (files, listings)
 }
@@ -275,7 +275,7 @@ fn patches_give_the_files_of_a_build_from_scratch() {
             let mut patched = built.clone();
             if let Some(layer) = layer {
                 patched
-                    .apply(&bytes(&layer))
+                    .apply(&bytes(&layer.blob))
                     .unwrap_or_else(|error| panic!("{error}: {}", told()));
             }
             assert_eq!(patched, want, "{}", told());

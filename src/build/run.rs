@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use super::composition::Composition;
 use super::engine::{Connect, Engine};
 use super::error::BuildError;
+use super::git_layers::Made;
 use super::plan::BuildPlan;
 use super::publish::{Published, Publisher, of_image};
 use super::report::{BuildReport, ImageReport, StageReport};
@@ -490,6 +491,25 @@ impl ImageBuild<'_> {
             })
             .collect();
         layout.add_image(&self.registry_platform(), &described).digest
+    }
+
+    /// A layer of Git content, with a warning about what it holds in place of files.
+    pub(crate) fn take(&self, made: Made) -> Blob {
+        const SHOWN: usize = 3;
+        let pointers = &made.pointers;
+        if !pointers.is_empty() {
+            let shown = pointers[..pointers.len().min(SHOWN)].join(", ");
+            let more = match pointers.len().saturating_sub(SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            self.events.warn(format!(
+                "the image `{}` gets pointers of Git LFS in place of files: {shown}{more}; a commit holds no more of them: \
+                 fetch the files in the build, or keep them out of LFS",
+                self.name
+            ));
+        }
+        made.blob
     }
 
     /// Runs work that reads the commit beside the async code.

@@ -260,7 +260,7 @@ impl Builder<'_> {
             let mapping_here = mapping.clone();
             let around = self.around.clone();
             let archive = move |tree: &SourceTree| git_layers::archive(&mapping_here, &files, &around, tree);
-            let blob = self.ctx.blocking(archive).await?;
+            let blob = self.ctx.take(self.ctx.blocking(archive).await?);
             composition.add_blob(blob, &format!("git archive: {} → {}", mapping.add, mapping.to));
         }
         self.saw = Some(seen);
@@ -351,7 +351,7 @@ impl Builder<'_> {
             .blocking(move |tree| git_layers::patch(&mappings, &before, &after, &around, tree))
             .await?;
         if let Some(layer) = made {
-            composition.add_blob(layer, "git patch");
+            composition.add_blob(self.ctx.take(layer), "git patch");
         }
         Ok(())
     }

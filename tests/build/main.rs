@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         test("a_missing_base_is_named", missing_base),
         test("secrets_and_mounts_are_there_and_stay_out", secrets_and_mounts),
         test("owners_by_name_are_those_of_the_image", surroundings::owners),
+        test("pointers_of_lfs_are_told", surroundings::pointers),
         test(
             "commands_have_the_network_hosts_and_agents_they_are_given",
             surroundings::network,

@@ -4,6 +4,7 @@ use std::os::unix::net::UnixListener;
 
 use anyhow::{Context, Result, ensure};
 use kiel::config::model::{ImageKind, SshAgent};
+use kiel::event::{Event, Level};
 use kiel_stapel::spec::{Network, StapelSpec};
 
 use super::engine::Bench;
@@ -107,5 +108,35 @@ pub(crate) async fn network(bench: Bench) -> Result<()> {
     let devices: u32 = file(&host, "devices")?.trim().parse()?;
     ensure!(devices > 1, "{devices}");
     drop(agent);
+    Ok(())
+}
+
+/// Pointers of Git LFS are told: a commit has no more.
+pub(crate) async fn pointers(bench: Bench) -> Result<()> {
+    let app = StapelSpec {
+        from: busybox(),
+        git: vec![mapping("/src", "/app")],
+        ..StapelSpec::default()
+    };
+    let mut project = Project::new(bench, vec![stapel("app", app)])?;
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    project.commit(&[("src/a.bin", Some(pointer)), ("src/main", Some("1\n"))])?;
+    project.build().await?;
+    let warnings: Vec<&str> = project
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Message {
+                level: Level::Warning,
+                text,
+            } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let wanted = "the image `app` gets pointers of Git LFS in place of files: app/a.bin; a commit holds no more of them";
+    ensure!(
+        warnings.iter().any(|text| text.starts_with(wanted)),
+        "{warnings:?}"
+    );
     Ok(())
 }

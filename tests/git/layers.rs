@@ -293,3 +293,15 @@ fn large_layers_go_through_a_file() {
     );
     assert_eq!(&layer.read_at(4096, 2).expect("bytes")[..], [7, 7]);
 }
+
+#[test]
+fn pointers_of_lfs_are_named() {
+    let sandbox = Sandbox::new();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    sandbox.write("assets/a.bin", pointer);
+    sandbox.write("assets/about.md", format!("A pointer: {pointer}"));
+    sandbox.write("assets/long", format!("{pointer}{}", "x".repeat(1024)));
+    sandbox.commit();
+    let layer = layer_of(&sandbox, "", "/srv", &Owner::default());
+    assert_eq!(layer.pointers, ["srv/assets/a.bin"]);
+}

@@ -60,6 +60,10 @@ pub enum LayerError {
     Write(#[source] io::Error),
 }
 
+/// How pointers of Git LFS begin, in all versions of their format, and how long they can be.
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+const LONGEST_POINTER: usize = 1024;
+
 /// To whom a layer's files belong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Owner {
@@ -110,6 +114,8 @@ pub struct Layer {
     pub size: u64,
     /// Its media type.
     pub media_type: &'static str,
+    /// Paths of files that are pointers of Git LFS: what they point to is no part of the repository.
+    pub pointers: Vec<String>,
     bytes: Arc<Mutex<SpooledTempFile>>,
 }
 
@@ -202,8 +208,11 @@ pub fn write_layer(
         hash: Sha256::new(),
         size: 0,
     });
+    let mut pointers = Vec::new();
     for (path, (content, owner)) in entries {
-        write_entry(&mut tar, &path, content, &owner, tree)?;
+        if write_entry(&mut tar, &path, content, &owner, tree)? {
+            pointers.push(path);
+        }
     }
     let Hashed { mut file, hash, size } = tar.finish().map_err(LayerError::Write)?;
     file.flush().map_err(LayerError::Write)?;
@@ -213,6 +222,7 @@ pub fn write_layer(
         digest,
         size,
         media_type: MEDIA_TYPE,
+        pointers,
         bytes: Arc::new(Mutex::new(file)),
     })
 }
@@ -270,15 +280,19 @@ fn checked_path(path: &str) -> Result<String, LayerError> {
     Ok(trimmed.into())
 }
 
+/// Whether what was written is a pointer of Git LFS.
 fn write_entry<W: Write>(
     tar: &mut TarWriter<W>,
     path: &str,
     content: Content,
     owner: &Owner,
     tree: &SourceTree,
-) -> Result<(), LayerError> {
+) -> Result<bool, LayerError> {
+    let append = |tar: &mut TarWriter<W>, header: &Header, bytes: &[u8]| {
+        tar.append(header, bytes).map_err(LayerError::Write)
+    };
     let (mode, bytes) = match content {
-        Content::Kept => return Ok(()),
+        Content::Kept => return Ok(false),
         Content::Folder => (FileMode::Commit, Vec::new()),
         Content::Whiteout => {
             let (folder, name) = path
@@ -286,7 +300,7 @@ fn write_entry<W: Write>(
                 .map_or(("", path), |(folder, name)| (folder, name));
             let name = format!("{folder}/{WHITEOUT}{name}");
             let header = Header::new(name.trim_start_matches('/'), Kind::File, 0o644, 0, owner);
-            return tar.append(&header, &[]).map_err(LayerError::Write);
+            return append(tar, &header, &[]).map(|()| false);
         }
         Content::Bytes(mode, bytes) => (mode, bytes),
         Content::Blob(FileMode::Commit, _) => (FileMode::Commit, Vec::new()),
@@ -309,10 +323,11 @@ fn write_entry<W: Write>(
                 reason: "the link's target is not UTF-8",
             })?;
             let header = Header::new(path, Kind::Link(target), 0o777, 0, owner);
-            return tar.append(&header, &[]).map_err(LayerError::Write);
+            return append(tar, &header, &[]).map(|()| false);
         }
     };
-    tar.append(&header, &bytes).map_err(LayerError::Write)
+    append(tar, &header, &bytes)?;
+    Ok(bytes.len() <= LONGEST_POINTER && bytes.starts_with(POINTER))
 }
 
 /// The mode of a folder in a layer.
