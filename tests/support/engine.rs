@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use kiel::buildkit::engine::{Engine, EngineOptions, find_program};
@@ -131,6 +132,16 @@ pub(crate) fn kill_buildkitd(state: &Path) -> Result<bool> {
         }
     }
     Ok(!found.is_empty())
+}
+
+/// Waits until a step's shell has started the command of this text: what it printed before says only that it is about to.
+pub(crate) fn wait_for_step(marker: &str) -> Result<()> {
+    let limit = Instant::now() + Duration::from_secs(30);
+    while processes(marker)? < 2 {
+        ensure!(Instant::now() < limit, "the step does not run");
+        std::thread::yield_now();
+    }
+    Ok(())
 }
 
 /// How many processes have this text in their command line (arguments are separated by NUL).
