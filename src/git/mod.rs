@@ -9,6 +9,7 @@
 //! naming a commit.
 
 mod files;
+mod index;
 pub mod layer;
 mod overlay;
 pub mod patterns;

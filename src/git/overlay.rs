@@ -3,13 +3,14 @@
 //! The new blobs and trees are held in memory; nothing is written to the repository. Since the trees are those that
 //! Git would write, everything that is known by a tree's id is the same as after a commit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use gix::objs::tree::{Entry as TreeEntry, EntryKind};
 use gix::objs::{Tree, TreeRefIter, WriteTo as _};
 use gix::{ObjectId, ThreadSafeRepository};
 
+use super::index::Asked;
 use super::status::{Taken, WorkTree};
 use super::submodules::Submodules;
 use super::tree::parse_id;
@@ -32,7 +33,11 @@ impl Repository {
             dir: work_dir.to_owned(),
             source,
         };
-        let index = repo.index_or_empty().map_err(error)?;
+        let files: BTreeSet<String> = paths.iter().cloned().collect();
+        let index = self.index(Asked {
+            scopes: &[],
+            files: &files,
+        })?;
         let mut work_tree = WorkTree::new(&repo, &index, work_dir).map_err(error)?;
         let with_submodules = tree;
         let tree = tree.plain();

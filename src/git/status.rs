@@ -22,6 +22,7 @@ use gix::objs::tree::EntryKind;
 use kiel_stapel::listing::FileMode;
 
 pub(in crate::git) use self::work_tree::{Taken, WorkTree};
+use super::index::Asked;
 use super::patterns::PathMatch;
 use super::tree::{Entry, file_mode, parse_id};
 use super::{GitError, Repository, SourceTree};
@@ -92,22 +93,25 @@ impl Repository {
             dir: work_dir.to_owned(),
             source,
         };
-        let index = repo.index_or_empty().map_err(error)?;
-        let mut gathered = Gathered::new(tree, &index);
         let here = |path: &str| !mounted.iter().any(|submodule| submodule.holds(path));
         let around: Vec<&Scope<'_>> = scopes
             .iter()
             .filter(|scope| here(scope.dir.trim_matches('/')))
             .collect();
-        for scope in &around {
-            gathered.scope(scope)?;
-        }
         let outer: Vec<&str> = files.iter().copied().filter(|file| here(file)).collect();
         let mut singles: BTreeSet<String> = outer.iter().map(|file| (*file).to_owned()).collect();
         for file in &outer {
             // A link that leads out is somebody else's error; here only its own state matters.
             singles.extend(tree.links(file).unwrap_or_default());
             singles.extend(tree.resolve(file).ok().flatten());
+        }
+        let index = self.index(Asked {
+            scopes: &around,
+            files: &singles,
+        })?;
+        let mut gathered = Gathered::new(tree, &index);
+        for scope in &around {
+            gathered.scope(scope)?;
         }
         for file in &singles {
             gathered.file(file)?;
