@@ -8,6 +8,7 @@
 //! Other repositories are [`remote`]'s, the one place that fetches. It deliberately does not follow history beyond
 //! naming a commit.
 
+mod checkout;
 mod files;
 mod index;
 pub mod layer;

@@ -12,7 +12,7 @@ use gix::{ObjectId, ThreadSafeRepository};
 
 use super::index::Asked;
 use super::status::{Taken, WorkTree};
-use super::submodules::Submodules;
+use super::submodules::{Mounting, Submodules};
 use super::tree::parse_id;
 use super::{GitError, Repository, SourceTree};
 
@@ -58,7 +58,14 @@ impl Repository {
         if std::ptr::eq(tree, with_submodules) {
             Ok(overlaid)
         } else {
-            self.with_submodules(&overlaid)
+            let before = Some(with_submodules.submodules());
+            self.mounted(
+                &overlaid,
+                Mounting {
+                    before,
+                    ..Mounting::default()
+                },
+            )
         }
     }
 }

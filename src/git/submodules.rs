@@ -1,6 +1,6 @@
 //! Submodules: their files in place of the links to their commits, as if they were folders of the repository.
 //!
-//! The commit that is recorded counts, whatever is checked out; its objects are read from the checked-out folder's
+//! The commit that is recorded counts, whatever is checked out, but where the work tree is asked for; its objects are read from the checked-out folder's
 //! repository or from `modules/` of the Git folder, where `git submodule update --init` has put them. Nothing is fetched:
 //! what is not there is an error where a file of it counts, and none elsewhere. A link to a commit without an entry in
 //! `.gitmodules` stays what it is in a checkout, an empty folder.
@@ -19,7 +19,7 @@ use super::tree::{Entry, parse_id};
 use super::{Difference, GitError, Repository, Scope, SourceTree};
 
 /// As deep as submodules may lie within each other.
-const DEPTH: usize = 16;
+pub(super) const DEPTH: usize = 16;
 
 const FILE: &str = ".gitmodules";
 
@@ -50,6 +50,27 @@ pub(super) struct Submodules {
     pub(super) absent: Vec<Absent>,
 }
 
+/// How submodules come into a tree.
+#[derive(Clone, Copy)]
+pub(super) struct Mounting<'a> {
+    /// Which files are taken from the work trees of those that are checked out.
+    pub(super) taken: Option<&'a dyn PathMatch>,
+    /// Those that are there already, for another tree of the repository.
+    pub(super) before: Option<&'a Submodules>,
+    /// How deep they may lie.
+    pub(super) depth: usize,
+}
+
+impl Default for Mounting<'_> {
+    fn default() -> Self {
+        Self {
+            taken: None,
+            before: None,
+            depth: DEPTH,
+        }
+    }
+}
+
 impl Absent {
     pub(super) fn error(&self) -> GitError {
         let (path, commit) = (self.path.clone(), self.commit.to_string());
@@ -67,10 +88,10 @@ impl Repository {
     /// # Errors
     /// `.gitmodules` cannot be read, or an object.
     pub fn with_submodules(&self, tree: &SourceTree) -> Result<SourceTree, GitError> {
-        self.with_submodules_at(tree, DEPTH)
+        self.mounted(tree, Mounting::default())
     }
 
-    fn with_submodules_at(&self, tree: &SourceTree, depth: usize) -> Result<SourceTree, GitError> {
+    pub(super) fn mounted(&self, tree: &SourceTree, mounting: Mounting<'_>) -> Result<SourceTree, GitError> {
         let tree = tree.plain();
         let Some(Entry {
             kind: EntryKind::Blob | EntryKind::BlobExecutable,
@@ -94,11 +115,10 @@ impl Repository {
             else {
                 continue;
             };
-            match self.open_submodule(&name, &path, commit) {
-                Ok(inner) if depth > 0 => {
-                    let below = inner.with_submodules_at(&inner.tree_of(commit)?, depth - 1)?;
+            match self.submodule(&name, &path, commit, mounting)? {
+                Ok(below) => {
                     let root = parse_id(&below.commit().tree)?;
-                    others.push(inner.inner.clone());
+                    others.push(below.shared_repo().clone());
                     others.extend(below.others().iter().cloned());
                     let within = |absent: &Absent| Absent {
                         path: format!("{path}/{}", absent.path),
@@ -109,8 +129,8 @@ impl Repository {
                     changes.push((path.clone(), (EntryKind::Tree, root)));
                     all.mounted.push(Mounted { path, tree: below });
                 }
-                Ok(_) => {}
-                Err(is_cloned) => all.absent.push(Absent {
+                Err(None) => {}
+                Err(Some(is_cloned)) => all.absent.push(Absent {
                     path,
                     commit,
                     is_cloned,
@@ -118,6 +138,70 @@ impl Repository {
             }
         }
         overlay.make(&changes, others, all)
+    }
+
+    /// The files of a submodule; where they are not here, whether there is a clone at all. Nothing is said of one
+    /// that lies too deep.
+    fn submodule(
+        &self,
+        name: &str,
+        path: &str,
+        commit: ObjectId,
+        mounting: Mounting<'_>,
+    ) -> Result<Result<SourceTree, Option<bool>>, GitError> {
+        let before = mounting.before.into_iter().flat_map(|before| &before.mounted);
+        let mut same =
+            before.filter(|known| known.path == path && known.tree.commit().id == commit.to_string());
+        if let Some(known) = same.next() {
+            return Ok(Ok(known.tree.clone()));
+        }
+        let Some(depth) = mounting.depth.checked_sub(1) else {
+            return Ok(Err(None));
+        };
+        let (inner, is_checked_out) = match self.open_submodule(name, path, commit) {
+            Ok(found) => found,
+            Err(is_cloned) => return Ok(Err(Some(is_cloned))),
+        };
+        let tree = inner.tree_of(commit)?;
+        // At another commit, its changes are not those of this one.
+        let is_taken = |filter: &&dyn PathMatch| {
+            is_checked_out
+                && filter.matches(path)
+                && inner.head().is_ok_and(|head| head.id == tree.commit().id)
+        };
+        let below = match mounting.taken.filter(is_taken) {
+            Some(filter) => {
+                let within = Within { filter, folder: path };
+                let taken = inner.with_work_tree_at(&tree, &within, depth);
+                taken.map_err(|error| match error {
+                    GitError::ExternalFilter(file) => GitError::ExternalFilter(format!("{path}/{file}")),
+                    error => error,
+                })
+            }
+            None => inner.mounted(
+                &tree,
+                Mounting {
+                    depth,
+                    ..Mounting::default()
+                },
+            ),
+        };
+        below.map(Ok)
+    }
+
+    /// The submodules that the work tree has, as repositories, with their paths.
+    pub(super) fn checked_out(&self) -> Vec<(String, Self)> {
+        let Some(work_dir) = self.work_dir() else {
+            return Vec::new();
+        };
+        let text = fs_err::read(work_dir.join(FILE)).unwrap_or_default();
+        let found = entries(&text).unwrap_or_default().into_iter();
+        found
+            .filter_map(|(_, path)| {
+                let folder = work_dir.join(&path);
+                Some((path, Self::at(open(&folder)?, folder)))
+            })
+            .collect()
     }
 
     fn tree_of(&self, commit: ObjectId) -> Result<SourceTree, GitError> {
@@ -130,10 +214,12 @@ impl Repository {
         Ok(self.source_tree(&read_commit(&commit).map_err(error)?))
     }
 
-    /// The repository of a submodule that has the commit; else whether there is one at all.
-    fn open_submodule(&self, name: &str, path: &str, commit: ObjectId) -> Result<Repository, bool> {
+    /// The repository of a submodule that has the commit, and whether it is the one in the work tree; else whether
+    /// there is one at all.
+    fn open_submodule(&self, name: &str, path: &str, commit: ObjectId) -> Result<(Self, bool), bool> {
         let repo = self.inner.to_thread_local();
-        let mut places: Vec<PathBuf> = repo.workdir().map(|dir| dir.join(path)).into_iter().collect();
+        let checked_out = repo.workdir().map(|dir| dir.join(path));
+        let mut places: Vec<PathBuf> = checked_out.clone().into_iter().collect();
         // A name that leads elsewhere is an attack.
         if is_plain(name) {
             places.extend([repo.git_dir(), repo.common_dir()].map(|dir| dir.join("modules").join(name)));
@@ -143,7 +229,8 @@ impl Repository {
             let Some(found) = open(&place) else { continue };
             is_cloned = true;
             if found.to_thread_local().find_commit(commit).is_ok() {
-                return Ok(Repository::at(found, place));
+                let is_checked_out = checked_out.as_ref() == Some(&place);
+                return Ok((Self::at(found, place), is_checked_out));
             }
         }
         Err(is_cloned)
@@ -180,9 +267,9 @@ fn entries(text: &[u8]) -> Result<Vec<(String, String)>, GitError> {
 }
 
 /// Sees the paths of a submodule as the filter of what lies around it does.
-struct Within<'a> {
-    filter: &'a dyn PathMatch,
-    folder: &'a str,
+pub(super) struct Within<'a> {
+    pub(super) filter: &'a dyn PathMatch,
+    pub(super) folder: &'a str,
 }
 
 impl Within<'_> {
