@@ -24,8 +24,8 @@ impl Repository {
         depth: usize,
     ) -> Result<SourceTree, GitError> {
         let tree = tree.plain();
-        let paths = self.uncommitted(tree, &[Scope { dir: "", filter }], &[])?;
-        let tree = self.overlay(tree, &paths)?;
+        let changes = self.changes(tree, &[Scope { dir: "", filter }], &[])?;
+        let tree = self.overlay_of(tree, &changes.into_keys().collect())?;
         let taken = Some(filter);
         self.mounted(
             &tree,

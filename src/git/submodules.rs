@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gix::bstr::BString;
 use gix::objs::tree::EntryKind;
 use gix::{ObjectId, ThreadSafeRepository};
 
@@ -306,7 +307,8 @@ impl Mounted {
         files: &[&str],
         changed: &mut Differences,
     ) -> Result<(), GitError> {
-        if changed.contains_key(&self.path) {
+        let path = || BString::from(self.path.as_str());
+        if changed.contains_key(&path()) {
             return Ok(());
         }
         let files: Vec<&str> = files.iter().filter_map(|file| below(&self.path, file)).collect();
@@ -320,7 +322,7 @@ impl Mounted {
         }
         let folder = work_dir.join(&self.path);
         if !folder.is_dir() {
-            changed.insert(self.path.clone(), Difference::SubmoduleDeleted);
+            changed.insert(path(), Difference::SubmoduleDeleted);
             return Ok(());
         }
         // A folder without a repository is one that is not checked out.
@@ -329,15 +331,15 @@ impl Mounted {
         };
         let repo = Repository::at(repo, folder);
         if repo.head().is_ok_and(|head| head.id != self.tree.commit().id) {
-            changed.insert(self.path.clone(), Difference::SubmoduleMoved);
+            changed.insert(path(), Difference::SubmoduleMoved);
             return Ok(());
         }
-        let found = repo.differences(&self.tree, &scopes, &files)?;
+        let found = repo.changes(&self.tree, &scopes, &files)?;
         let is_new = |kind: &Difference| *kind == Difference::Untracked;
         if found.values().any(is_new) {
-            changed.insert(self.path.clone(), Difference::SubmoduleUntracked);
+            changed.insert(path(), Difference::SubmoduleUntracked);
         } else if found.values().any(|kind| *kind != Difference::Ignored) {
-            changed.insert(self.path.clone(), Difference::SubmoduleChanged);
+            changed.insert(path(), Difference::SubmoduleChanged);
         }
         Ok(())
     }
