@@ -119,6 +119,19 @@ pub enum GitError {
         /// The commit that is recorded.
         commit: String,
     },
+    /// A submodule of another repository cannot be fetched.
+    #[error(
+        "cannot read the submodule `{path}` at its commit {commit}: {reason}; where its files are not needed, exclude \
+         them"
+    )]
+    SubmoduleFetch {
+        /// Where it lies.
+        path: String,
+        /// The commit that is recorded.
+        commit: String,
+        /// Why.
+        reason: String,
+    },
     /// The list of submodules is not in Git's format.
     #[error("cannot read `.gitmodules`: {0}")]
     Gitmodules(String),

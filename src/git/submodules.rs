@@ -38,8 +38,36 @@ pub(super) struct Mounted {
 pub(super) struct Absent {
     pub(super) path: String,
     commit: ObjectId,
-    /// Whether there is a clone, without the commit.
-    is_cloned: bool,
+    why: Absence,
+}
+
+/// Why a submodule's files are not here.
+#[derive(Debug, Clone)]
+pub(super) enum Absence {
+    /// There is no clone of it.
+    NoClone,
+    /// The clone has not the commit.
+    NoCommit,
+    /// It could not be fetched.
+    Fetch(String),
+}
+
+/// A submodule as a commit records it.
+pub(super) struct Link {
+    pub(super) name: String,
+    pub(super) path: String,
+    pub(super) url: String,
+    pub(super) commit: ObjectId,
+}
+
+/// What becomes of a link.
+pub(super) enum Found {
+    /// The files.
+    Files(SourceTree),
+    /// It stays a link.
+    Nothing,
+    /// An error where a file of it counts.
+    Absent(Absence),
 }
 
 /// What a tree has beside the objects of its own repository.
@@ -75,10 +103,14 @@ impl Default for Mounting<'_> {
 impl Absent {
     pub(super) fn error(&self) -> GitError {
         let (path, commit) = (self.path.clone(), self.commit.to_string());
-        if self.is_cloned {
-            GitError::SubmoduleCommit { path, commit }
-        } else {
-            GitError::SubmoduleAbsent { path, commit }
+        match &self.why {
+            Absence::NoClone => GitError::SubmoduleAbsent { path, commit },
+            Absence::NoCommit => GitError::SubmoduleCommit { path, commit },
+            Absence::Fetch(reason) => GitError::SubmoduleFetch {
+                path,
+                commit,
+                reason: reason.clone(),
+            },
         }
     }
 }
@@ -93,75 +125,23 @@ impl Repository {
     }
 
     pub(super) fn mounted(&self, tree: &SourceTree, mounting: Mounting<'_>) -> Result<SourceTree, GitError> {
-        let tree = tree.plain();
-        let Some(Entry {
-            kind: EntryKind::Blob | EntryKind::BlobExecutable,
-            id,
-        }) = tree.find(FILE)?
-        else {
-            return Ok(tree.clone());
-        };
-        let mut all = Submodules {
-            plain: Some(tree.clone()),
-            ..Submodules::default()
-        };
-        let repo = self.inner.to_thread_local();
-        let mut overlay = Overlay::new(tree, &repo);
-        let (mut changes, mut others) = (Vec::new(), tree.others().to_vec());
-        for (name, path) in entries(&tree.read_blob(id, FILE)?)? {
-            let Some(Entry {
-                kind: EntryKind::Commit,
-                id: commit,
-            }) = tree.find(&path)?
-            else {
-                continue;
-            };
-            match self.submodule(&name, &path, commit, mounting)? {
-                Ok(below) => {
-                    let root = parse_id(&below.commit().tree)?;
-                    others.push(below.shared_repo().clone());
-                    others.extend(below.others().iter().cloned());
-                    let within = |absent: &Absent| Absent {
-                        path: format!("{path}/{}", absent.path),
-                        ..absent.clone()
-                    };
-                    all.absent.extend(below.submodules().absent.iter().map(within));
-                    overlay.take(&below);
-                    changes.push((path.clone(), (EntryKind::Tree, root)));
-                    all.mounted.push(Mounted { path, tree: below });
-                }
-                Err(None) => {}
-                Err(Some(is_cloned)) => all.absent.push(Absent {
-                    path,
-                    commit,
-                    is_cloned,
-                }),
-            }
-        }
-        overlay.make(&changes, others, all)
+        mount(tree, |link| self.submodule(link, mounting))
     }
 
-    /// The files of a submodule; where they are not here, whether there is a clone at all. Nothing is said of one
-    /// that lies too deep.
-    fn submodule(
-        &self,
-        name: &str,
-        path: &str,
-        commit: ObjectId,
-        mounting: Mounting<'_>,
-    ) -> Result<Result<SourceTree, Option<bool>>, GitError> {
+    fn submodule(&self, link: &Link, mounting: Mounting<'_>) -> Result<Found, GitError> {
+        let (path, commit) = (&link.path, link.commit);
         let before = mounting.before.into_iter().flat_map(|before| &before.mounted);
         let mut same =
-            before.filter(|known| known.path == path && known.tree.commit().id == commit.to_string());
+            before.filter(|known| known.path == *path && known.tree.commit().id == commit.to_string());
         if let Some(known) = same.next() {
-            return Ok(Ok(known.tree.clone()));
+            return Ok(Found::Files(known.tree.clone()));
         }
         let Some(depth) = mounting.depth.checked_sub(1) else {
-            return Ok(Err(None));
+            return Ok(Found::Nothing);
         };
-        let (inner, is_checked_out) = match self.open_submodule(name, path, commit) {
+        let (inner, is_checked_out) = match self.open_submodule(&link.name, path, commit) {
             Ok(found) => found,
-            Err(is_cloned) => return Ok(Err(Some(is_cloned))),
+            Err(why) => return Ok(Found::Absent(why)),
         };
         let tree = inner.tree_of(commit)?;
         // At another commit, its changes are not those of this one.
@@ -187,7 +167,7 @@ impl Repository {
                 },
             ),
         };
-        below.map(Ok)
+        below.map(Found::Files)
     }
 
     /// The submodules that the work tree has, as repositories, with their paths.
@@ -198,7 +178,7 @@ impl Repository {
         let text = fs_err::read(work_dir.join(FILE)).unwrap_or_default();
         let found = entries(&text).unwrap_or_default().into_iter();
         found
-            .filter_map(|(_, path)| {
+            .filter_map(|Section { path, .. }| {
                 let folder = work_dir.join(&path);
                 Some((path, Self::at(open(&folder)?, folder)))
             })
@@ -215,9 +195,8 @@ impl Repository {
         Ok(self.source_tree(&read_commit(&commit).map_err(error)?))
     }
 
-    /// The repository of a submodule that has the commit, and whether it is the one in the work tree; else whether
-    /// there is one at all.
-    fn open_submodule(&self, name: &str, path: &str, commit: ObjectId) -> Result<(Self, bool), bool> {
+    /// The repository of a submodule that has the commit, and whether it is the one in the work tree.
+    fn open_submodule(&self, name: &str, path: &str, commit: ObjectId) -> Result<(Self, bool), Absence> {
         let repo = self.inner.to_thread_local();
         let checked_out = repo.workdir().map(|dir| dir.join(path));
         let mut places: Vec<PathBuf> = checked_out.clone().into_iter().collect();
@@ -225,17 +204,74 @@ impl Repository {
         if is_plain(name) {
             places.extend([repo.git_dir(), repo.common_dir()].map(|dir| dir.join("modules").join(name)));
         }
-        let mut is_cloned = false;
+        let mut why = Absence::NoClone;
         for place in places {
             let Some(found) = open(&place) else { continue };
-            is_cloned = true;
+            why = Absence::NoCommit;
             if found.to_thread_local().find_commit(commit).is_ok() {
                 let is_checked_out = checked_out.as_ref() == Some(&place);
                 return Ok((Self::at(found, place), is_checked_out));
             }
         }
-        Err(is_cloned)
+        Err(why)
     }
+}
+
+/// A commit's files with those of its submodules, each of which `find` finds.
+pub(super) fn mount<E: From<GitError>>(
+    tree: &SourceTree,
+    mut find: impl FnMut(&Link) -> Result<Found, E>,
+) -> Result<SourceTree, E> {
+    let tree = tree.plain();
+    let Some(Entry {
+        kind: EntryKind::Blob | EntryKind::BlobExecutable,
+        id,
+    }) = tree.find(FILE)?
+    else {
+        return Ok(tree.clone());
+    };
+    let mut all = Submodules {
+        plain: Some(tree.clone()),
+        ..Submodules::default()
+    };
+    let repo = tree.repo();
+    let mut overlay = Overlay::new(tree, &repo);
+    let (mut changes, mut others) = (Vec::new(), tree.others().to_vec());
+    for Section { name, path, url } in entries(&tree.read_blob(id, FILE)?)? {
+        let Some(Entry {
+            kind: EntryKind::Commit,
+            id: commit,
+        }) = tree.find(&path)?
+        else {
+            continue;
+        };
+        let link = Link {
+            name,
+            path,
+            url,
+            commit,
+        };
+        let found = find(&link)?;
+        let path = link.path;
+        match found {
+            Found::Files(below) => {
+                let root = parse_id(&below.commit().tree)?;
+                others.push(below.shared_repo().clone());
+                others.extend(below.others().iter().cloned());
+                let within = |absent: &Absent| Absent {
+                    path: format!("{path}/{}", absent.path),
+                    ..absent.clone()
+                };
+                all.absent.extend(below.submodules().absent.iter().map(within));
+                overlay.take(&below);
+                changes.push((path.clone(), (EntryKind::Tree, root)));
+                all.mounted.push(Mounted { path, tree: below });
+            }
+            Found::Nothing => {}
+            Found::Absent(why) => all.absent.push(Absent { path, commit, why }),
+        }
+    }
+    Ok(overlay.make(&changes, others, all)?)
 }
 
 fn open(place: &Path) -> Option<ThreadSafeRepository> {
@@ -248,8 +284,14 @@ fn is_plain(path: &str) -> bool {
     !path.is_empty() && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
-/// Names and paths of `.gitmodules`.
-fn entries(text: &[u8]) -> Result<Vec<(String, String)>, GitError> {
+/// What `.gitmodules` says of a submodule.
+struct Section {
+    name: String,
+    path: String,
+    url: String,
+}
+
+fn entries(text: &[u8]) -> Result<Vec<Section>, GitError> {
     let metadata = gix::config::file::Metadata::default();
     let file = gix::config::File::from_bytes_no_includes(
         text,
@@ -262,7 +304,11 @@ fn entries(text: &[u8]) -> Result<Vec<(String, String)>, GitError> {
         let name = section.header().subsection_name()?.to_string();
         let path = section.value("path")?.to_string();
         let path = path.trim_end_matches('/').to_owned();
-        is_plain(&path).then_some((name, path))
+        let url = section
+            .value("url")
+            .map(|url| url.to_string())
+            .unwrap_or_default();
+        is_plain(&path).then_some(Section { name, path, url })
     });
     Ok(read.collect())
 }
