@@ -146,7 +146,7 @@ impl Project {
             };
             for (index, remote) in &image.remotes {
                 let wanted = wanted(image, *index)?;
-                let tree = self.remote_tree(remote, &*wanted, context).map_err(|error| {
+                let tree = self.remote_tree(remote, &wanted, context).map_err(|error| {
                     if error.is_interruption() {
                         return error;
                     }
@@ -177,25 +177,29 @@ impl Project {
 }
 
 /// Whether files below a folder of a mapping's repository may be taken.
-fn wanted(image: &Image, index: usize) -> Result<Box<dyn Fn(&str) -> bool>, CommandError> {
+fn wanted(image: &Image, index: usize) -> Result<impl Fn(&str) -> bool, CommandError> {
     let mapping = match &image.kind {
         ImageKind::Stapel(spec) => spec.git.get(index),
-        _ => None,
+        ImageKind::Dockerfile(_) => None,
     };
-    let Some(mapping) = mapping else {
-        return Ok(Box::new(|_| false));
-    };
-    let filter = PathFilter::new(&mapping.include_paths, &mapping.exclude_paths)?;
-    let add = mapping.add.trim_matches('/').to_owned();
+    let filter = mapping.map(|mapping| {
+        let filter = PathFilter::new(&mapping.include_paths, &mapping.exclude_paths);
+        filter.map(|filter| (mapping.add.trim_matches('/').to_owned(), filter))
+    });
+    let filter = filter.transpose()?;
     let below = |path: &str, folder: &str| match folder {
         "" => Some(path.to_owned()),
         _ if path == folder => Some(String::new()),
         _ => path.strip_prefix(folder)?.strip_prefix('/').map(str::to_owned),
     };
-    Ok(Box::new(move |path| match below(path, &add) {
-        Some(inside) => inside.is_empty() || filter.may_match_below(&inside),
-        None => below(&add, path).is_some(),
-    }))
+    Ok(move |path: &str| {
+        filter
+            .as_ref()
+            .is_some_and(|(add, filter)| match below(path, add) {
+                Some(inside) => inside.is_empty() || filter.may_match_below(&inside),
+                None => below(add, path).is_some(),
+            })
+    })
 }
 
 /// These images and all that they need, directly or not.

@@ -130,9 +130,9 @@ impl Repository {
 
     fn submodule(&self, link: &Link, mounting: Mounting<'_>) -> Result<Found, GitError> {
         let (path, commit) = (&link.path, link.commit);
+        let id = commit.to_string();
         let before = mounting.before.into_iter().flat_map(|before| &before.mounted);
-        let mut same =
-            before.filter(|known| known.path == *path && known.tree.commit().id == commit.to_string());
+        let mut same = before.filter(|known| known.path == *path && known.tree.commit().id == id);
         if let Some(known) = same.next() {
             return Ok(Found::Files(known.tree.clone()));
         }

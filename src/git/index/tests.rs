@@ -79,9 +79,12 @@ fn entries(index: &gix::index::File) -> Entries {
 }
 
 /// A question: folders with what may count below them, and files.
-struct Question<'a>(&'a [(&'a str, fn(&str) -> bool)], &'a [&'a str]);
+struct Question<'a>(&'a [(&'a str, Counts)], &'a [&'a str]);
 
-struct Below(fn(&str) -> bool);
+/// Whether something may count below a folder.
+type Counts = fn(&str) -> bool;
+
+struct Below(Counts);
 
 impl crate::git::patterns::PathMatch for Below {
     fn matches(&self, path: &str) -> bool {
@@ -151,7 +154,7 @@ fn check(dir: &Path, questions: &[Question<'_>]) -> usize {
     read
 }
 
-const ALL: fn(&str) -> bool = |_| true;
+const ALL: Counts = |_| true;
 
 fn questions(dir: &Path) {
     let total = check(dir, &[Question(&[("", ALL)], &[])]);
