@@ -101,10 +101,6 @@ impl Repository {
             return Ok(Differences::new());
         };
         let (tree, mounted) = (tree.plain(), &tree.submodules().mounted);
-        let error = |source| GitError::Index {
-            dir: work_dir.to_owned(),
-            source,
-        };
         let here = |path: &str| !mounted.iter().any(|submodule| submodule.holds(path));
         let around: Vec<&Scope<'_>> = scopes
             .iter()
@@ -117,10 +113,11 @@ impl Repository {
             singles.extend(tree.links(file).unwrap_or_default());
             singles.extend(tree.resolve(file).ok().flatten());
         }
-        let index = self.index(Asked {
+        let asked = Asked {
             scopes: &around,
             files: &singles,
-        })?;
+        };
+        let index = self.index(asked)?;
         let mut gathered = Gathered::new(tree, &index);
         for scope in &around {
             gathered.scope(scope)?;
@@ -128,44 +125,13 @@ impl Repository {
         for file in &singles {
             gathered.file(file)?;
         }
-        let Gathered {
-            as_committed,
-            mut known,
-            ..
-        } = gathered;
-        let mut work_tree = WorkTree::new(&repo, &index, work_dir).map_err(error)?;
-        let mut changed = Differences::new();
-        let look = work_tree.look();
-        let suspects = look.beside(as_committed, || {
-            around
-                .iter()
-                .try_for_each(|scope| work_tree.new_files(scope, &known, &mut changed))
+        let work_tree = WorkTree::new(&repo, &index, work_dir).map_err(|source| GitError::Index {
+            dir: work_dir.to_owned(),
+            source,
         })?;
-        for at in suspects {
-            let entry = index.entry(at);
-            let known = known.entry(entry.path(&index).to_owned()).or_default();
-            known.staged = Some(at);
-            known.committed = work_tree::file_mode(entry.mode).map(|mode| (mode, entry.id));
-        }
-        for (path, known) in &known {
-            if work_tree.differs(path, known)? {
-                let kind = kind_of(known, &index, &work_tree.system_path(path.as_bstr())?);
-                changed.insert(path.clone(), kind);
-            }
-        }
+        let mut changed = compared(work_tree, &index, gathered, asked)?;
         for submodule in mounted {
             submodule.differences(work_dir, scopes, files, &mut changed)?;
-        }
-        for file in singles {
-            let file = BString::from(file);
-            if !known.contains_key(&file) && work_tree.is_file(file.as_bstr())? {
-                let kind = if work_tree.is_ignored(file.as_bstr(), Mode::FILE)? {
-                    Difference::Ignored
-                } else {
-                    Difference::Untracked
-                };
-                changed.insert(file, kind);
-            }
         }
         Ok(changed)
     }
@@ -182,6 +148,46 @@ impl Repository {
     ) -> Result<Vec<String>, GitError> {
         Ok(self.differences(tree, scopes, files)?.into_keys().collect())
     }
+}
+
+/// What of the gathered paths the work tree has not as the commit has it, and what is new there.
+fn compared(
+    mut work_tree: WorkTree<'_>,
+    index: &gix::index::State,
+    gathered: Gathered<'_>,
+    asked: Asked<'_>,
+) -> Result<Differences, GitError> {
+    let mut changed = Differences::new();
+    let mut known = gathered.known;
+    let look = work_tree.look();
+    let suspects = look.beside(gathered.as_committed, || {
+        let mut scopes = asked.scopes.iter();
+        scopes.try_for_each(|scope| work_tree.new_files(scope, &known, &mut changed))
+    })?;
+    for at in suspects {
+        let entry = index.entry(at);
+        let known = known.entry(entry.path(index).to_owned()).or_default();
+        known.staged = Some(at);
+        known.committed = work_tree::file_mode(entry.mode).map(|mode| (mode, entry.id));
+    }
+    for (path, known) in &known {
+        if work_tree.differs(path, known)? {
+            let kind = kind_of(known, index, &work_tree.system_path(path.as_bstr())?);
+            changed.insert(path.clone(), kind);
+        }
+    }
+    for file in asked.files {
+        let file = BString::from(file.as_str());
+        if !known.contains_key(&file) && work_tree.is_file(file.as_bstr())? {
+            let kind = if work_tree.is_ignored(file.as_bstr(), Mode::FILE)? {
+                Difference::Ignored
+            } else {
+                Difference::Untracked
+            };
+            changed.insert(file, kind);
+        }
+    }
+    Ok(changed)
 }
 
 /// How a path that differs does so.
