@@ -426,8 +426,7 @@ fn part_after_part_is_judged_by_one_repository() {
         sandbox.write("app/lib/x", "changed\n");
         sandbox.write("app/lib/deep/new", "new\n");
         sandbox.write("app/lib/deep/new.tmp", "ignored\n");
-        // As `git add` would take it, it is the same.
-        sandbox.write("docs/a.txt", "a\r\n");
+        sandbox.write("docs/a.txt", "b\r\n");
         sandbox.write("other/staged", "1\n");
         fs_err::remove_file(sandbox.dir().join("other/o")).expect("it is there");
         let under = |dir: &str| {
@@ -440,7 +439,7 @@ fn part_after_part_is_judged_by_one_repository() {
         }
         assert_eq!(
             ask("docs", &["other/o", "app/lib/deep/new.tmp"]),
-            ["app/lib/deep/new.tmp", "other/o"]
+            ["app/lib/deep/new.tmp", "docs/a.txt", "other/o"]
         );
         // A new index is a new state.
         sandbox.git(&["add", "other"]);
