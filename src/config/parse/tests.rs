@@ -225,7 +225,7 @@ fn what_depends_on_more_than_the_commit_is_listed() {
     };
     assert_eq!(
         (spec.mounts.len(), &spec.secrets[..]),
-        (2, &["TOKEN", "key", "v"].map(String::from)[..])
+        (3, &["TOKEN", "key", "v"].map(String::from)[..])
     );
 }
 
@@ -320,6 +320,16 @@ fn every_rule_has_its_words() {
             "image: a\nfrom: b\nmount:\n- {from: tmp_dir, to: /x}\n- {from: tmp_dir, to: /x/}\n",
             "8: two mounts are at `/x`",
             "keep one of them",
+        ),
+        (
+            "image: a\nfrom: b\nimport:\n- {from: scratch, add: /x, after: install}\n",
+            "7: an import from `scratch`, which has no files",
+            "name an image that has the files",
+        ),
+        (
+            "image: a\nfrom: b\nimport:\n- {from: \"c:1\", stage: install, add: /x, after: install}\n",
+            "7: an image of a registry has no stages",
+            "leave `stage` out",
         ),
         (
             "image: a\nfrom: b\nsecrets:\n- {env: A}\n- {id: A, env: B}\n",
