@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -52,16 +52,6 @@ pub(crate) struct ProjectArgs {
     /// Private key for Git repositories behind SSH; may be repeated [default: what `ssh` and its agent have]
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_key: Vec<String>,
-}
-
-impl ProjectArgs {
-    /// The files that a run writes: these, and the rendered configuration.
-    pub(crate) fn own_files<'a>(&'a self, others: impl IntoIterator<Item = &'a Path>) -> Vec<&'a Path> {
-        others
-            .into_iter()
-            .chain(self.config_render_path.as_deref())
-            .collect()
-    }
 }
 
 /// Whether the command goes on.
@@ -162,7 +152,8 @@ pub(crate) struct ValuesArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Deploy")]
 pub(crate) struct AddArgs {
-    /// Annotation for all objects but those of crds/; wins over the chart's; may be repeated
+    /// Annotation for all objects but those of crds/; wins over the chart's; may be repeated. Those of pipelines
+    /// (project.werf.io/…, …ci.werf.io/…, werf.io/release-channel) are set on what is applied, and are no reason to apply
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) add_annotation: Vec<String>,
     /// Label for all objects but those of crds/; wins over the chart's; may be repeated
@@ -237,7 +228,7 @@ pub(crate) struct KubeArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) kube_token_path: Option<PathBuf>,
     /// Certificates of the server's authority, PEM
-    #[arg(long, value_name = "PEM")]
+    #[arg(long, value_name = "PEM", allow_hyphen_values = true)]
     pub(crate) kube_ca_data: Option<String>,
     /// File with the certificates of the server's authority, PEM
     #[arg(long, value_name = "PATH")]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kiel_chart::{AddedMetadata, Capabilities, Chart, KubeVersion, Lookup, Release, ValuesInput};
+use kiel_chart::{Capabilities, Chart, KubeVersion, Lookup, Release, ValuesInput};
 use tokio::runtime::Handle;
 
 use super::Context;
 use super::args::{DeployArgs, KubeArgs, ReleaseArgs};
-use super::chart::{ChartInput, render_chart, to_rendered};
+use super::chart::{Added, ChartInput, render_chart, to_rendered};
 use super::env::Environment;
 use super::error::CommandError;
 use super::project::Project;
@@ -126,7 +126,7 @@ pub(crate) struct ChartSource<'a> {
     pub(crate) secrets: &'a Secrets,
     pub(crate) repo: Option<&'a str>,
     pub(crate) names: Vec<ImageName>,
-    pub(crate) added: &'a AddedMetadata,
+    pub(crate) added: &'a Added,
 }
 
 /// Renders the chart for the cluster and plans what has to be done.
@@ -155,7 +155,7 @@ pub(crate) async fn plan(
         images: chart.names,
         capabilities,
         lookup: Some(ClusterLookup::shared(cluster)),
-        added: chart.added,
+        added: &chart.added.metadata,
     };
     let manifests = tokio::task::block_in_place(|| render_chart(chart.project, input))?;
     for warning in &manifests.warnings {
@@ -166,6 +166,7 @@ pub(crate) async fn plan(
         force_adoption: deploy_args.force_adoption,
         force_conflicts: deploy_args.force_conflicts,
         history,
+        service_annotations: service_annotations(chart.project, chart.added),
         ..PlanOptions::default()
     };
     let plan = tokio::select! {
@@ -173,6 +174,21 @@ pub(crate) async fn plan(
         () = context.cancel.cancelled() => return Err(CommandError::interrupted()),
     };
     Ok(plan)
+}
+
+/// Who deploys, and from where; what was given says nothing else about the project itself.
+fn service_annotations(project: &Project, added: &Added) -> Vec<(String, String)> {
+    let env = project.env.as_deref().unwrap_or_default();
+    let own = [
+        (
+            deploy::VERSION_ANNOTATION,
+            concat!("kiel ", env!("CARGO_PKG_VERSION")),
+        ),
+        ("project.werf.io/name", &project.config.meta.project),
+        ("project.werf.io/env", env),
+    ];
+    let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    added.service.iter().cloned().chain(own).collect()
 }
 
 /// The release and its namespace.

@@ -25,6 +25,7 @@ pub use dismiss::{DismissOptions, dismiss};
 pub use error::{DeployError, Failure, Problem};
 pub use input::{Rendered, Source};
 pub use lock::Runner;
+pub use marks::{VERSION_ANNOTATION, is_service_annotation};
 pub use plan::{Action, DeployKind, DeployPlan, Operation, PlanOptions, deploy_kind, plan};
 pub use resources::{Hook, HookEvent, Resource, ResourceError, ResourceId, Resources};
 pub use rights::MissingRights;
