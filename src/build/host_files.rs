@@ -45,7 +45,7 @@ impl HostFiles {
         for (written, copied) in copies {
             let Some(blob) = &copied.blob else { continue };
             let output = ctx
-                .serve_output(&[blob.clone()], &format!("mount: {written}"))
+                .serve_output(std::slice::from_ref(blob), &format!("mount: {written}"))
                 .await?;
             let host = match &copied.file {
                 Some(name) => HostPath::File(output, name.clone()),
@@ -301,7 +301,7 @@ mod tests {
             .collect();
         assert_eq!(
             got,
-            [("a", 0o777, ""), ("sub/", 0o700, ""), ("sub/b", 0o750, "b")]
+            [("a", 0o777, ""), ("sub", 0o700, ""), ("sub/b", 0o750, "b")]
         );
         assert_eq!((copied.files, copied.bytes, copied.file), (2, 1, None));
         let again = copy(folder.path()).expect("a copy").blob.expect("files").digest;

@@ -405,7 +405,7 @@ fn every_rule_has_its_words() {
 #[test]
 fn what_werf_v3_refuses_is_told_with_what_replaces_it() {
     let text = format!(
-        "{META}artifact: a\nfrom: b\n---\nimage: c\nfromArtifact: a\ndocker: {{USER: x}}\nimport:\n- {{artifact: a, add: /x, to: /y/, after: install}}\n"
+        "{META}artifact: a\nfrom: b\n---\nimage: c\nfromArtifact: a\ndocker: {{USER: x}}\nimport:\n- {{artifact: a, stage: setup, add: /x, to: /y/, after: install}}\n"
     );
     let config = parse("werf.yaml", &text).expect("a good file");
     let found: Vec<String> = config
@@ -424,9 +424,11 @@ fn what_werf_v3_refuses_is_told_with_what_replaces_it() {
         found,
         [
             "4: `artifact` is gone in werf v3: write `image: a` and `final: false`",
+            "5: a base without tag and digest is gone in werf v3: write `from: b:latest`",
             "8: `fromArtifact` is gone in werf v3: write `from: a`",
             "9: `docker` is gone in werf v3: write `imageSpec: {config: {…}}`",
             "11: `artifact` of an import is gone in werf v3: write `from: a`",
+            "11: `stage` of an import is gone in werf v3: end an image of its own there, and import from it without `stage`",
             "11: the slash at the end of `to` of an import is gone in werf v3: write `to: /y`",
         ]
     );
