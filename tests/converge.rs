@@ -45,6 +45,10 @@ fn main() -> ExitCode {
         ),
         test("a_saved_report_takes_the_place_of_a_build", inputs::saved_report),
         test(
+            "a_report_tells_what_was_done_also_where_it_fails",
+            inputs::deploy_report,
+        ),
+        test(
             "a_base_is_what_its_tag_means_now_where_that_is_wanted",
             inputs::latest_base,
         ),

@@ -299,10 +299,7 @@ mod tests {
             .iter()
             .map(|(path, mode, text)| (path.as_str(), *mode, text.as_str()))
             .collect();
-        assert_eq!(
-            got,
-            [("a", 0o777, ""), ("sub", 0o700, ""), ("sub/b", 0o750, "b")]
-        );
+        assert_eq!(got, [("a", 0o777, ""), ("sub", 0o700, ""), ("sub/b", 0o750, "b")]);
         assert_eq!((copied.files, copied.bytes, copied.file), (2, 1, None));
         let again = copy(folder.path()).expect("a copy").blob.expect("files").digest;
         assert_eq!(again, copied.blob.expect("files").digest);

@@ -10,6 +10,8 @@ use crate::ui::{self, Form, Verbosity};
 
 /// Where a build report goes: kiel's own file, not one of the project.
 pub(crate) const DEFAULT_REPORT: &str = ".werf-build-report.json";
+/// Where a deploy report is written without --deploy-report-path.
+pub(crate) const DEFAULT_DEPLOY_REPORT: &str = ".werf-deploy-report.json";
 
 /// Where the project is and how its werf.yaml is rendered.
 #[derive(Debug, Clone, Args)]
@@ -254,6 +256,18 @@ pub(crate) struct DeployArgs {
     /// Overwrite fields that other programs have set
     #[arg(long)]
     pub(crate) force_conflicts: bool,
+}
+
+/// What is told of a deployment afterwards.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Deploy")]
+pub(crate) struct DeployReportArgs {
+    /// Write a report about what was done to the release, also where that fails
+    #[arg(long)]
+    pub(crate) save_deploy_report: bool,
+    /// The report's file, JSON
+    #[arg(long, default_value = DEFAULT_DEPLOY_REPORT, value_name = "PATH")]
+    pub(crate) deploy_report_path: PathBuf,
 }
 
 /// How much is told, and how.

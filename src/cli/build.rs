@@ -29,7 +29,7 @@ pub(crate) struct BuildCommand {
 
 impl BuildCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
-        let written = Some(self.build.build_report_path.as_path());
+        let written = [self.build.build_report_path.as_path()];
         let once = async || self.run_once(context).await;
         self.follow.run(&self.project, written, context, once).await
     }

@@ -1,6 +1,6 @@
 //! Between the chart and the cluster: the connection, what templates see of it, the plan.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -9,14 +9,14 @@ use kiel_chart::{Capabilities, Chart, KubeVersion, Lookup, Release, ValuesInput}
 use tokio::runtime::Handle;
 
 use super::Context;
-use super::args::{DeployArgs, KubeArgs, ReleaseArgs};
+use super::args::{DeployArgs, DeployReportArgs, KubeArgs, ReleaseArgs};
 use super::chart::{Added, ChartInput, render_chart, to_rendered};
 use super::env::Environment;
 use super::error::CommandError;
 use super::project::Project;
 use super::secrets::Secrets;
 use super::service_values::ImageName;
-use crate::deploy::{self, Cluster, DeployKind, DeployPlan, KubeOptions, PlanOptions, Runner};
+use crate::deploy::{self, Cluster, DeployKind, DeployPlan, DeployReport, KubeOptions, PlanOptions, Runner};
 use crate::release::{self, ReleaseError, ReleaseTarget, Revision};
 
 /// Connects to the cluster that the flags, `KUBECONFIG` or the home folder name.
@@ -189,6 +189,29 @@ fn service_annotations(project: &Project, added: &Added) -> Vec<(String, String)
     ];
     let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
     added.service.iter().cloned().chain(own).collect()
+}
+
+/// Where a report is written, if it is.
+pub(crate) fn report_path(args: &DeployReportArgs) -> Result<Option<PathBuf>, CommandError> {
+    if !args.save_deploy_report {
+        return Ok(None);
+    }
+    let path = &args.deploy_report_path;
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => Ok(Some(path.clone())),
+        None => Ok(Some(path.with_extension("json"))),
+        Some(_) => Err(CommandError::new(format!(
+            "cannot use --deploy-report-path {:?}: its extension must be .json, or none, which is the same",
+            path.display().to_string()
+        ))),
+    }
+}
+
+/// Writes a report.
+pub(crate) fn save_report(report: &DeployReport, path: &Path) -> Result<(), CommandError> {
+    let mut text = serde_json::to_string_pretty(report).expect("a report is plain data");
+    text.push('\n');
+    Ok(fs_err::write(path, text)?)
 }
 
 /// The release and its namespace.

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::harness::{Project, Run, variable};
 use super::{WERF_YAML, stdout};
@@ -252,6 +252,63 @@ pub(crate) fn saved_report() -> Result<Option<&'static str>> {
         "{object} {report}"
     );
     converge(&[path]).expect_code(0).expect_stderr(&["nothing to do"]);
+    Ok(None)
+}
+
+pub(crate) fn deploy_report() -> Result<Option<&'static str>> {
+    let project = Project::with(
+        "deployed",
+        &[("werf.yaml", WERF_YAML), (".helm/templates/a.yaml", MAP)],
+    );
+    let place = ["--release", "small", "--namespace", &project.namespace];
+    let path = project.path().join(".werf-deploy-report.json");
+    let converge = |more: &[&str]| -> Result<(i32, Value)> {
+        let run = project.kiel(&[&["converge", "--save-deploy-report"][..], &place, more].concat());
+        let text = fs_err::read(&path).with_context(|| run.stderr.clone())?;
+        fs_err::remove_file(&path)?;
+        Ok((run.code, serde_json::from_slice(&text)?))
+    };
+    let report = |revision: u64, status: &str, completed: &[&str]| {
+        let mut report = json!({
+            "version": 3, "release": "small", "namespace": project.namespace, "revision": revision, "status": status});
+        let full = |text: &&str| match text.strip_prefix('!') {
+            Some(text) => text.to_owned(),
+            None => format!("{text} (namespace={})", project.namespace),
+        };
+        if !completed.is_empty() {
+            report["completedOperations"] = completed.iter().map(full).collect();
+        }
+        report
+    };
+    let namespace = format!("!create: Namespace/{}", project.namespace);
+    let first = report(1, "deployed", &["create: ConfigMap/a", &namespace]);
+    ensure!(converge(&[])? == (0, first.clone()), "{first}");
+    ensure!(converge(&[])? == (0, report(1, "skipped", &[])));
+    // Also where a run fails. No node has this label: its pod never starts.
+    let never = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: never}\nspec:\n  selector: {matchLabels: {a: b}}\n  \
+                 template:\n    metadata: {labels: {a: b}}\n    spec:\n      nodeSelector: {no: node}\n      containers: [{name: a, image: a}]\n";
+    project.commit(&[(".helm/templates/a.yaml", never)]);
+    let (code, failed) = converge(&["--timeout", "2"])?;
+    ensure!(
+        code == 1 && failed["status"] == "failed" && failed["revision"] == 2,
+        "{failed}"
+    );
+    let (created, deleted) = ("create: Deployment/never", "delete: ConfigMap/a");
+    let has = |list: &str, text: &str| failed[list].to_string().contains(text);
+    ensure!(
+        has("completedOperations", created) && has("canceledOperations", deleted),
+        "{failed}"
+    );
+    let wrong = [
+        "converge",
+        "--save-deploy-report",
+        "--deploy-report-path",
+        "report.yaml",
+    ];
+    project
+        .kiel(&[&wrong[..], &place].concat())
+        .expect_code(1)
+        .expect_stderr(&["--deploy-report-path"]);
     Ok(None)
 }
 

@@ -78,11 +78,11 @@ fn absolute(paths: &[&Path]) -> Vec<PathBuf> {
 }
 
 impl FollowArgs {
-    /// Runs the command once, or with each change; it writes this file, and the rendered configuration.
-    pub(crate) async fn run<F>(
+    /// Runs the command once, or with each change; it writes these files, and the rendered configuration.
+    pub(crate) async fn run<'a, F>(
         &self,
-        project: &ProjectArgs,
-        written: Option<&Path>,
+        project: &'a ProjectArgs,
+        written: impl IntoIterator<Item = &'a Path>,
         context: &Context,
         command: F,
     ) -> CommandResult
