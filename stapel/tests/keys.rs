@@ -1,5 +1,7 @@
 //! What must change a key, what must not, and the vectors of `docs/keys.md`.
 
+use std::collections::BTreeMap;
+
 use kiel_stapel::key::{Files, Key, Record, Value};
 use kiel_stapel::listing::{FileEntry, FileMode, Listing};
 use kiel_stapel::spec::{
@@ -123,16 +125,13 @@ impl Keys for Case {
     }
 }
 
-/// Images without stages.
-struct Images<'a>(&'a std::collections::BTreeMap<String, Key>);
-
-impl Keys for Images<'_> {
+impl Keys for StapelVector {
     fn image(&self, name: &str) -> Option<Key> {
-        self.0.get(name).copied()
+        self.image_keys.get(name).copied()
     }
 
-    fn stage(&self, _: &str, _: UserStage) -> Option<Key> {
-        None
+    fn stage(&self, name: &str, stage: UserStage) -> Option<Key> {
+        self.stage_keys.get(name)?.get(&stage).copied()
     }
 }
 
@@ -391,7 +390,9 @@ proptest! {
 #[serde(rename_all = "camelCase")]
 struct StapelVector {
     platform: String,
-    image_keys: std::collections::BTreeMap<String, Key>,
+    image_keys: BTreeMap<String, Key>,
+    #[serde(default)]
+    stage_keys: BTreeMap<String, BTreeMap<UserStage, Key>>,
     spec: StapelSpec,
     image_spec: Option<ImageSpec>,
     content: Vec<ContentVector>,
@@ -477,7 +478,7 @@ fn the_stapel_vectors_of_the_page_hold() {
             platform: &platform,
             content: &content,
         };
-        let plan = plan(input, &Images(&vector.image_keys)).expect("a plan");
+        let plan = plan(input, &vector).expect("a plan");
         let parts: Vec<_> = plan
             .parts
             .iter()
