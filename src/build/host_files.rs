@@ -121,8 +121,9 @@ impl Copied {
                 "commands see an empty folder at `{to}`, as `{written}` has no files; what they write there stays with the engine{left_out}"
             ),
             (None, files) => format!(
-                "commands see a copy of `{written}` at `{to}` ({files} files, {size:.1} MiB); what they write there stays with \
-                 the engine, for as long as `{written}` stays as it is{left_out}"
+                "commands see a copy of `{written}` at `{to}` ({files} file{}, {size:.1} MiB); what they write there \
+                 stays with the engine, for as long as `{written}` stays as it is{left_out}",
+                if files == 1 { "" } else { "s" }
             ),
         }
     }

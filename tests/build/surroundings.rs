@@ -247,7 +247,7 @@ pub(crate) async fn host_folders(bench: Bench) -> Result<()> {
     ensure!(!folder.join("made").exists(), "a build wrote to the machine");
     let told = project.infos();
     for want in [
-        "at `/m2` (1 files, 0.0 MiB); what they write there stays",
+        "at `/m2` (1 file, 0.0 MiB); what they write there stays",
         "at `/etc/conf`, read-only",
     ] {
         ensure!(told.iter().any(|text| text.contains(want)), "{told:?}");
