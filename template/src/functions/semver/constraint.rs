@@ -15,6 +15,7 @@ const MAX_GROUPS: usize = 32;
 
 const OPERATORS: &str = r"=||!=|>|<|>=|=>|<=|=<|~|~>|\^";
 const PARTIAL: &str = r"v?([0-9|x|X|\*]+)(\.[0-9|x|X|\*]+)?(\.[0-9|x|X|\*]+)?(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
+const BLANKS: [char; 5] = ['\t', '\n', '\x0c', '\r', ' '];
 const BLANK: &str = r"[\t\n\x0c\r\x20]";
 
 static ONE: LazyLock<Regex> =
@@ -85,8 +86,10 @@ impl Constraints {
                 limit: MAX_LENGTH,
             });
         }
-        if let Some(constraint) = Constraint::simple(text) {
-            return Ok(Self(vec![Group::of(vec![constraint?])]));
+        if let Some(groups) = text.split("||").map(Group::simple).collect::<Option<Vec<_>>>()
+            && groups.len() <= MAX_GROUPS
+        {
+            return groups.into_iter().collect::<Result<_, _>>().map(Self);
         }
         let text = rewrite_ranges(text);
         let alternatives: Vec<&str> = text.split("||").collect();
@@ -130,6 +133,29 @@ impl Group {
         Ok(Self::of(constraints))
     }
 
+    /// Constraints without metadata and ranges, as nearly all are; `None` for anything else, which may well be a group,
+    /// too. To make the expressions ready takes longer than all constraints of a chart.
+    fn simple(text: &str) -> Option<Result<Self, SemverError>> {
+        let mut rest = text.trim_matches(BLANKS);
+        let mut constraints = Vec::new();
+        while constraints.is_empty() || !rest.is_empty() {
+            let operator = rest.find(|c| !"=!<>~^".contains(c))?;
+            let (operator, behind) = rest.split_at(operator);
+            let behind = behind.trim_start_matches(BLANKS);
+            let ends = |c| c == ',' || BLANKS.contains(&c);
+            let (version, behind) = behind.split_at(behind.find(ends).unwrap_or(behind.len()));
+            constraints.push(Constraint::simple(operator, version)?);
+            let behind = behind.trim_start_matches(BLANKS);
+            rest = match behind.strip_prefix(',') {
+                // It needs another one behind it.
+                Some(next) if !next.trim_start_matches(BLANKS).is_empty() => next.trim_start_matches(BLANKS),
+                Some(_) => return None,
+                None => behind,
+            };
+        }
+        Some(constraints.into_iter().collect::<Result<_, _>>().map(Self::of))
+    }
+
     fn of(constraints: Vec<Constraint>) -> Self {
         let names_prerelease = constraints.iter().any(|each| !each.version.prerelease.is_empty());
         Self {
@@ -157,44 +183,31 @@ impl Constraint {
         Some(Self::of(part(1), part(2), [part(3), minor, patch], part(6)))
     }
 
-    /// One constraint without wildcards and metadata, as most are; `None` for anything else, which may well be one, too.
-    /// To make the expressions ready takes longer than all constraints of a chart.
-    fn simple(text: &str) -> Option<Result<Self, SemverError>> {
-        const BLANKS: [char; 5] = ['\t', '\n', '\x0c', '\r', ' '];
-        let text = text.trim_matches(BLANKS);
-        let operator = text.find(|c| !"=!<>~^".contains(c))?;
-        let (operator, version) = text.split_at(operator);
+    fn simple(operator: &str, version: &str) -> Option<Result<Self, SemverError>> {
         if !matches!(
             operator,
             "" | "=" | "!=" | ">" | "<" | ">=" | "=>" | "<=" | "=<" | "~" | "~>" | "^"
         ) {
             return None;
         }
-        let version = version.trim_start_matches(BLANKS);
         let rest = version.strip_prefix('v').unwrap_or(version);
         let (numbers, prerelease) = rest.split_at(rest.find('-').unwrap_or(rest.len()));
-        let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = |part: &str| {
+            let is_digits = part.bytes().all(|byte| byte.is_ascii_digit());
+            matches!(part, "x" | "X" | "*") || !part.is_empty() && is_digits
+        };
         let is_name = |part: &str| {
             let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
             !part.is_empty() && part.bytes().all(fits)
         };
-        let mut parts = numbers.split('.');
-        let numbers = [
-            parts.next()?,
-            parts.next().unwrap_or("0"),
-            parts.next().unwrap_or("0"),
-        ];
-        let given = rest[..rest.len() - prerelease.len()].split('.').count();
-        let is_plain = parts.next().is_none() && numbers.iter().all(is_number);
-        if !is_plain
-            || !prerelease
-                .strip_prefix('-')
-                .is_none_or(|names| names.split('.').all(is_name))
-        {
+        let mut parts = [""; 3];
+        for (place, part) in numbers.split('.').enumerate() {
+            *parts.get_mut(place)? = Some(part).filter(|part| is_number(part))?;
+        }
+        let has_names = |names: &str| names.split('.').all(is_name);
+        if !prerelease.strip_prefix('-').is_none_or(has_names) {
             return None;
         }
-        let mut parts = [""; 3];
-        parts[..given].copy_from_slice(&numbers[..given]);
         Some(Self::of(operator, version, parts, prerelease))
     }
 
@@ -346,16 +359,44 @@ mod tests {
             for version in versions {
                 for blank in ["", " ", "\t "] {
                     let text = format!("{blank}{operator}{blank}{version}{blank}");
-                    let Some(short) = Constraint::simple(&text) else {
-                        continue;
+                    let with = |other: &str| {
+                        let others = ["", ",", " ", " , ", " - ", ", ,"].map(|between| {
+                            [
+                                format!("{text}{between}{other}"),
+                                format!("{other}{between}{text}"),
+                            ]
+                        });
+                        others.into_iter().flatten()
                     };
-                    let whole = Group::parse(&rewrite_ranges(&text));
-                    let whole = whole.map(|group| format!("{:?}", group.constraints));
-                    assert_eq!(short.map(|each| format!("{:?}", [each])), whole, "{text:?}");
+                    for text in [with(""), with(">1.2"), with("< v2.*"), with("x")]
+                        .into_iter()
+                        .flatten()
+                    {
+                        let Some(short) = Group::simple(&text) else {
+                            continue;
+                        };
+                        let whole = Group::parse(&rewrite_ranges(&text));
+                        let shown = |group: Group| format!("{group:?}");
+                        assert_eq!(short.map(shown), whole.map(shown), "{text:?}");
+                    }
                 }
             }
         }
-        assert!(Constraint::simple(">= 1.25.0-0").is_some_and(|found| found.is_ok()));
-        assert!(Constraint::simple("1.x").is_none());
+        for simple in [
+            ">= 1.25.0-0",
+            "1.x",
+            "4.45.*",
+            ">=1.2.3 <2",
+            ">= 1.2, < 2.0.0-0",
+            "*",
+        ] {
+            assert!(
+                Group::simple(simple).is_some_and(|found| found.is_ok()),
+                "{simple}"
+            );
+        }
+        for other in ["1.2 - 2", "1+a", ">1<2", "1,", ",1", ""] {
+            assert!(Group::simple(other).is_none(), "{other}");
+        }
     }
 }
