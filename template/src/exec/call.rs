@@ -45,6 +45,13 @@ impl<'t> State<'_, '_, 't> {
         if let Some(last) = last {
             values.push(self.convert(last, param(args.len()))?);
         }
+        for value in &mut values {
+            if let Value::Object(object) = value
+                && let Some(passed) = object.passed()
+            {
+                *value = passed;
+            }
+        }
         if let Err(message) = self.machine.limits.before(name, &values) {
             return Err(self.call_failed(at, name, message.into()));
         }

@@ -5,7 +5,7 @@
 use crate::exec::MAX_TEXT;
 use crate::format;
 use crate::unicode::is_letter;
-use crate::value::{CallError, Functions, Map, STRING_MAP, Str, Value};
+use crate::value::{Call, CallError, Functions, Map, STRING_MAP, Str, Value};
 
 use super::args::{ANY, INT, Outcome, STRING, boolean, fail, int, rest, string, text, utf8};
 use super::cast::{printed, strval};
@@ -114,20 +114,24 @@ fn register_splits(functions: &mut Functions) {
     functions.add("splitList", &[STRING, STRING], |_, args| {
         Ok(Value::strings(split(text(args, 1), text(args, 0), None)))
     });
-    functions.add("split", &[STRING, STRING], |_, args| {
-        numbered(&split(text(args, 1), text(args, 0), None))
+    functions.add("split", &[STRING, STRING], |call, args| {
+        numbered(call, &split(text(args, 1), text(args, 0), None))
     });
-    functions.add("splitn", &[STRING, INT, STRING], |_, args| {
+    functions.add("splitn", &[STRING, INT, STRING], |call, args| {
         let parts = match usize::try_from(int(args, 1)) {
             Ok(0) => Vec::new(),
             limit => split(text(args, 2), text(args, 0), limit.ok()),
         };
-        numbered(&parts)
+        numbered(call, &parts)
     });
 }
 
+/// What an entry of a map that a call makes counts: it takes some 200 bytes.
+const STEPS_OF_AN_ENTRY: u64 = 24;
+
 /// `_0`, `_1` and so on, as a `map[string]string`.
-fn numbered(parts: &[&[u8]]) -> Outcome {
+fn numbered(call: &mut Call<'_>, parts: &[&[u8]]) -> Outcome {
+    call.count(parts.len() as u64 * STEPS_OF_AN_ENTRY)?;
     let entries = parts
         .iter()
         .enumerate()
