@@ -26,6 +26,7 @@ pub use error::{DeployError, Failure, Problem};
 pub use input::{Rendered, Source};
 pub use lock::Runner;
 pub use plan::{Action, DeployKind, DeployPlan, Operation, PlanOptions, deploy_kind, plan};
+pub(crate) use resources::read_objects;
 pub use resources::{Hook, HookEvent, Resource, ResourceError, ResourceId, Resources};
 pub use rights::MissingRights;
 pub use run::{OperationOutcome, Outcome, RunOptions, run};
