@@ -167,6 +167,16 @@ fn charts_that_never_end_are_refused_with_their_place() -> Result<()> {
             "",
             &[place, limit],
         ),
+        (
+            r#"{{ $x := repeat 5000000 "a" }}{{ range until 9 }}{{ $y := replace "a" "b" $x }}{{ end }}"#,
+            "",
+            &[place, steps],
+        ),
+        (
+            r#"{{ $x := printf "[%s1]" (repeat 100000 "{\"a\":1},") }}{{ range until 30 }}{{ $y := fromJsonArray $x }}{{ end }}"#,
+            "",
+            &[place, steps],
+        ),
         (r#"{{ split "," (repeat 1900000 "a,") }}"#, "", &[place, steps]),
         (
             r#"{{ splitn "," 9000000 (repeat 1900000 "a,") }}"#,

@@ -56,7 +56,7 @@ impl<'t> State<'_, '_, 't> {
             return Err(self.call_failed(at, name, message.into()));
         }
         match function.call(&mut Call::new(self.machine), &values) {
-            Ok(value) => match self.machine.limits.made(&value) {
+            Ok(value) => match self.machine.limits.made(name, &value) {
                 Ok(()) => Ok(Slot::result(value)),
                 Err(message) => Err(self.call_failed(at, name, message.into())),
             },
@@ -132,7 +132,7 @@ impl<'t> State<'_, '_, 't> {
         };
         let result = result.and_then(|slot| {
             if let Some(value) = slot.value() {
-                self.machine.limits.made(value)?;
+                self.machine.limits.made(name, value)?;
             }
             Ok(slot)
         });

@@ -15,7 +15,7 @@ pub(super) const MAX_STEPS: u64 = 20_000_000;
 pub(crate) const MAX_TEXT: usize = 32 << 20;
 
 /// The longest list that a call may make.
-const MAX_ITEMS: usize = 2_000_000;
+pub(crate) const MAX_ITEMS: usize = 2_000_000;
 
 /// How many bytes long texts and lists may take that are held at the same time, whichever templates made them.
 const MAX_HELD: usize = 128 << 20;
@@ -97,7 +97,7 @@ impl Limits {
         };
         match function.trim_start_matches("must") {
             "bcrypt" | "htpasswd" => self.spend(60)?,
-            "derivePassword" => self.spend(100)?,
+            "derivePassword" => self.spend(120)?,
             "genPrivateKey" => self.spend(match args.first().and_then(Value::as_bytes) {
                 Some(b"rsa") => 500,
                 Some(b"dsa") => 1_000,
@@ -107,11 +107,10 @@ impl Limits {
             // Each item is held against all before it.
             "uniq" | "Uniq" => steps += items().saturating_mul(items()) / 16,
             "has" | "Has" | "without" | "Without" => steps += items(),
-            "fromYaml" | "fromYamlArray" | "fromJson" | "fromJsonArray" | "fromToml" | "FromJson" => {
+            name if is_reader(name) => {
                 let length = longest(args);
                 check("text", length, MAX_READ)?;
-                // What is read is much larger than its text.
-                steps += length as u64;
+                steps += length as u64 / 4;
             }
             "split" | "splitList" | "splitn" | "regexSplit" | "RegexSplit" | "regexFindAll"
             | "RegexFindAll" => check("text", longest(args), MAX_READ)?,
@@ -134,7 +133,13 @@ impl Limits {
     }
 
     /// Counts a call and what it made.
-    pub(super) fn made(&mut self, value: &Value) -> Result<(), String> {
+    pub(super) fn made(&mut self, function: &str, value: &Value) -> Result<(), String> {
+        if matches!(value, Value::Map(_) | Value::List(_)) && is_reader(function.trim_start_matches("must")) {
+            let weight = weight(value);
+            if !self.step(weight) {
+                return Err(too_many());
+            }
+        }
         let size = match value {
             Value::Str(text) => {
                 check("text", text.len(), MAX_TEXT)?;
@@ -159,6 +164,40 @@ impl Limits {
             Err(too_many())
         }
     }
+}
+
+/// Whether a function makes values of a text.
+fn is_reader(function: &str) -> bool {
+    matches!(
+        function,
+        "fromYaml" | "fromYamlArray" | "fromJson" | "fromJsonArray" | "fromToml" | "FromJson"
+    )
+}
+
+/// What a tree of values counts: a step for ten bytes that it takes.
+fn weight(value: &Value) -> u64 {
+    let mut weight = 0;
+    let mut left = vec![value.clone()];
+    while let Some(value) = left.pop() {
+        weight += match value {
+            Value::Map(map) => {
+                let entries = map.to_vec();
+                let count = entries.len() as u64;
+                left.extend(entries.into_iter().map(|(_, value)| value));
+                10 + 8 * count
+            }
+            Value::List(list) => {
+                left.extend(list.to_vec());
+                8
+            }
+            Value::Str(_) => 6,
+            _ => 3,
+        };
+        if weight > MAX_STEPS {
+            break;
+        }
+    }
+    weight
 }
 
 fn longest(texts: &[Value]) -> usize {

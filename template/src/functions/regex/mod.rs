@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use regex::bytes::{Captures, Regex, RegexBuilder};
 
-use crate::exec::MAX_TEXT;
+use crate::exec::{MAX_ITEMS, MAX_TEXT};
 use crate::format;
 use crate::unicode::{decode_rune, is_digit, is_letter};
 use crate::value::{Call, CallError, Functions, List, STRING_SLICE, Str, Value};
@@ -208,6 +208,9 @@ fn matches(
     let mut ranges = Vec::new();
     for found in Matches::new(text, find, Range::clone).take(limit) {
         counter.next()?;
+        if ranges.len() >= MAX_ITEMS {
+            return fail(format!("list is longer than the limit of {MAX_ITEMS}"));
+        }
         ranges.push(found);
     }
     Ok(ranges)
