@@ -99,7 +99,7 @@ impl Limits {
             "bcrypt" | "htpasswd" => self.spend(60)?,
             "derivePassword" => self.spend(120)?,
             "genPrivateKey" => self.spend(match args.first().and_then(Value::as_bytes) {
-                Some(b"rsa") => 500,
+                Some(b"rsa" | b"") => 500,
                 Some(b"dsa") => 1_000,
                 _ => 1,
             })?,

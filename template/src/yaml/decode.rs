@@ -10,7 +10,7 @@ use crate::value::{Entries, Map, Str, Value};
 
 use super::error::YamlError;
 use super::go_syntax;
-use super::node::{Node, NodeKind};
+use super::node::{NO_MERGE, Node, NodeKind};
 use super::resolve::Resolved;
 
 /// What a tree is decoded to.
@@ -66,11 +66,26 @@ fn first_unreadable(node: &Node<'_>) -> Option<YamlError> {
         NodeKind::Mapping(entries) => entries
             .iter()
             .find_map(|(key, value)| {
+                if key.is_merge_key() {
+                    return first_unmerged(value);
+                }
                 first_unreadable(key)
                     .or_else(|| collection_key(key))
                     .or_else(|| first_unreadable(value))
             })
             .or_else(|| node.merged_entries().err()),
+    }
+}
+
+/// The first error of what a merge key takes in: the last mapping of a list is read first.
+fn first_unmerged(value: &Node<'_>) -> Option<YamlError> {
+    let mapping = |source: &Node<'_>| match &source.kind {
+        NodeKind::Mapping(_) => first_unreadable(source),
+        _ => Some(YamlError::meaning(NO_MERGE, source.line, source.column)),
+    };
+    match &value.kind {
+        NodeKind::Sequence(sources) => sources.iter().rev().find_map(mapping),
+        _ => mapping(value),
     }
 }
 
@@ -81,7 +96,10 @@ fn first_nameless(node: &Node<'_>) -> Option<YamlError> {
         NodeKind::Sequence(items) => items.iter().find_map(first_nameless),
         NodeKind::Mapping(entries) => entries
             .iter()
-            .find_map(|(key, value)| key_text(key, value).err().or_else(|| first_nameless(value))),
+            .find_map(|(key, value)| {
+                let shown = last_of(node, key).unwrap_or(value);
+                key_text(key, shown).err().or_else(|| first_nameless(value))
+            }),
     }
 }
 

@@ -225,6 +225,11 @@ impl Reader {
         match target {
             Some(target) if target.get(last).is_none() => {
                 target.insert(last.as_str(), value);
+                // No header may name again what points in a key have made.
+                for depth in 1..=parents.len() {
+                    let made = path.iter().chain(&parents[..depth]);
+                    self.closed.insert(made.cloned().collect());
+                }
                 Ok(())
             }
             _ => self.fail(format!("Key '{full}' has already been defined.")),
