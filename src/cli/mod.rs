@@ -44,7 +44,7 @@ use self::args::LogArgs;
 use self::env::Environment;
 use self::error::{CommandError, CommandResult};
 pub use self::error::{EXIT_CHANGES_PLANNED, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED};
-use self::late::Late;
+use self::late::{Called, Late};
 pub use self::reference::reference;
 use crate::event::{Events, SecretSink};
 use crate::ui::{self, Form, LogFiles, Mask};
@@ -56,7 +56,7 @@ struct Cli {
     #[command(flatten)]
     log: LogArgs,
     #[command(subcommand)]
-    command: Commands,
+    command: Called<Commands>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,7 +141,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         matches.and_then(|found| Ok((Cli::from_arg_matches(&found)?, found)))
     };
     // What help and errors say needs every flag; those of werf are rarely there.
-    let parsed = parse(env.connect(late::deferred(command)));
+    let parsed = parse(env.connect(late::called(&args, command)));
     let parsed = parsed.or_else(|_| parse(foreign::add(env.connect(command()))));
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
@@ -156,10 +156,10 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         "off" => anstream::ColorChoice::Never.write_global(),
         _ => {}
     }
-    if !cli.command.waits() {
+    if !cli.command.0.waits() {
         return run_alone(cli, env);
     }
-    let mut hints = match &cli.command {
+    let mut hints = match &cli.command.0 {
         Commands::Helm(_) => Vec::new(),
         _ => variables::misspelt(&env, command),
     };
@@ -215,7 +215,7 @@ fn run_alone(cli: Cli, env: Environment) -> ExitCode {
         mask: mask.clone(),
         cancel: CancellationToken::new(),
     };
-    let result = match cli.command {
+    let result = match cli.command.0 {
         Commands::Version => version(),
         Commands::Docs { page } => print(&page.text()),
         Commands::Helm(Late(command)) => futures::executor::block_on(command.run(&context)),
@@ -249,7 +249,7 @@ async fn run_command(cli: Cli, env: Environment, hints: &[String]) -> ExitCode {
         mask: mask.clone(),
         cancel: cancel.clone(),
     };
-    let result = match cli.command {
+    let result = match cli.command.0 {
         Commands::Build(Late(command)) => command.run(&context).await,
         Commands::Converge(Late(command)) => command.run(&context).await,
         Commands::Plan(Late(command)) => command.run(&context).await,

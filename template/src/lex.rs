@@ -52,7 +52,6 @@ pub(crate) struct Token {
     pub(crate) kind: Kind,
     pub(crate) pos: usize,
     pub(crate) end: usize,
-    pub(crate) line: usize,
 }
 
 impl Token {
@@ -84,8 +83,6 @@ pub(crate) struct Lexer<'a> {
     right: &'a [u8],
     pos: usize,
     start: usize,
-    line: usize,
-    start_line: usize,
     paren_depth: usize,
     inside_action: bool,
     /// What ended the text before its end.
@@ -110,8 +107,6 @@ impl<'a> Lexer<'a> {
             right: if right.is_empty() { b"}}" } else { right.as_bytes() },
             pos: 0,
             start: 0,
-            line: 1,
-            start_line: 1,
             paren_depth: 0,
             inside_action: false,
             error: None,
@@ -125,9 +120,8 @@ impl<'a> Lexer<'a> {
         if self.error.is_some() {
             return Token {
                 kind: Kind::Eof,
-                pos: 0,
-                end: 0,
-                line: self.start_line,
+                pos: self.start,
+                end: self.start,
             };
         }
         if self.inside_action {
@@ -135,6 +129,11 @@ impl<'a> Lexer<'a> {
         } else {
             self.text()
         }
+    }
+
+    /// The line (from 1) of a place.
+    pub(crate) fn line(&self, pos: usize) -> usize {
+        1 + memchr::memchr_iter(b'\n', &self.input[..pos]).count()
     }
 
     /// Where the next token begins.
@@ -170,6 +169,24 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Goes to the end of an action that is a raw string and nothing else: where its content is, and the right
+    /// delimiter.
+    pub(crate) fn raw_action(&mut self) -> Option<(std::ops::Range<usize>, Token)> {
+        let rest = self.rest();
+        let open = leading_space(rest);
+        let content = rest.get(open..)?.strip_prefix(b"`")?;
+        let content = &content[..memchr::memchr(b'`', content)?];
+        // Go leaves carriage returns out.
+        if content.contains(&b'\r') {
+            return None;
+        }
+        let (begin, before) = (self.pos + open + 1, self.pos);
+        let end = begin + content.len();
+        self.pos = end + 1;
+        let trims = self.to_right_delim(before)?;
+        Some((begin..end, self.right_delim(trims)))
+    }
+
     /// Goes to the end of an action that [`Lexer::action_text`] has told, if it ends there.
     pub(crate) fn skip_action(&mut self, length: usize) -> Token {
         self.pos += length;
@@ -177,6 +194,31 @@ impl<'a> Lexer<'a> {
         self.pos -= if trims { MARKER } else { 0 };
         self.start = self.pos;
         self.right_delim(trims)
+    }
+
+    /// Goes to the end of an `end`, if that is next.
+    pub(crate) fn end_action(&mut self) -> Option<Token> {
+        let rest = self.rest();
+        let begin = leading_space(rest);
+        rest[begin..].strip_prefix(b"end")?;
+        let before = self.pos;
+        self.pos += begin + b"end".len();
+        let trims = self.to_right_delim(before)?;
+        Some(self.right_delim(trims))
+    }
+
+    /// Goes over space to the right delimiter; where there is none, back to `before`. Whether it trims.
+    fn to_right_delim(&mut self, before: usize) -> Option<bool> {
+        let mut trims = self.at_right_delim();
+        if trims.is_none() {
+            self.pos += leading_space(self.rest());
+            trims = self.at_right_delim();
+        }
+        if trims.is_none() {
+            self.pos = before;
+        }
+        self.start = self.pos;
+        trims
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -190,9 +232,6 @@ impl<'a> Lexer<'a> {
     fn next_rune(&mut self) -> Option<u32> {
         let (rune, width) = self.peek_rune()?;
         self.pos += width;
-        if rune == 0x0A {
-            self.line += 1;
-        }
         Some(rune)
     }
 
@@ -211,18 +250,14 @@ impl<'a> Lexer<'a> {
             kind,
             pos: self.start,
             end: self.pos,
-            line: self.start_line,
         };
         self.start = self.pos;
-        self.start_line = self.line;
         token
     }
 
-    /// Moves on without a token, counting lines from `from`.
-    fn skip_from(&mut self, from: usize) {
-        self.line += count_lines(&self.input[from..self.pos]);
+    /// Moves on without a token.
+    fn skip(&mut self) {
         self.start = self.pos;
-        self.start_line = self.line;
     }
 
     fn fail(&mut self, message: impl Into<Box<str>>) -> Token {
@@ -231,7 +266,6 @@ impl<'a> Lexer<'a> {
             kind: Kind::Error,
             pos: self.start,
             end: self.start,
-            line: self.start_line,
         }
     }
 
@@ -240,7 +274,6 @@ impl<'a> Lexer<'a> {
             let Some(offset) = self.next_left.find(self.rest()) else {
                 self.pos = self.input.len();
                 if self.pos > self.start {
-                    self.line += count_lines(&self.input[self.start..self.pos]);
                     return self.emit(Kind::Text);
                 }
                 return self.emit(Kind::Eof);
@@ -253,10 +286,9 @@ impl<'a> Lexer<'a> {
                     0
                 };
                 self.pos -= trimmed;
-                self.line += count_lines(&self.input[self.start..self.pos]);
                 let token = self.emit(Kind::Text);
                 self.pos += trimmed;
-                self.skip_from(self.start);
+                self.skip();
                 if token.end > token.pos {
                     return token;
                 }
@@ -273,13 +305,13 @@ impl<'a> Lexer<'a> {
         let marker = if has_left_marker(self.rest()) { MARKER } else { 0 };
         if self.input[self.pos + marker..].starts_with(LEFT_COMMENT) {
             self.pos += marker;
-            self.skip_from(self.start);
+            self.skip();
             return self.comment();
         }
         let token = self.emit(Kind::LeftDelim);
         self.inside_action = true;
         self.pos += marker;
-        self.skip_from(self.start);
+        self.skip();
         self.paren_depth = 0;
         Some(token)
     }
@@ -298,7 +330,7 @@ impl<'a> Lexer<'a> {
             self.pos += MARKER;
             self.pos += leading_space(self.rest());
         }
-        self.skip_from(self.start);
+        self.skip();
         None
     }
 
@@ -319,13 +351,13 @@ impl<'a> Lexer<'a> {
     fn right_delim(&mut self, trim: bool) -> Token {
         if trim {
             self.pos += MARKER;
-            self.skip_from(self.start);
+            self.skip();
         }
         self.pos += self.right.len();
         let token = self.emit(Kind::RightDelim);
         if trim {
             self.pos += leading_space(self.rest());
-            self.skip_from(self.start);
+            self.skip();
         }
         self.inside_action = false;
         token
@@ -396,15 +428,9 @@ impl<'a> Lexer<'a> {
     fn space(&mut self) -> Token {
         let first = self.pos;
         self.pos += leading_space(self.rest());
-        if self.pos > first + 1 || self.input[first] == b'\n' {
-            self.line += count_lines(&self.input[first..self.pos]);
-        }
         // The last space may belong to a trimming delimiter.
         let last = self.pos - 1;
         if has_right_marker(&self.input[last..]) && self.input[last + MARKER..].starts_with(self.right) {
-            if self.input[last] == b'\n' {
-                self.line -= 1;
-            }
             self.pos = last;
             if last == first {
                 return self.right_delim(true);
@@ -494,7 +520,6 @@ impl<'a> Lexer<'a> {
     fn raw_string(&mut self) -> Token {
         let length = memchr::memchr(b'`', self.rest());
         let end = length.map_or(self.input.len(), |length| self.pos + length + 1);
-        self.line += count_lines(&self.input[self.pos..end]);
         self.pos = end;
         if length.is_none() {
             return self.fail("unterminated raw quoted string");
@@ -603,10 +628,6 @@ fn leading_space(text: &[u8]) -> usize {
 
 fn trailing_space(text: &[u8]) -> usize {
     text.iter().rev().take_while(|&&byte| is_space_byte(byte)).count()
-}
-
-fn count_lines(text: &[u8]) -> usize {
-    memchr::memchr_iter(b'\n', text).count()
 }
 
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {

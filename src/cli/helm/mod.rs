@@ -44,7 +44,7 @@ pub(super) use self::template::write_files;
 pub(super) use self::usage::{to_own_commands, under_own_name, usage};
 use super::Context;
 use super::error::{CommandError, CommandResult, EXIT_FAILURE};
-use super::late::Late;
+use super::late::{Called, Late};
 use crate::ui;
 
 /// Helm's commands, with Helm's flags and output
@@ -56,7 +56,7 @@ pub(crate) struct HelmCommand {
     #[command(flatten)]
     globals: HelmGlobals,
     #[command(subcommand)]
-    command: HelmCommands,
+    command: Called<HelmCommands>,
 }
 
 /// Helm's commands.
@@ -119,7 +119,7 @@ type HelmResult = Result<(), HelmError>;
 impl HelmCommand {
     /// Whether it may wait for anything but this machine's files.
     pub(crate) fn waits(&self) -> bool {
-        match &self.command {
+        match &self.command.0 {
             HelmCommands::Template(Late(command)) => !command.is_local(),
             HelmCommands::Create(_)
             | HelmCommands::Env(_)
@@ -131,7 +131,7 @@ impl HelmCommand {
 
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let globals = &self.globals;
-        let result = match self.command {
+        let result = match self.command.0 {
             HelmCommands::Create(Late(command)) => command.run(&context.env),
             HelmCommands::Env(command) => command.run(globals, &context.env),
             HelmCommands::Get(Late(command)) => command.run(globals, context).await,

@@ -198,10 +198,11 @@ impl<'t> State<'_, '_, 't> {
             Term::Dot => Ok(dot.clone()),
             Term::Nil => Ok(Slot::Invalid),
             Term::Field(fields) => self.fields(dot, dot.clone(), arg, fields, &[], None),
-            Term::Variable(variable, fields) => self.variable(dot, arg, variable, fields, &[], None),
+            Term::Variable(variable, fields) => self.variable(dot, arg, *variable, fields, &[], None),
             Term::Pipe(pipe) => self.pipeline(dot, pipe),
-            Term::Function(name, callee) => self.function(dot, name, callee, At::Operand(arg), &[], None),
-            Term::Chain(node, fields) => {
+            Term::Function(callee) => self.function(dot, callee, At::Operand(arg), &[], None),
+            Term::Chain(chain) => {
+                let (node, fields) = &**chain;
                 let receiver = self.chain_receiver(dot, arg, node)?;
                 self.fields(dot, receiver, arg, fields, &[], None)
             }

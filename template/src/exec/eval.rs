@@ -2,7 +2,7 @@
 
 use super::{At, Fallible, Slot, State, call::zero};
 use crate::{
-    parse::{Callee, Command, Number, Operand, Pipe, Term, Variable},
+    parse::{Body, Callee, Command, Number, Operand, Pipe, Term, Variable},
     set::MissingKey,
     value::{Str, Type, Value},
 };
@@ -21,17 +21,17 @@ impl<'t> State<'_, '_, 't> {
         let value = value.unwrap_or(Slot::Invalid);
         for variable in &pipe.declared {
             if pipe.assign {
-                self.assign(variable, value.clone())?;
+                self.assign(*variable, value.clone())?;
             } else {
-                self.variables.push((variable.id, value.clone()));
+                self.variables.push((*variable, value.clone()));
             }
         }
         Ok(value)
     }
 
     /// Overwrites the innermost variable of that name.
-    pub(super) fn assign(&mut self, variable: &Variable, value: Slot) -> Fallible<()> {
-        match self.variables.iter_mut().rev().find(|(id, _)| *id == variable.id) {
+    pub(super) fn assign(&mut self, variable: Variable, value: Slot) -> Fallible<()> {
+        match self.variables.iter_mut().rev().find(|(known, _)| *known == variable) {
             Some((_, slot)) => {
                 *slot = value;
                 Ok(())
@@ -40,8 +40,9 @@ impl<'t> State<'_, '_, 't> {
         }
     }
 
-    fn undefined(&self, variable: &Variable) -> Box<crate::Error> {
-        self.error(&format!("undefined variable: {}", variable.name))
+    fn undefined(&self, variable: Variable) -> Box<crate::Error> {
+        let name = self.tree.source.names.variable_name(variable);
+        self.error(&format!("undefined variable: {name}"))
     }
 
     fn command(&mut self, dot: &Slot, command: &'t Command, last: Option<Slot>) -> Fallible<Slot> {
@@ -51,20 +52,21 @@ impl<'t> State<'_, '_, 't> {
                 self.place(At::Operand(first));
                 self.fields(dot, dot.clone(), first, fields, &command.args, last)
             }
-            Term::Chain(node, fields) => {
+            Term::Chain(chain) => {
+                let (node, fields) = &**chain;
                 let receiver = self.chain_receiver(dot, first, node)?;
                 self.fields(dot, receiver, first, fields, &command.args, last)
             }
-            Term::Function(name, callee) => {
+            Term::Function(callee) => {
                 self.place(At::Operand(first));
-                self.function(dot, name, callee, At::Command(command), &command.args, last)
+                self.function(dot, callee, At::Command(command), &command.args, last)
             }
             Term::Pipe(pipe) => {
                 self.not_a_function(&command.args, last.as_ref())?;
                 self.pipeline(dot, pipe)
             }
             Term::Variable(variable, fields) => {
-                self.variable(dot, first, variable, fields, &command.args, last)
+                self.variable(dot, first, *variable, fields, &command.args, last)
             }
             constant => {
                 self.place(At::Operand(first));
@@ -81,15 +83,14 @@ impl<'t> State<'_, '_, 't> {
     pub(super) fn function(
         &mut self,
         dot: &Slot,
-        name: &str,
         callee: &Callee,
         at: At<'t>,
         args: &'t [Operand],
         last: Option<Slot>,
     ) -> Fallible<Slot> {
-        match callee {
-            Callee::Builtin(builtin) => self.call_builtin(dot, *builtin, at, args, last),
-            Callee::Function(function) => self.call(dot, function, at, name, args, last),
+        match &callee.body {
+            Body::Builtin(builtin) => self.call_builtin(dot, *builtin, at, args, last),
+            Body::Function(function) => self.call(dot, function, at, &callee.name, args, last),
         }
     }
 
@@ -142,13 +143,13 @@ impl<'t> State<'_, '_, 't> {
         &mut self,
         dot: &Slot,
         operand: &'t Operand,
-        variable: &Variable,
+        variable: Variable,
         fields: &'t [Str],
         args: &'t [Operand],
         last: Option<Slot>,
     ) -> Fallible<Slot> {
         self.place(At::Operand(operand));
-        let found = self.variables.iter().rev().find(|(id, _)| *id == variable.id);
+        let found = self.variables.iter().rev().find(|(known, _)| *known == variable);
         let value = match found {
             Some((_, value)) => value.clone(),
             None => return Err(self.undefined(variable)),

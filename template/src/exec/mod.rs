@@ -12,7 +12,7 @@ mod slot;
 use crate::{
     error::{Error, ErrorKind},
     format,
-    parse::{ActionText, Branch, Command, Invocation, Node, Operand, Pipe, ROOT_VARIABLE, Tree},
+    parse::{ActionText, Branch, Command, Invocation, Node, Operand, Pipe, ROOT_VARIABLE, Tree, Variable},
     value::Value,
 };
 
@@ -57,7 +57,7 @@ struct State<'m, 'e, 't> {
     /// The action that is being evaluated.
     base: u32,
     /// The stack of variables; the innermost of a name counts.
-    variables: Vec<(u32, Slot)>,
+    variables: Vec<(Variable, Slot)>,
     /// How many templates called each other up to here.
     depth: usize,
 }
@@ -146,7 +146,7 @@ impl<'t> State<'_, '_, 't> {
         for node in list {
             self.step()?;
             match node {
-                Node::Text(place) => self.machine.out.extend_from_slice(self.tree.source.text(place)),
+                Node::Text(place) | Node::Literal(place) => self.machine.out.extend_from_slice(self.tree.source.text(place)),
                 Node::Action(base, pipe) => {
                     self.base = *base;
                     let value = self.pipeline(dot, pipe)?;
@@ -304,10 +304,10 @@ impl<'t> State<'_, '_, 't> {
         let mark = self.variables.len();
         match (pipe.declared.as_slice(), pipe.assign) {
             ([], _) => {}
-            ([one], true) => self.assign(one, element.clone())?,
+            ([one], true) => self.assign(*one, element.clone())?,
             ([first, second, ..], true) => {
-                self.assign(first, index)?;
-                self.assign(second, element.clone())?;
+                self.assign(*first, index)?;
+                self.assign(*second, element.clone())?;
             }
             ([_], false) => self.variables[mark - 1].1 = element.clone(),
             ([_, _, ..], false) => {

@@ -10,7 +10,7 @@ use std::{rc::Rc, sync::Arc};
 
 pub(crate) use names::Names;
 pub(crate) use node::{
-    ActionText, Branch, Callee, Command, Fields, Invocation, List, Node, Number, Operand, Pipe,
+    ActionText, Body, Branch, Callee, Command, Fields, Invocation, List, Node, Number, Operand, Pipe,
     ROOT_VARIABLE, Source, Term, Tree, Variable, is_empty,
 };
 pub(crate) use number::parse_hex_float;
@@ -42,7 +42,7 @@ pub(crate) struct Syntax<'a> {
     pub(crate) right: &'a str,
     pub(crate) functions: &'a Functions,
     pub(crate) stack: &'a Stack,
-    pub(crate) names: &'a Names,
+    pub(crate) names: &'a Rc<Names>,
 }
 
 /// Parses a text and the definitions in it.
@@ -50,6 +50,7 @@ pub(crate) fn parse(name: &Str, text: &Arc<[u8]>, syntax: Syntax<'_>) -> Result<
     let source = Rc::new(Source {
         name: name.clone(),
         text: Arc::clone(text),
+        names: Rc::clone(syntax.names),
     });
     let mut shared = Shared {
         lexer: Lexer::new(text, syntax.left, syntax.right),
@@ -57,6 +58,7 @@ pub(crate) fn parse(name: &Str, text: &Arc<[u8]>, syntax: Syntax<'_>) -> Result<
         source,
         trees: Vec::new(),
         operands: Vec::new(),
+        nodes: Vec::new(),
     };
     shared.lexer.break_keyword = syntax.functions.get("break").is_none();
     shared.lexer.continue_keyword = syntax.functions.get("continue").is_none();
@@ -72,7 +74,10 @@ struct Shared<'a> {
     syntax: Syntax<'a>,
     source: Rc<Source>,
     trees: Trees,
+    /// The operands of commands and the nodes of lists that are not complete yet: none is allocated larger than it
+    /// needs, nor again as it grows.
     operands: Vec<Operand>,
+    nodes: Vec<Node>,
 }
 
 /// Parses one tree.
@@ -82,15 +87,15 @@ struct Parser<'p, 'a> {
     tokens: [Token; 3],
     peeked: usize,
     /// The variables in scope.
-    variables: Vec<u32>,
+    variables: Vec<Variable>,
     /// The variables of earlier actions that this one has.
-    used: SmallVec<[u32; 4]>,
+    used: SmallVec<[Variable; 4]>,
     /// Where the action begins that is being parsed: places in it are counted from here.
     base: usize,
     /// How many variables there were before it.
     mark: usize,
-    /// Line of the action that is being parsed; 0 outside of one.
-    action_line: usize,
+    /// Where the delimiter of the action is that is being parsed, inside of one.
+    action: Option<usize>,
     range_depth: usize,
     paren_depth: usize,
 }
@@ -107,7 +112,6 @@ impl<'p, 'a> Parser<'p, 'a> {
             kind: Kind::Eof,
             pos: 0,
             end: 0,
-            line: 0,
         };
         Self {
             shared,
@@ -117,7 +121,7 @@ impl<'p, 'a> Parser<'p, 'a> {
             used: SmallVec::new(),
             base: 0,
             mark: 0,
-            action_line: 0,
+            action: None,
             range_depth: 0,
             paren_depth: 0,
         }
@@ -195,7 +199,7 @@ impl<'p, 'a> Parser<'p, 'a> {
 
     fn error(&self, message: &str) -> Box<Error> {
         let name = self.shared.source.name.to_string();
-        let line = self.tokens[0].line;
+        let line = self.shared.lexer.line(self.tokens[0].pos);
         Box::new(Error {
             text: format!("template: {name}:{line}: {message}"),
             kind: ErrorKind::Parse,
@@ -211,10 +215,12 @@ impl<'p, 'a> Parser<'p, 'a> {
         if token.kind != Kind::Error {
             return self.error(&format!("unexpected {shown} in {context}"));
         }
-        if self.action_line == 0 || self.action_line == token.line {
+        let lexer = &self.shared.lexer;
+        let begun = self.action.map(|pos| lexer.line(pos));
+        let Some(begun) = begun.filter(|line| *line != lexer.line(token.pos)) else {
             return self.error(&shown);
-        }
-        let place = format!(" started at {}:{}", self.shared.source.name, self.action_line);
+        };
+        let place = format!(" started at {}:{begun}", self.shared.source.name);
         let action = if shown.ends_with(" action") {
             ""
         } else {
@@ -253,7 +259,7 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     fn top_level(&mut self) -> Result<List, Box<Error>> {
-        let mut list = List::new();
+        let begin = self.shared.nodes.len();
         while self.peek().kind != Kind::Eof {
             if self.peek().kind == Kind::LeftDelim && self.shared.lexer.may_define() {
                 let delimiter = self.next();
@@ -264,12 +270,12 @@ impl<'p, 'a> Parser<'p, 'a> {
                 self.backup2(delimiter);
             }
             match self.text_or_action()? {
-                Ok(node) => list.push(node),
+                Ok(node) => self.shared.nodes.push(node),
                 Err(Ending::End) => return Err(self.error("unexpected {{end}}")),
                 Err(Ending::Else { .. }) => return Err(self.error("unexpected {{else}}")),
             }
         }
-        Ok(list)
+        Ok(self.shared.nodes.drain(begin..).collect())
     }
 
     /// After `define`.
@@ -301,11 +307,11 @@ impl<'p, 'a> Parser<'p, 'a> {
 
     fn item_list(&mut self) -> Result<(List, Ending), Box<Error>> {
         self.check_stack()?;
-        let mut list = List::new();
+        let begin = self.shared.nodes.len();
         while self.peek_non_space().kind != Kind::Eof {
             match self.text_or_action()? {
-                Ok(node) => list.push(node),
-                Err(ending) => return Ok((list, ending)),
+                Ok(node) => self.shared.nodes.push(node),
+                Err(ending) => return Ok((self.shared.nodes.drain(begin..).collect(), ending)),
             }
         }
         Err(self.error("unexpected EOF"))
@@ -316,10 +322,10 @@ impl<'p, 'a> Parser<'p, 'a> {
         match token.kind {
             Kind::Text => Ok(Ok(Node::Text(position(token.pos)..position(token.end)))),
             Kind::LeftDelim => {
-                self.action_line = token.line;
+                self.action = Some(token.pos);
                 let node = self.known_or_new_action(&token);
                 if node.is_ok() {
-                    self.action_line = 0;
+                    self.action = None;
                 }
                 node
             }
@@ -333,6 +339,14 @@ impl<'p, 'a> Parser<'p, 'a> {
         if self.peeked > 0 {
             self.base = delimiter.end;
             return self.action(None);
+        }
+        if let Some((content, end)) = self.shared.lexer.raw_action() {
+            self.tokens[0] = end;
+            return Ok(Ok(Node::Literal(position(content.start)..position(content.end))));
+        }
+        if let Some(end) = self.shared.lexer.end_action() {
+            self.tokens[0] = end;
+            return Ok(Err(Ending::End));
         }
         self.base = self.shared.lexer.place();
         let Some(text) = self.shared.lexer.action_text() else {
@@ -384,8 +398,9 @@ impl<'p, 'a> Parser<'p, 'a> {
             && self.tokens[0].pos == self.base + text.len()
         {
             let declared = &self.variables[self.mark..];
+            let place = self.base..self.base + text.len();
             let names = self.shared.syntax.names;
-            names.keep_action(text, &action, &self.used, declared);
+            names.keep_action(&self.shared.source.text, place, &action, &self.used, declared);
         }
         self.body(action)
     }
@@ -451,16 +466,12 @@ impl<'p, 'a> Parser<'p, 'a> {
             if context == "if" && kind == Kind::If {
                 self.next();
                 let pipe = self.pipeline("if", Kind::RightDelim)?;
-                return Ok(vec![Node::If(Box::new(self.branch("if", pipe.into(), scope)?))]);
+                return Ok([Node::If(Box::new(self.branch("if", pipe.into(), scope)?))].into());
             }
             if context == "with" && kind == Kind::With {
                 self.next();
                 let pipe = self.pipeline("with", Kind::RightDelim)?;
-                return Ok(vec![Node::With(Box::new(self.branch(
-                    "with",
-                    pipe.into(),
-                    scope,
-                )?))]);
+                return Ok([Node::With(Box::new(self.branch("with", pipe.into(), scope)?))].into());
             }
         }
         match self.item_list()? {
@@ -509,7 +520,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         let mut pipe = Pipe {
             pos: 0,
             assign: false,
-            declared: Vec::new(),
+            declared: SmallVec::new(),
             commands: SmallVec::new(),
         };
         let first = self.peek_non_space();
@@ -580,7 +591,7 @@ impl<'p, 'a> Parser<'p, 'a> {
 
     fn declare(&mut self, pipe: &mut Pipe, token: &Token) {
         let variable = self.shared.syntax.names.variable(self.text(token));
-        self.variables.push(variable.id);
+        self.variables.push(variable);
         pipe.declared.push(variable);
     }
 
@@ -603,7 +614,6 @@ impl<'p, 'a> Parser<'p, 'a> {
     fn command(&mut self) -> Result<Command, Box<Error>> {
         let first = self.peek_non_space();
         let pos = self.position(first.pos);
-        // Operands of commands that are not complete yet wait in one list: none is allocated larger than it needs.
         let begin = self.shared.operands.len();
         loop {
             self.peek_non_space();
@@ -645,7 +655,7 @@ impl<'p, 'a> Parser<'p, 'a> {
                 let shown = quote_str(shown.as_bytes());
                 return Err(self.error(&format!("unexpected . after term {shown}")));
             }
-            _ => Term::Chain(Box::new(operand), fields),
+            _ => Term::Chain(Box::new((operand, fields))),
         };
         Ok(Some(Operand { pos, term }))
     }
@@ -659,12 +669,12 @@ impl<'p, 'a> Parser<'p, 'a> {
             Kind::Nil => Term::Nil,
             Kind::Variable => {
                 let variable = self.shared.syntax.names.variable(text);
-                match self.variables.iter().position(|id| *id == variable.id) {
+                match self.variables.iter().position(|known| *known == variable) {
                     None => {
                         let name = quote_str(text);
                         return Err(self.error(&format!("undefined variable {name}")));
                     }
-                    Some(place) if place > 0 && place < self.mark => self.used.push(variable.id),
+                    Some(place) if place > 0 && place < self.mark => self.used.push(variable),
                     Some(_) => {}
                 }
                 Term::Variable(variable, self.shared.syntax.names.fields(b""))
@@ -755,7 +765,7 @@ impl<'p, 'a> Parser<'p, 'a> {
         let name = String::from_utf8_lossy(name);
         let syntax = &self.shared.syntax;
         match syntax.names.function(&name, syntax.functions) {
-            Some((name, callee)) => Ok(Term::Function(name, callee)),
+            Some(callee) => Ok(Term::Function(callee)),
             None => Err(self.error(&format!("function {} not defined", quote_str(name.as_bytes())))),
         }
     }

@@ -1,11 +1,11 @@
 //! What the texts of a set have again and again, kept once: names, constants, whole actions.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, hash::Hasher as _, ops::Range, rc::Rc, sync::Arc};
 
-use super::node::{Callee, Fields, Invocation, Pipe, ROOT_VARIABLE, Variable};
+use super::node::{Body, Callee, Fields, Invocation, Pipe, ROOT_VARIABLE, Variable};
 use crate::{
     builtins::Builtin,
-    hash::NameMap,
+    hash::{NameHasher, NameMap},
     value::{Functions, Str},
 };
 
@@ -17,11 +17,10 @@ pub(crate) struct Names {
     /// By how they are written: `.a.b.c`.
     fields: RefCell<NameMap<Box<[u8]>, Fields>>,
     /// What names of functions stand for.
-    functions: RefCell<NameMap<Rc<str>, Callee>>,
-    /// Variables and their numbers.
-    variables: RefCell<NameMap<Rc<str>, u32>>,
-    /// Actions by what stands between their delimiters.
-    actions: RefCell<NameMap<Box<[u8]>, Kept>>,
+    functions: RefCell<NameMap<Box<str>, Rc<Callee>>>,
+    /// Variables in the order of their numbers, and the numbers by name.
+    variables: RefCell<(Vec<Rc<str>>, NameMap<Rc<str>, Variable>)>,
+    actions: RefCell<Actions>,
 }
 
 /// An action whose text says everything about it. Charts have the same few again and again; places in them are counted
@@ -37,14 +36,38 @@ pub(super) enum Known {
     End,
 }
 
-/// An action and what it has to do with what stands around it.
+/// Actions by the text that stands between their delimiters.
+#[derive(Debug)]
+struct Actions {
+    kept: Vec<Kept>,
+    /// Where they are in the list, by their texts' hashes. Of two with one hash the later is kept.
+    places: NameMap<u64, u32>,
+}
+
+/// An action, where it was written first, and what it has to do with what stands around it.
 #[derive(Debug)]
 struct Kept {
     action: Known,
-    /// The variables that have to be there already.
-    used: Box<[u32]>,
+    source: Arc<[u8]>,
+    start: u32,
+    length: u32,
+    /// If there are any.
+    variables: Option<Box<Variables>>,
+}
+
+#[derive(Debug)]
+struct Variables {
+    /// Those that have to be there already.
+    used: Box<[Variable]>,
     /// Those that are there afterwards.
-    declared: Box<[u32]>,
+    declared: Box<[Variable]>,
+}
+
+impl Kept {
+    fn text(&self) -> &[u8] {
+        let (start, length) = (self.start as usize, self.length as usize);
+        &self.source[start..start + length]
+    }
 }
 
 impl Default for Names {
@@ -55,8 +78,11 @@ impl Default for Names {
             texts: RefCell::new(NameMap::with_capacity_and_hasher(MANY, Default::default())),
             fields: RefCell::new(NameMap::with_capacity_and_hasher(MANY, Default::default())),
             functions: RefCell::default(),
-            variables: RefCell::new(std::iter::once(("$".into(), ROOT_VARIABLE)).collect()),
-            actions: RefCell::new(NameMap::with_capacity_and_hasher(MANY, Default::default())),
+            variables: RefCell::default(),
+            actions: RefCell::new(Actions {
+                kept: Vec::new(),
+                places: NameMap::with_capacity_and_hasher(3 * MANY, Default::default()),
+            }),
         }
     }
 }
@@ -86,54 +112,101 @@ impl Names {
     }
 
     /// The function of that name among these or the builtins.
-    pub(super) fn function(&self, name: &str, known: &Functions) -> Option<(Rc<str>, Callee)> {
-        if let Some((name, callee)) = self.functions.borrow().get_key_value(name) {
-            return Some((Rc::clone(name), callee.clone()));
+    pub(super) fn function(&self, name: &str, known: &Functions) -> Option<Rc<Callee>> {
+        if let Some(callee) = self.functions.borrow().get(name) {
+            return Some(Rc::clone(callee));
         }
-        let callee = match known.get(name) {
-            Some(function) => Callee::Function(function.clone()),
-            None => Callee::Builtin(Builtin::named(name)?),
+        let body = match known.get(name) {
+            Some(function) => Body::Function(function.clone()),
+            None => Body::Builtin(Builtin::named(name)?),
         };
-        let name: Rc<str> = name.into();
+        let callee = Rc::new(Callee {
+            name: name.into(),
+            body,
+        });
         self.functions
             .borrow_mut()
-            .insert(Rc::clone(&name), callee.clone());
-        Some((name, callee))
+            .insert(name.into(), Rc::clone(&callee));
+        Some(callee)
     }
 
     pub(super) fn variable(&self, name: &[u8]) -> Variable {
-        let name = String::from_utf8_lossy(name);
-        let mut variables = self.variables.borrow_mut();
-        if let Some((name, id)) = variables.get_key_value(&*name) {
-            return Variable {
-                id: *id,
-                name: Rc::clone(name),
-            };
+        if name == b"$" {
+            return ROOT_VARIABLE;
         }
-        let id = u32::try_from(variables.len()).unwrap_or(u32::MAX);
+        let name = String::from_utf8_lossy(name);
+        let (names, numbers) = &mut *self.variables.borrow_mut();
+        if let Some(variable) = numbers.get(&*name) {
+            return *variable;
+        }
+        // Number 0 is `$`.
+        let variable = Variable(u32::try_from(names.len() + 1).unwrap_or(u32::MAX));
         let name: Rc<str> = name.into();
-        variables.insert(Rc::clone(&name), id);
-        Variable { id, name }
+        names.push(Rc::clone(&name));
+        numbers.insert(name, variable);
+        variable
+    }
+
+    pub(crate) fn variable_name(&self, variable: Variable) -> Rc<str> {
+        let known = &self.variables.borrow().0;
+        let name = (variable.0 as usize)
+            .checked_sub(1)
+            .and_then(|index| known.get(index));
+        name.map_or_else(|| "$".into(), Rc::clone)
     }
 
     /// The action that is written so, if it may stand where these variables are; those that it declares are added.
-    pub(super) fn action(&self, text: &[u8], variables: &mut Vec<u32>) -> Option<Known> {
+    pub(super) fn action(&self, text: &[u8], variables: &mut Vec<Variable>) -> Option<Known> {
         let actions = self.actions.borrow();
-        let kept = actions.get(text)?;
-        if !kept.used.iter().all(|id| variables.contains(id)) {
+        let place = *actions.places.get(&hash(text))?;
+        let kept = actions.kept.get(place as usize)?;
+        if kept.text() != text {
             return None;
         }
-        variables.extend_from_slice(&kept.declared);
+        if let Some(around) = &kept.variables {
+            if !around.used.iter().all(|variable| variables.contains(variable)) {
+                return None;
+            }
+            variables.extend_from_slice(&around.declared);
+        }
         Some(kept.action.clone())
     }
 
-    /// Keeps an action, which must have been parsed from exactly this text.
-    pub(super) fn keep_action(&self, text: &[u8], action: &Known, used: &[u32], declared: &[u32]) {
-        let kept = Kept {
-            action: action.clone(),
-            used: used.into(),
-            declared: declared.into(),
+    /// Keeps an action, which must have been parsed from exactly this part of the source.
+    pub(super) fn keep_action(
+        &self,
+        source: &Arc<[u8]>,
+        place: Range<usize>,
+        action: &Known,
+        used: &[Variable],
+        declared: &[Variable],
+    ) {
+        let (Ok(start), Ok(length)) = (u32::try_from(place.start), u32::try_from(place.len())) else {
+            return;
         };
-        self.actions.borrow_mut().insert(text.into(), kept);
+        let mut actions = self.actions.borrow_mut();
+        let Ok(next) = u32::try_from(actions.kept.len()) else {
+            return;
+        };
+        let plain = used.is_empty() && declared.is_empty();
+        actions.kept.push(Kept {
+            action: action.clone(),
+            source: Arc::clone(source),
+            start,
+            length,
+            variables: (!plain).then(|| {
+                Box::new(Variables {
+                    used: used.into(),
+                    declared: declared.into(),
+                })
+            }),
+        });
+        actions.places.insert(hash(&source[place]), next);
     }
+}
+
+fn hash(text: &[u8]) -> u64 {
+    let mut hasher = NameHasher::default();
+    hasher.write(text);
+    hasher.finish()
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, ops::Range, rc::Rc, sync::Arc};
 
+use super::Names;
 use crate::{
     builtins::Builtin,
     format::quote_str,
@@ -24,6 +25,8 @@ pub(crate) struct Source {
     /// The name it was parsed under: messages point into it.
     pub(crate) name: Str,
     pub(crate) text: Arc<[u8]>,
+    /// What its variables are called.
+    pub(crate) names: Rc<Names>,
 }
 
 impl Source {
@@ -60,15 +63,21 @@ impl<'s> ActionText<'s> {
         let at = |pos: u32| pos.saturating_add(self.base);
         self.source.text(&(at(place.start)..at(place.end)))
     }
+
+    fn write_variable(self, variable: Variable, out: &mut String) {
+        out.push_str(&self.source.names.variable_name(variable));
+    }
 }
 
 /// A sequence of text and actions.
-pub(crate) type List = Vec<Node>;
+pub(crate) type List = Box<[Node]>;
 
 #[derive(Debug)]
 pub(crate) enum Node {
     /// Where it is in the source.
     Text(Range<u32>),
+    /// An action that is a raw string and nothing else: where its content is in the source.
+    Literal(Range<u32>),
     /// From where its places are counted, and what it is.
     Action(u32, Rc<Pipe>),
     If(Box<Branch>),
@@ -102,7 +111,7 @@ pub(crate) struct Pipe {
     pub(crate) pos: u32,
     /// `=` instead of `:=`.
     pub(crate) assign: bool,
-    pub(crate) declared: Vec<Variable>,
+    pub(crate) declared: SmallVec<[Variable; 2]>,
     /// Mostly one.
     pub(crate) commands: SmallVec<[Command; 1]>,
 }
@@ -114,15 +123,12 @@ pub(crate) struct Command {
     pub(crate) args: SmallVec<[Operand; 1]>,
 }
 
-/// A variable's name, with a number that is equal for equal names.
-#[derive(Debug, Clone)]
-pub(crate) struct Variable {
-    pub(crate) id: u32,
-    pub(crate) name: Rc<str>,
-}
+/// A variable's name, as a number that is equal for equal names; [`Names`] knows its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Variable(pub(super) u32);
 
-/// What `$` has as its number.
-pub(crate) const ROOT_VARIABLE: u32 = 0;
+/// `$`
+pub(crate) const ROOT_VARIABLE: Variable = Variable(0);
 
 /// The names of `.a.b.c`, shared by all places that have the same.
 pub(crate) type Fields = Rc<[Str]>;
@@ -147,14 +153,21 @@ pub(crate) enum Term {
     Number(Box<Number>),
     Field(Fields),
     Variable(Variable, Fields),
-    Function(Rc<str>, Callee),
-    Chain(Box<Operand>, Fields),
+    Function(Rc<Callee>),
+    Chain(Box<(Operand, Fields)>),
     Pipe(Box<Pipe>),
 }
 
-/// What a name stands for.
+/// A function by the name that it is called by.
+#[derive(Debug)]
+pub(crate) struct Callee {
+    pub(crate) name: Box<str>,
+    pub(crate) body: Body,
+}
+
+/// What a function's name stands for.
 #[derive(Debug, Clone)]
-pub(crate) enum Callee {
+pub(crate) enum Body {
     Builtin(Builtin),
     Function(Function),
 }
@@ -186,7 +199,7 @@ impl Pipe {
             if index > 0 {
                 out.push_str(", ");
             }
-            out.push_str(&variable.name);
+            source.write_variable(*variable, out);
         }
         if !self.declared.is_empty() {
             out.push_str(if self.assign { " = " } else { " := " });
@@ -223,11 +236,12 @@ impl Operand {
             Term::Number(number) => out.push_str(&number.text),
             Term::Field(fields) => write_fields(out, fields),
             Term::Variable(variable, fields) => {
-                out.push_str(&variable.name);
+                source.write_variable(*variable, out);
                 write_fields(out, fields);
             }
-            Term::Function(name, _) => out.push_str(name),
-            Term::Chain(node, fields) => {
+            Term::Function(callee) => out.push_str(&callee.name),
+            Term::Chain(chain) => {
+                let (node, fields) = &**chain;
                 node.write_nested(source, out);
                 write_fields(out, fields);
             }
