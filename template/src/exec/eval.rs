@@ -31,7 +31,12 @@ impl<'t> State<'_, '_, 't> {
 
     /// Overwrites the innermost variable of that name.
     pub(super) fn assign(&mut self, variable: Variable, value: Slot) -> Fallible<()> {
-        match self.variables.iter_mut().rev().find(|(known, _)| *known == variable) {
+        match self
+            .variables
+            .iter_mut()
+            .rev()
+            .find(|(known, _)| *known == variable)
+        {
             Some((_, slot)) => {
                 *slot = value;
                 Ok(())

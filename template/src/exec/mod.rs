@@ -146,7 +146,9 @@ impl<'t> State<'_, '_, 't> {
         for node in list {
             self.step()?;
             match node {
-                Node::Text(place) | Node::Literal(place) => self.machine.out.extend_from_slice(self.tree.source.text(place)),
+                Node::Text(place) | Node::Literal(place) => {
+                    self.machine.out.extend_from_slice(self.tree.source.text(place))
+                }
                 Node::Action(base, pipe) => {
                     self.base = *base;
                     let value = self.pipeline(dot, pipe)?;

@@ -94,12 +94,10 @@ fn first_nameless(node: &Node<'_>) -> Option<YamlError> {
     match &node.kind {
         NodeKind::Scalar { .. } => None,
         NodeKind::Sequence(items) => items.iter().find_map(first_nameless),
-        NodeKind::Mapping(entries) => entries
-            .iter()
-            .find_map(|(key, value)| {
-                let shown = last_of(node, key).unwrap_or(value);
-                key_text(key, shown).err().or_else(|| first_nameless(value))
-            }),
+        NodeKind::Mapping(entries) => entries.iter().find_map(|(key, value)| {
+            let shown = last_of(node, key).unwrap_or(value);
+            key_text(key, shown).err().or_else(|| first_nameless(value))
+        }),
     }
 }
 

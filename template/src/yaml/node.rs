@@ -143,9 +143,7 @@ impl<'t> Node<'t> {
     }
 
     fn merge_into<'a>(&'a self, merged: &mut Vec<(&'a Node<'t>, &'a Node<'t>)>) -> Result<(), YamlError> {
-        let refusal = |at: &Node<'_>| {
-            YamlError::meaning(NO_MERGE, at.line, at.column)
-        };
+        let refusal = |at: &Node<'_>| YamlError::meaning(NO_MERGE, at.line, at.column);
         let NodeKind::Mapping(entries) = &self.kind else {
             return Err(refusal(self));
         };

@@ -31,6 +31,7 @@ pub(super) fn from_str(text: &str) -> Result<Map, String> {
         key: None,
         root: Map::new(),
         closed: HashSet::new(),
+        dotted: HashSet::new(),
     };
     reader.document()?;
     Ok(reader.root)
@@ -45,6 +46,8 @@ struct Reader {
     root: Map,
     /// Paths of tables that have a header of their own.
     closed: HashSet<Vec<String>>,
+    /// Paths of tables that points in keys have made.
+    dotted: HashSet<Vec<String>>,
 }
 
 type Read<T> = Result<T, String>;
@@ -225,14 +228,23 @@ impl Reader {
         match target {
             Some(target) if target.get(last).is_none() => {
                 target.insert(last.as_str(), value);
-                // No header may name again what points in a key have made.
+                // Go: a header may name again what points in one key have made, not in two.
                 for depth in 1..=parents.len() {
-                    let made = path.iter().chain(&parents[..depth]);
-                    self.closed.insert(made.cloned().collect());
+                    let made: Vec<_> = path.iter().chain(&parents[..depth]).cloned().collect();
+                    if !self.dotted.insert(made.clone()) {
+                        self.closed.insert(made);
+                    }
                 }
                 Ok(())
             }
-            _ => self.fail(format!("Key '{full}' has already been defined.")),
+            _ => {
+                let path: Vec<_> = path.iter().chain(&keys).cloned().collect();
+                // Go: such a table may be given a value once, which it does not take.
+                if self.dotted.contains(&path) && self.closed.insert(path) {
+                    return Ok(());
+                }
+                self.fail(format!("Key '{full}' has already been defined."))
+            }
         }
     }
 
