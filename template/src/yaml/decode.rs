@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::number;
+use crate::unicode::to_text;
 use crate::value::{Entries, Map, Str, Value};
 
 use super::error::YamlError;
@@ -191,7 +192,7 @@ fn scalar<T: Target>(node: &Node<'_>) -> Result<T, YamlError> {
         Some(Resolved::Uint(value)) => T::uint(value),
         Some(Resolved::Float(value)) => T::float(finite(value)?),
         Some(Resolved::Text(text)) => T::text(&text),
-        Some(Resolved::Bytes(bytes)) => T::text(&String::from_utf8_lossy(&bytes)),
+        Some(Resolved::Bytes(bytes)) => T::text(&to_text(&bytes)),
     })
 }
 
@@ -199,7 +200,7 @@ fn scalar<T: Target>(node: &Node<'_>) -> Result<T, YamlError> {
 fn key_text<'n>(key: &'n Node<'_>, value: &Node<'_>) -> Result<Cow<'n, str>, YamlError> {
     Ok(match key.resolved()? {
         Some(Resolved::Text(text)) => text,
-        Some(Resolved::Bytes(bytes)) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        Some(Resolved::Bytes(bytes)) => to_text(&bytes).into_owned().into(),
         Some(Resolved::Bool(value)) => value.to_string().into(),
         Some(Resolved::Int(value)) => value.to_string().into(),
         Some(Resolved::Float(value)) => float_key(value).into(),

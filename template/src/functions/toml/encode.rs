@@ -169,7 +169,7 @@ impl Writer {
             Value::Int(value, _) => self.out.push_str(&value.to_string()),
             Value::Uint(value, _) => self.out.push_str(&value.to_string()),
             Value::Float(value) => self.out.push_str(&float(*value)),
-            Value::Str(text) => self.out.push_str(&quoted(&text.to_lossy())),
+            Value::Str(text) => self.out.push_str(&quoted(&String::from_utf8_lossy(text))),
             Value::Bytes(bytes) => {
                 let items: Vec<_> = bytes.iter().map(u8::to_string).collect();
                 self.out.push_str(&format!("[{}]", items.join(", ")));
