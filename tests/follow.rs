@@ -121,3 +121,29 @@ fn files_are_followed_in_development() {
     let runs = told.matches("waiting for a commit or a change").count();
     assert!(runs <= 5, "{runs} runs:\n{told}");
 }
+
+#[test]
+fn files_of_submodules_are_followed_in_development() {
+    let chart = Project::empty("chart");
+    chart.commit(&[("a.yaml", &map(1))]);
+    let project = Project::empty("follow");
+    let url = chart.path().to_string_lossy().into_owned();
+    project.git(&[
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        &url,
+        ".helm/templates",
+    ]);
+    project.commit(&[("werf.yaml", "project: demo\nconfigVersion: 1\n")]);
+    let mut following = Following::start(&project, &["--dev"]);
+    following.expect("v: \"1\"");
+    project.write(".helm/templates/a.yaml", &map(2));
+    following.expect("v: \"2\"");
+    project.write(".helm/templates/deep/b.yaml", &map(3));
+    following.expect("v: \"3\"");
+    let (rest, _) = following.end();
+    assert!(!rest.contains("v:"), "{rest}");
+}

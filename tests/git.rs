@@ -2,8 +2,10 @@
 //! and what reading the example costs and says.
 
 mod git {
+    pub(crate) mod clones;
     pub(crate) mod examples;
     pub(crate) mod layers;
+    pub(crate) mod names;
     pub(crate) mod overlay;
     pub(crate) mod sandbox;
     pub(crate) mod selection;

@@ -112,16 +112,18 @@ impl Exec {
         })
     }
 
-    /// A folder that the engine keeps under `id` between commands.
+    /// A folder that the engine keeps under `id` between commands; it begins with the files of `base`, and there is one
+    /// for each base.
     #[must_use]
-    pub fn cache(self, id: &str, sharing: Sharing, dest: &str) -> Self {
+    pub fn cache(mut self, id: &str, base: Option<&Output>, sharing: Sharing, dest: &str) -> Self {
         let sharing = match sharing {
             Sharing::Shared => pb::CacheSharingOpt::Shared,
             Sharing::Private => pb::CacheSharingOpt::Private,
             Sharing::Locked => pb::CacheSharingOpt::Locked,
         };
+        let input = self.inputs.index(base);
         self.mount(pb::Mount {
-            input: -1,
+            input,
             dest: dest.to_owned(),
             mount_type: pb::MountType::Cache as i32,
             cache_opt: Some(pb::CacheOpt {

@@ -55,7 +55,7 @@ fn everything() -> Output {
         .host("db", "10.0.0.1")
         .network(pb::NetMode::Host)
         .bind(&base, "/etc", "/base-etc")
-        .cache("kiel/cache", Sharing::Locked, "/cache")
+        .cache("kiel/cache", None, Sharing::Locked, "/cache")
         .tmpfs("/tmp")
         .secret("token", "/run/secrets/token")
         .ssh("default", "/run/ssh.sock")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kiel_llb::{FileChain, Output, oci_layout};
+use kiel_llb::{FileChain, Output};
 use serde_json::Value;
 
 use super::error::BuildError;
@@ -15,8 +15,6 @@ use crate::event::BuildState;
 use crate::images::{BuildArg, DockerfilePlan, context_triggers};
 use crate::registry::Reference;
 
-/// The name of the session's content store.
-const STORE: &str = "kiel";
 const FRONTEND: &str = "dockerfile.v0";
 
 /// Builds an image and publishes it.
@@ -26,9 +24,7 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> Result
     let context = ctx
         .blocking(move |_| git_layers::context(&files.listing()?, files.tree()))
         .await?;
-    let served = ctx.serve(&[ctx.take(context)]);
-    let session = ctx.engine.session(ctx.name).await?;
-    let context = oci_layout(&served.to_string(), STORE, &session, ctx.platform, "context");
+    let context = ctx.serve_output(&[ctx.take(context)], "context").await?;
     let inputs = [("context", context), ("dockerfile", dockerfile(ctx, plan))];
     let build = Build::Frontend {
         name: FRONTEND.to_owned(),

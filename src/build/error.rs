@@ -103,6 +103,17 @@ pub enum BuildError {
         #[source]
         source: LayerError,
     },
+    /// Files of the machine could not be read for a mount.
+    #[error("cannot mount `{path}` of this machine for image `{image}`")]
+    HostFiles {
+        /// The image.
+        image: String,
+        /// `fromPath`, as written.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A pattern of `imageSpec` is none.
     #[error("cannot write the config of image `{image}`")]
     Config {

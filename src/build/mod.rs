@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod failure;
 mod git_layers;
+mod host_files;
 mod image_config;
 mod links;
 mod owners;

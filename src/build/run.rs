@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kiel_llb::{Output, Platform, docker_image};
+use kiel_llb::{Output, Platform, docker_image, oci_layout};
 use kiel_stapel::key::Key;
 use kiel_stapel::spec::{ImageSpec, NamePart};
+use kiel_stapel::stage::UserStage;
 use tokio::task::JoinSet;
 
 use super::composition::Composition;
@@ -26,9 +27,11 @@ use crate::config::model::Config;
 use crate::event::{BuildState, Event, Events};
 use crate::git::SourceTree;
 use crate::git::layer::LayerError;
-use crate::images::{PlannedImage, PlannedKind};
+use crate::images::{PlannedImage, PlannedKind, StapelImagePlan};
 use crate::registry::{Blob, Descriptor, Digest, Image, MEDIA_OCI_LAYER, Reference, Registry};
 
+/// The name of the session's content store.
+const STORE: &str = "kiel";
 /// How many images are built at the same time.
 const PARALLEL: usize = 8;
 
@@ -49,6 +52,8 @@ pub struct BuildDeps {
     pub secrets: BTreeMap<String, Bytes>,
     /// Sockets of SSH agents by id.
     pub agents: BTreeMap<String, PathBuf>,
+    /// Where the `fromPath` mounts are on this machine, by the path as written.
+    pub host_paths: BTreeMap<String, PathBuf>,
     /// Where progress goes.
     pub events: Events,
 }
@@ -73,6 +78,8 @@ pub(crate) struct ImageBuild<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) events: &'a Events,
     tree: SourceTree,
+    host_paths: &'a BTreeMap<String, PathBuf>,
+    plan: &'a BuildPlan,
     planned: &'a PlannedImage,
     needs: BTreeMap<String, Built>,
     started: Instant,
@@ -289,9 +296,13 @@ impl Run {
                 continue;
             }
             let (deps, publisher, engine) = (self.deps.clone(), self.publisher.clone(), self.engine.clone());
+            let plan = self.plan.clone();
             running.spawn(async move {
                 let name = image.name.clone();
-                (name, build_image(image, needs, deps, publisher, engine).await)
+                (
+                    name,
+                    build_image(plan, image, needs, deps, publisher, engine).await,
+                )
             });
         }
         *waiting = later;
@@ -299,6 +310,7 @@ impl Run {
 }
 
 async fn build_image(
+    plan: Arc<BuildPlan>,
     planned: PlannedImage,
     mut needs: BTreeMap<String, Built>,
     deps: BuildDeps,
@@ -317,6 +329,8 @@ async fn build_image(
         engine: &engine,
         events: &deps.events,
         tree: deps.tree.clone(),
+        host_paths: &deps.host_paths,
+        plan: &plan,
         planned: &planned,
         needs,
         started: Instant::now(),
@@ -412,6 +426,37 @@ fn report_of(
 }
 
 impl ImageBuild<'_> {
+    /// The stage that an image of the plan has, with the index of its part.
+    pub(crate) fn planned_stage(
+        &self,
+        image: &str,
+        stage: UserStage,
+    ) -> Option<(&PlannedImage, &StapelImagePlan, usize)> {
+        let mut images = self.plan.images.iter().map(|state| &state.image);
+        let image = images.find(|planned| planned.name == image)?;
+        match &image.kind {
+            PlannedKind::Stapel(plan) => Some((image, plan, plan.plan.stage(stage)?)),
+            PlannedKind::Dockerfile(_) => None,
+        }
+    }
+
+    /// For building a stage of another image, of which this one has all needs.
+    pub(crate) async fn of<'b>(&'b self, image: &'b PlannedImage) -> Result<ImageBuild<'b>, BuildError> {
+        let mut needs = self.needs.clone();
+        complete_ids(image, &mut needs, &self.publisher, self.platform).await?;
+        Ok(ImageBuild {
+            name: &image.name,
+            key: image.key(),
+            publisher: self.publisher.clone(),
+            tree: self.tree.clone(),
+            planned: image,
+            needs,
+            // Of the image itself, not of its stages.
+            image_spec: None,
+            ..*self
+        })
+    }
+
     /// The platform as the registry has it.
     pub(crate) fn registry_platform(&self) -> crate::registry::Platform {
         registry_platform(self.platform)
@@ -479,7 +524,7 @@ impl ImageBuild<'_> {
     }
 
     /// Serves an image of these layers (plain tars) to the engine, and tells its digest.
-    pub(crate) fn serve(&self, layers: &[Blob]) -> Digest {
+    fn serve(&self, layers: &[Blob]) -> Digest {
         let layout = self.engine.layout();
         let described: Vec<(Descriptor, Digest)> = layers
             .iter()
@@ -491,6 +536,19 @@ impl ImageBuild<'_> {
             })
             .collect();
         layout.add_image(&self.registry_platform(), &described).digest
+    }
+
+    /// The filesystem of these layers, as the session serves it.
+    pub(crate) async fn serve_output(&self, layers: &[Blob], name: &str) -> Result<Output, BuildError> {
+        let served = self.serve(layers).to_string();
+        let session = self.engine.session(self.name).await?;
+        Ok(oci_layout(&served, STORE, &session, self.platform, name))
+    }
+
+    /// Where the path of a `fromPath` mount is.
+    pub(crate) fn host_path(&self, written: &str) -> PathBuf {
+        let known = self.host_paths.get(written);
+        known.cloned().unwrap_or_else(|| PathBuf::from(written))
     }
 
     /// A layer of Git content, with a warning about what it holds in place of files.

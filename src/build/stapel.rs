@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::composition::Composition;
 use super::error::BuildError;
 use super::git_layers::{self, Around};
+use super::host_files::HostFiles;
 use super::image_config::{self, Directives};
 use super::links::{self, Links};
 use super::owners::{self, Names, Owners};
@@ -35,32 +36,32 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Builds what is missing of an image and publishes it.
 pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &StapelImagePlan) -> Result<Built, BuildError> {
-    let selections = plan.content.clone();
-    let content = ctx
-        .blocking(move |_| {
-            let content = selections.iter().map(MappingSelection::content);
-            Ok(content.collect::<Result<Vec<_>, _>>()?)
-        })
-        .await?;
-    let mut builder = Builder {
-        ctx,
-        plan,
-        content,
-        saw: None,
-        around: Around::default(),
-        stages: Vec::new(),
-        used_engine: false,
-    };
-    let (mut composition, next) = builder.begin().await?;
-    for index in next..plan.plan.parts.len() {
-        composition = builder.part(composition, index).await?;
-    }
+    let mut builder = Builder::new(ctx, plan).await?;
+    let mut composition = builder.parts(plan.plan.parts.len()).await?;
     if !is_frozen(&plan.spec, &plan.plan.parts) {
         let contents = builder.content.iter();
         let all = contents.map(|content| content.all.clone()).collect();
         builder.patch(&mut composition, all).await?;
     }
     builder.publish(composition).await
+}
+
+/// A stage of an image that is there, or was: published, or made again.
+async fn build_stage(
+    ctx: &ImageBuild<'_>,
+    plan: &StapelImagePlan,
+    index: usize,
+) -> Result<Image, BuildError> {
+    let mut builder = Builder::new(ctx, plan).await?;
+    builder.parts(index + 1).await?;
+    let part = &plan.plan.parts[index];
+    let found = builder.find_stage(part).await?;
+    found.ok_or_else(|| {
+        builder.bad(format!(
+            "stage `{}` vanished from the registry",
+            builder.stage_name(part)
+        ))
+    })
 }
 
 struct Builder<'a> {
@@ -72,11 +73,42 @@ struct Builder<'a> {
     saw: Option<Vec<Listing>>,
     /// Links of the image that lead the mappings elsewhere, and what commands did to the mappings.
     around: Around,
+    /// What `fromPath` mounts hold.
+    host_files: HostFiles,
     stages: Vec<StageReport>,
     used_engine: bool,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    async fn new(ctx: &'a ImageBuild<'a>, plan: &'a StapelImagePlan) -> Result<Self, BuildError> {
+        let selections = plan.content.clone();
+        let content = ctx
+            .blocking(move |_| {
+                let content = selections.iter().map(MappingSelection::content);
+                Ok(content.collect::<Result<Vec<_>, _>>()?)
+            })
+            .await?;
+        Ok(Self {
+            ctx,
+            plan,
+            content,
+            saw: None,
+            around: Around::default(),
+            host_files: HostFiles::default(),
+            stages: Vec::new(),
+            used_engine: false,
+        })
+    }
+
+    /// The image after so many parts.
+    async fn parts(&mut self, end: usize) -> Result<Composition, BuildError> {
+        let (mut composition, next) = self.begin(end).await?;
+        for index in next..end {
+            composition = self.part(composition, index).await?;
+        }
+        Ok(composition)
+    }
+
     fn stage_name(&self, part: &Part) -> String {
         match part {
             Part::Stage { stage, .. } => stage.to_string(),
@@ -99,9 +131,9 @@ impl Builder<'_> {
         }
     }
 
-    /// The deepest published stage, or the base, and the index of the part that follows.
-    async fn begin(&mut self) -> Result<(Composition, usize), BuildError> {
-        let stages = self.plan.plan.parts.iter().enumerate().rev();
+    /// The deepest published stage of so many parts, or the base, and the index of the part that follows.
+    async fn begin(&mut self, end: usize) -> Result<(Composition, usize), BuildError> {
+        let stages = self.plan.plan.parts[..end].iter().enumerate().rev();
         for (index, part) in stages.filter(|(_, part)| part.stage_key().is_some()) {
             if let Some(image) = self.find_stage(part).await? {
                 let composition = self.take_stage(&image, index).await?;
@@ -176,7 +208,7 @@ impl Builder<'_> {
             Part::CopiedImport { import, .. } => {
                 self.patch(&mut composition, self.seen(index)).await?;
                 let import = &self.plan.spec.imports[*import];
-                let source = self.image(&import.from).await?;
+                let source = self.source(import).await?;
                 let source = docker_image(
                     &source.reference.to_string(),
                     self.ctx.platform,
@@ -193,10 +225,12 @@ impl Builder<'_> {
                 self.patch(&mut composition, self.seen(index)).await?;
                 let root = self.ctx.root(&mut composition).await?;
                 let env = self.env(&composition, *stage);
+                let host = self.host_files.serve(self.ctx, &self.plan.spec).await?;
                 let around = Surroundings {
                     env: &env,
                     project: self.ctx.project,
                     platform: self.ctx.platform,
+                    host: &host,
                 };
                 let name = format!("{}: {stage}", self.ctx.name);
                 let output = lower_stage(&self.plan.spec, *stage, root.as_ref(), around, &name);
@@ -365,7 +399,7 @@ impl Builder<'_> {
             return Ok(image);
         }
         let started = Instant::now();
-        let source = self.image(&import.from).await?;
+        let source = self.source(import).await?;
         let source = docker_image(
             &source.reference.to_string(),
             self.ctx.platform,
@@ -509,6 +543,22 @@ impl Builder<'_> {
             .map_err(of_image(self.ctx.name))
     }
 
+    /// What an import takes its files from.
+    async fn source(&self, import: &Import) -> Result<Image, BuildError> {
+        let source = match (&import.from, import.stage) {
+            (From::Image(name), Some(stage)) => self.ctx.planned_stage(name, stage),
+            _ => None,
+        };
+        let Some((source, plan, index)) = source else {
+            return self.image(&import.from).await;
+        };
+        if let Some(image) = self.find_stage(&plan.plan.parts[index]).await? {
+            return Ok(image);
+        }
+        let ctx = self.ctx.of(source).await?;
+        Box::pin(build_stage(&ctx, plan, index)).await
+    }
+
     /// An image to begin with or to import from, pinned to its digest.
     async fn image(&self, from: &From) -> Result<Image, BuildError> {
         let (reference, written): (Reference, &str) = match from {
@@ -590,5 +640,9 @@ fn describe_import(import: &Import) -> String {
         From::Scratch => "scratch",
         From::External(name) | From::Image(name) => name,
     };
-    format!("import: {from} {} → {}", import.add, import.to)
+    let stage = import
+        .stage
+        .map(|stage| format!(" ({stage})"))
+        .unwrap_or_default();
+    format!("import: {from}{stage} {} → {}", import.add, import.to)
 }

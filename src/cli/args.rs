@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +10,8 @@ use crate::ui::{self, Form, Verbosity};
 
 /// Where a build report goes: kiel's own file, not one of the project.
 pub(crate) const DEFAULT_REPORT: &str = ".werf-build-report.json";
+/// Where a deploy report is written without --deploy-report-path.
+pub(crate) const DEFAULT_DEPLOY_REPORT: &str = ".werf-deploy-report.json";
 
 /// Where the project is and how its werf.yaml is rendered.
 #[derive(Debug, Clone, Args)]
@@ -52,16 +54,6 @@ pub(crate) struct ProjectArgs {
     /// Private key for Git repositories behind SSH; may be repeated [default: what `ssh` and its agent have]
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_key: Vec<String>,
-}
-
-impl ProjectArgs {
-    /// The files that a run writes: these, and the rendered configuration.
-    pub(crate) fn own_files<'a>(&'a self, others: impl IntoIterator<Item = &'a Path>) -> Vec<&'a Path> {
-        others
-            .into_iter()
-            .chain(self.config_render_path.as_deref())
-            .collect()
-    }
 }
 
 /// Whether the command goes on.
@@ -162,7 +154,8 @@ pub(crate) struct ValuesArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Deploy")]
 pub(crate) struct AddArgs {
-    /// Annotation for all objects but those of crds/; wins over the chart's; may be repeated
+    /// Annotation for all objects but those of crds/; wins over the chart's; may be repeated. Those of pipelines
+    /// (project.werf.io/…, …ci.werf.io/…, werf.io/release-channel) are set on what is applied, and are no reason to apply
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) add_annotation: Vec<String>,
     /// Label for all objects but those of crds/; wins over the chart's; may be repeated
@@ -237,7 +230,7 @@ pub(crate) struct KubeArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) kube_token_path: Option<PathBuf>,
     /// Certificates of the server's authority, PEM
-    #[arg(long, value_name = "PEM")]
+    #[arg(long, value_name = "PEM", allow_hyphen_values = true)]
     pub(crate) kube_ca_data: Option<String>,
     /// File with the certificates of the server's authority, PEM
     #[arg(long, value_name = "PATH")]
@@ -263,6 +256,18 @@ pub(crate) struct DeployArgs {
     /// Overwrite fields that other programs have set
     #[arg(long)]
     pub(crate) force_conflicts: bool,
+}
+
+/// What is told of a deployment afterwards.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Deploy")]
+pub(crate) struct DeployReportArgs {
+    /// Write a report about what was done to the release, also where that fails
+    #[arg(long)]
+    pub(crate) save_deploy_report: bool,
+    /// The report's file, JSON
+    #[arg(long, default_value = DEFAULT_DEPLOY_REPORT, value_name = "PATH")]
+    pub(crate) deploy_report_path: PathBuf,
 }
 
 /// How much is told, and how.

@@ -5,7 +5,6 @@ use clap::Args;
 use super::Context;
 use super::args::{BuildArgs, FollowArgs, ProjectArgs, RegistryArgs};
 use super::error::CommandResult;
-use super::follow::{Follow, once_or_follow};
 use super::images::{self, DONE};
 use super::project::Project;
 use crate::event::Event;
@@ -30,14 +29,9 @@ pub(crate) struct BuildCommand {
 
 impl BuildCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
-        let follow = Follow {
-            project: &self.project,
-            own: self.project.own_files([self.build.build_report_path.as_path()]),
-        };
-        once_or_follow(self.follow.follow, follow, context, async || {
-            self.run_once(context).await
-        })
-        .await
+        let written = [self.build.build_report_path.as_path()];
+        let once = async || self.run_once(context).await;
+        self.follow.run(&self.project, written, context, once).await
     }
 
     async fn run_once(&self, context: &Context) -> CommandResult {

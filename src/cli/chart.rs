@@ -21,7 +21,7 @@ use super::giterminism;
 use super::project::Project;
 use super::secrets::{SecretArgs, Secrets};
 use super::service_values::{ImageName, ServiceValues, service_values};
-use crate::deploy::{Rendered, Source};
+use crate::deploy::{Rendered, Source, is_service_annotation};
 use crate::ui;
 
 /// A project's chart, and what it is rendered with.
@@ -57,9 +57,17 @@ pub(crate) struct ChartInput<'a> {
     pub(crate) added: &'a AddedMetadata,
 }
 
+/// What objects get beside what the chart gives them.
+pub(crate) struct Added {
+    /// Part of the manifests.
+    pub(crate) metadata: AddedMetadata,
+    /// Annotations that only objects in the cluster have, in the order in which they were given.
+    pub(crate) service: Vec<(String, String)>,
+}
+
 impl AddArgs {
     /// Variables first, then flags.
-    pub(crate) fn read(&self, env: &Environment) -> Result<AddedMetadata, CommandError> {
+    pub(crate) fn read(&self, env: &Environment) -> Result<Added, CommandError> {
         let pairs = |flag: &str, given: &[String]| -> Result<Vec<(String, String)>, CommandError> {
             let pair = |text: String| match text.split_once('=') {
                 Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -69,9 +77,16 @@ impl AddArgs {
             };
             with_family(env, flag, given).into_iter().map(pair).collect()
         };
-        Ok(AddedMetadata {
-            annotations: pairs("add-annotation", &self.add_annotation)?,
-            labels: pairs("add-label", &self.add_label)?,
+        let annotations = pairs("add-annotation", &self.add_annotation)?;
+        let (service, annotations) = annotations
+            .into_iter()
+            .partition(|(key, _)| is_service_annotation(key));
+        Ok(Added {
+            metadata: AddedMetadata {
+                annotations,
+                labels: pairs("add-label", &self.add_label)?,
+            },
+            service,
         })
     }
 }

@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::args::{
-    AddArgs, BuildArgs, DeployArgs, FollowArgs, KubeArgs, ProjectArgs, RegistryArgs, ReleaseArgs, ValuesArgs,
+    AddArgs, BuildArgs, DeployArgs, DeployReportArgs, FollowArgs, KubeArgs, ProjectArgs, RegistryArgs,
+    ReleaseArgs, ValuesArgs,
 };
 use super::dependencies::{self, DependencyArgs};
 use super::error::CommandResult;
-use super::follow::{Follow, once_or_follow};
 use super::images::{self, DONE};
 use super::project::Project;
 use super::secrets::SecretArgs;
 use super::{Context, chart, deploy};
-use crate::deploy::{RunOptions, run};
+use crate::deploy::{RunOptions, run_reported};
 use crate::event::Event;
 
 /// Build what is missing, apply the chart, wait until it is up
@@ -51,6 +51,8 @@ pub(crate) struct ConvergeCommand {
     kube: KubeArgs,
     #[command(flatten)]
     deploy: DeployArgs,
+    #[command(flatten)]
+    report: DeployReportArgs,
     /// Time for all resources to become ready, such as 90s, 5m or 300; without it as long as there is hope
     #[arg(long, short = 't', value_name = "DURATION", value_parser = super::args::parse_duration, help_heading = "Deploy")]
     timeout: Option<Duration>,
@@ -61,18 +63,17 @@ pub(crate) struct ConvergeCommand {
 
 impl ConvergeCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
-        let follow = Follow {
-            project: &self.project,
-            own: self.project.own_files([self.build.build_report_path.as_path()]),
-        };
-        once_or_follow(self.follow.follow, follow, context, async || {
-            self.run_once(context).await
-        })
-        .await
+        let written = [
+            self.build.build_report_path.as_path(),
+            self.report.deploy_report_path.as_path(),
+        ];
+        let once = async || self.run_once(context).await;
+        self.follow.run(&self.project, written, context, once).await
     }
 
     async fn run_once(&self, context: &Context) -> CommandResult {
         let started = Instant::now();
+        let report_path = deploy::report_path(&self.report)?;
         let mut project = Project::open(&self.project, context)?;
         project.look_up_latest(&self.registry, context).await?;
         project.warn_outdated(context);
@@ -117,7 +118,14 @@ impl ConvergeCommand {
             runner: deploy::runner(&context.env),
             ..RunOptions::default()
         };
-        let outcome = run(&cluster, plan, &options, &context.events, &context.cancel).await?;
+        let (report, outcome) =
+            run_reported(&cluster, plan, &options, &context.events, &context.cancel).await;
+        if let Some(path) = &report_path {
+            // How the run ended comes first.
+            let saved = deploy::save_report(&report, path);
+            outcome.as_ref().map_or(Ok(()), |_| saved)?;
+        }
+        let outcome = outcome?;
         context.events.send(Event::Summary);
         let seconds = started.elapsed().as_secs_f64();
         let Some(revision) = outcome.revision else {

@@ -1,22 +1,22 @@
 //! Between the chart and the cluster: the connection, what templates see of it, the plan.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kiel_chart::{AddedMetadata, Capabilities, Chart, KubeVersion, Lookup, Release, ValuesInput};
+use kiel_chart::{Capabilities, Chart, KubeVersion, Lookup, Release, ValuesInput};
 use tokio::runtime::Handle;
 
 use super::Context;
-use super::args::{DeployArgs, KubeArgs, ReleaseArgs};
-use super::chart::{ChartInput, render_chart, to_rendered};
+use super::args::{DeployArgs, DeployReportArgs, KubeArgs, ReleaseArgs};
+use super::chart::{Added, ChartInput, render_chart, to_rendered};
 use super::env::Environment;
 use super::error::CommandError;
 use super::project::Project;
 use super::secrets::Secrets;
 use super::service_values::ImageName;
-use crate::deploy::{self, Cluster, DeployKind, DeployPlan, KubeOptions, PlanOptions, Runner};
+use crate::deploy::{self, Cluster, DeployKind, DeployPlan, DeployReport, KubeOptions, PlanOptions, Runner};
 use crate::release::{self, ReleaseError, ReleaseTarget, Revision};
 
 /// Connects to the cluster that the flags, `KUBECONFIG` or the home folder name.
@@ -126,7 +126,7 @@ pub(crate) struct ChartSource<'a> {
     pub(crate) secrets: &'a Secrets,
     pub(crate) repo: Option<&'a str>,
     pub(crate) names: Vec<ImageName>,
-    pub(crate) added: &'a AddedMetadata,
+    pub(crate) added: &'a Added,
 }
 
 /// Renders the chart for the cluster and plans what has to be done.
@@ -155,7 +155,7 @@ pub(crate) async fn plan(
         images: chart.names,
         capabilities,
         lookup: Some(ClusterLookup::shared(cluster)),
-        added: chart.added,
+        added: &chart.added.metadata,
     };
     let manifests = tokio::task::block_in_place(|| render_chart(chart.project, input))?;
     for warning in &manifests.warnings {
@@ -166,6 +166,7 @@ pub(crate) async fn plan(
         force_adoption: deploy_args.force_adoption,
         force_conflicts: deploy_args.force_conflicts,
         history,
+        service_annotations: service_annotations(chart.project, chart.added),
         ..PlanOptions::default()
     };
     let plan = tokio::select! {
@@ -173,6 +174,44 @@ pub(crate) async fn plan(
         () = context.cancel.cancelled() => return Err(CommandError::interrupted()),
     };
     Ok(plan)
+}
+
+/// Who deploys, and from where; what was given says nothing else about the project itself.
+fn service_annotations(project: &Project, added: &Added) -> Vec<(String, String)> {
+    let env = project.env.as_deref().unwrap_or_default();
+    let own = [
+        (
+            deploy::VERSION_ANNOTATION,
+            concat!("kiel ", env!("CARGO_PKG_VERSION")),
+        ),
+        ("project.werf.io/name", &project.config.meta.project),
+        ("project.werf.io/env", env),
+    ];
+    let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    added.service.iter().cloned().chain(own).collect()
+}
+
+/// Where a report is written, if it is.
+pub(crate) fn report_path(args: &DeployReportArgs) -> Result<Option<PathBuf>, CommandError> {
+    if !args.save_deploy_report {
+        return Ok(None);
+    }
+    let path = &args.deploy_report_path;
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => Ok(Some(path.clone())),
+        None => Ok(Some(path.with_extension("json"))),
+        Some(_) => Err(CommandError::new(format!(
+            "cannot use --deploy-report-path {:?}: its extension must be .json, or none, which is the same",
+            path.display().to_string()
+        ))),
+    }
+}
+
+/// Writes a report.
+pub(crate) fn save_report(report: &DeployReport, path: &Path) -> Result<(), CommandError> {
+    let mut text = serde_json::to_string_pretty(report).expect("a report is plain data");
+    text.push('\n');
+    Ok(fs_err::write(path, text)?)
 }
 
 /// The release and its namespace.

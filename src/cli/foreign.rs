@@ -127,7 +127,7 @@ const IMAGES: Group = Group {
 
 const NO_ROLLBACK: &str =
     "a failed release stays as it is, `kiel helm rollback` goes back to an earlier revision";
-const NO_REPORT: &str = "the release's record says what was done: `kiel helm status`, `kiel helm history`";
+const NO_REPORT: &str = "`kiel converge` writes a report";
 const NO_GRAPH: &str = "no graph is written; `kiel plan` shows the operations in their order";
 const NO_SAVED_PLAN: &str = "a plan is made when it is carried out";
 const IN_KUBECONFIG: &str = "write it into a kubeconfig, and name that with --kube-config";

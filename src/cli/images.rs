@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use kiel_llb::Platform;
-use kiel_stapel::spec::From;
+use kiel_stapel::spec::{From, MountKind};
 
 use super::Context;
 use super::args::{BuildArgs, RegistryArgs, ReportArgs, StubArgs};
@@ -93,6 +93,23 @@ fn build_secrets(project: &Project, context: &Context) -> Result<BTreeMap<String
         }
     }
     Ok(secrets.into_iter().map(|(id, (value, _))| (id, value)).collect())
+}
+
+/// Where the `fromPath` mounts of all images are on this machine.
+fn host_paths(project: &Project, context: &Context) -> BTreeMap<String, PathBuf> {
+    let mut paths = BTreeMap::new();
+    for image in &project.config.images {
+        let ImageKind::Stapel(spec) = &image.kind else {
+            continue;
+        };
+        for mount in &spec.mounts {
+            if let MountKind::FromPath(path) = &mount.kind {
+                let full = project.machine_path(path, &context.env);
+                paths.insert(path.clone(), PathBuf::from(full));
+            }
+        }
+    }
+    paths
 }
 
 /// The sockets of the SSH agents that Dockerfile images name, by id.
@@ -428,6 +445,7 @@ pub(crate) async fn build(
         platform: host_platform(),
         secrets: build_secrets(project, context)?,
         agents: build_agents(project, context)?,
+        host_paths: host_paths(project, context),
         events: context.events.clone(),
     };
     let result = tokio::select! {

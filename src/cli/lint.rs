@@ -144,7 +144,7 @@ impl LintCommand {
                 images,
                 capabilities: static_capabilities(self.flags.kube_version.as_deref(), &[])?,
                 lookup: None,
-                added: &self.source.add.read(&context.env)?,
+                added: &self.source.add.read(&context.env)?.metadata,
             };
             render_chart(project, input)?;
         }

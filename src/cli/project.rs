@@ -17,7 +17,7 @@ use super::remotes::{hide_addresses, remotes};
 use crate::config::{self, ConfigError, LoadOptions, model::Config};
 use crate::git::patterns::Glob;
 use crate::git::remote::Remotes;
-use crate::git::{Commit, CommitFiles, Difference, Repository, Scope, SourceTree};
+use crate::git::{Commit, CommitFiles, Repository, SourceTree};
 
 /// A commit's files, before the configuration is read.
 pub(crate) struct Sources {
@@ -47,13 +47,11 @@ impl Sources {
             _ => Mode::Strict,
         };
         if args.dev {
-            let around = repository.with_submodules(&tree)?;
-            let found = uncommitted(args, &repository, &around, context)?;
-            warn_submodules(&found, context);
-            let paths: Vec<String> = found.into_iter().map(|(path, _)| path).collect();
-            tree = repository.overlay(&tree, &paths)?;
+            let taken = taken_from_work_tree(args, context)?;
+            tree = repository.with_work_tree(&tree, &taken)?;
+        } else {
+            tree = repository.with_submodules(&tree)?;
         }
-        tree = repository.with_submodules(&tree)?;
         let guard = Guard::new(&repository, &tree, args.giterminism_config.as_deref(), mode)?;
         let names = match &args.config {
             Some(file) => vec![giterminism::clean(file)],
@@ -227,7 +225,8 @@ pub(crate) fn inputs(args: &ProjectArgs, own: &[PathBuf], context: &Context) -> 
         && let Some(work_dir) = repository.work_dir()
     {
         let work_dir = fs_err::canonicalize(work_dir)?;
-        for (path, _) in uncommitted(args, &repository, &repository.source_tree(&commit), context)? {
+        let taken = taken_from_work_tree(args, context)?;
+        for path in repository.work_tree_changes(&repository.source_tree(&commit), &taken)? {
             let full = work_dir.join(&path);
             if own.contains(&full) {
                 continue;
@@ -243,40 +242,18 @@ pub(crate) fn inputs(args: &ProjectArgs, own: &[PathBuf], context: &Context) -> 
     })
 }
 
-/// The files that `--dev` takes from the work tree.
-fn uncommitted(
+/// Which files `--dev` takes from the work tree.
+fn taken_from_work_tree(
     args: &ProjectArgs,
-    repository: &Repository,
-    tree: &SourceTree,
     context: &Context,
-) -> Result<Vec<(String, Difference)>, CommandError> {
+) -> Result<impl Fn(&str) -> bool, CommandError> {
     let mut ignored = context.env.family("dev-ignore");
     ignored.extend_from_slice(&args.dev_ignore);
     let ignored: Vec<Glob> = ignored
         .iter()
         .map(|pattern| Glob::new(pattern))
         .collect::<Result<_, _>>()?;
-    let filter = |path: &str| !ignored.iter().any(|glob| glob.matches(path));
-    let all = Scope {
-        dir: "",
-        filter: &filter,
-    };
-    let found = repository.differences(tree, &[all], &[])?;
-    Ok(found.into_iter().collect())
-}
-
-/// What a submodule's folder has is not taken.
-fn warn_submodules(found: &[(String, Difference)], context: &Context) {
-    for (path, kind) in found {
-        if matches!(
-            kind,
-            Difference::SubmoduleChanged | Difference::SubmoduleUntracked
-        ) {
-            context.events.warn(format!(
-                "submodule `{path}` has uncommitted changes, which --dev does not take; commit them there"
-            ));
-        }
-    }
+    Ok(move |path: &str| !ignored.iter().any(|glob| glob.matches(path)))
 }
 
 /// As Go says it.

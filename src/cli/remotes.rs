@@ -8,9 +8,10 @@ use super::error::CommandError;
 use super::project::Project;
 use super::secrets::hide_secret;
 use crate::config::includes::without_credentials;
-use crate::config::model::{Config, GitAuth, GitRemote, SecretSource};
+use crate::config::model::{Config, GitAuth, GitRemote, Image, ImageKind, SecretSource};
 use crate::diagnostic::{Diagnostic, Mistakes};
 use crate::git::SourceTree;
+use crate::git::patterns::{PathFilter, PathMatch as _};
 use crate::git::remote::{Address, Credentials, RemoteError, RemoteOptions, Remotes};
 use crate::images::RemoteTrees;
 
@@ -144,7 +145,8 @@ impl Project {
                 continue;
             };
             for (index, remote) in &image.remotes {
-                let tree = self.remote_tree(remote, context).map_err(|error| {
+                let wanted = wanted(image, *index)?;
+                let tree = self.remote_tree(remote, &wanted, context).map_err(|error| {
                     if error.is_interruption() {
                         return error;
                     }
@@ -156,16 +158,48 @@ impl Project {
         Ok(trees)
     }
 
-    fn remote_tree(&self, remote: &GitRemote, context: &Context) -> Result<SourceTree, CommandError> {
+    /// `wanted` says which submodules may have files that count.
+    fn remote_tree(
+        &self,
+        remote: &GitRemote,
+        wanted: &dyn Fn(&str) -> bool,
+        context: &Context,
+    ) -> Result<SourceTree, CommandError> {
         let Source { address, credentials } = source(remote, &self.args, context)?;
         let id = self
             .remotes
             .pin(&address, credentials.as_ref(), &remote.reference)
             .map_err(remote_error)?;
         self.remotes
-            .tree_with_submodules(&address, credentials.as_ref(), &id)
+            .tree_with_submodules(&address, credentials.as_ref(), &id, wanted)
             .map_err(remote_error)
     }
+}
+
+/// Whether files below a folder of a mapping's repository may be taken.
+fn wanted(image: &Image, index: usize) -> Result<impl Fn(&str) -> bool, CommandError> {
+    let mapping = match &image.kind {
+        ImageKind::Stapel(spec) => spec.git.get(index),
+        ImageKind::Dockerfile(_) => None,
+    };
+    let filter = mapping.map(|mapping| {
+        let filter = PathFilter::new(&mapping.include_paths, &mapping.exclude_paths);
+        filter.map(|filter| (mapping.add.trim_matches('/').to_owned(), filter))
+    });
+    let filter = filter.transpose()?;
+    let below = |path: &str, folder: &str| match folder {
+        "" => Some(path.to_owned()),
+        _ if path == folder => Some(String::new()),
+        _ => path.strip_prefix(folder)?.strip_prefix('/').map(str::to_owned),
+    };
+    Ok(move |path: &str| {
+        filter
+            .as_ref()
+            .is_some_and(|(add, filter)| match below(path, add) {
+                Some(inside) => inside.is_empty() || filter.may_match_below(&inside),
+                None => below(add, path).is_some(),
+            })
+    })
 }
 
 /// These images and all that they need, directly or not.

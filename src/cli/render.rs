@@ -11,7 +11,6 @@ use super::args::{FollowArgs, StubArgs};
 use super::chart::{ChartArgs, ChartInput, read_values, render_chart, with_family};
 use super::dependencies;
 use super::error::{CommandError, CommandResult};
-use super::follow::{Follow, once_or_follow};
 use super::helm::write_files;
 use super::project::Project;
 use super::{Context, chart, deploy, print};
@@ -62,14 +61,11 @@ pub(crate) struct RenderCommand {
 
 impl RenderCommand {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
-        let follow = Follow {
-            project: &self.source.project,
-            own: self.source.project.own_files(self.output.as_deref()),
-        };
-        once_or_follow(self.follow.follow, follow, context, async || {
-            self.run_once(context).await
-        })
-        .await
+        let written = self.output.as_deref();
+        let once = async || self.run_once(context).await;
+        self.follow
+            .run(&self.source.project, written, context, once)
+            .await
     }
 
     async fn run_once(&self, context: &Context) -> CommandResult {
@@ -112,7 +108,7 @@ impl RenderCommand {
                     &with_family(&context.env, "extra-apiversions", &self.extra_apiversions),
                 )?,
                 lookup: self.known_objects(context)?,
-                added: &self.source.add.read(&context.env)?,
+                added: &self.source.add.read(&context.env)?.metadata,
             },
         )?;
         for warning in &manifests.warnings {

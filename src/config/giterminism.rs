@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use kiel_template::yaml::{self, Node};
 use regex::Regex;
 
-use super::reader::{Reader, scalar};
+use super::reader::{Reader, read_strict, scalar};
 use super::schema::nearest_name;
 use crate::diagnostic::{Diagnostic, Mistakes};
 
@@ -163,27 +163,13 @@ impl Giterminism {
     /// # Errors
     /// All of its mistakes, with werf's words where werf has some.
     pub fn parse(text: &str) -> Result<Self, Mistakes> {
-        let mut reader = Reader::default();
-        let mut read = Self::default();
-        match yaml::parse_documents(text) {
-            Ok(nodes) => match nodes.first() {
-                Some(node) if !node.is_null() => read.document(&mut reader, node),
-                _ => reader.mistakes.push(missing_version(1, 1)),
-            },
-            Err(error) => reader.mistakes.push(Diagnostic {
-                line: error.line().unwrap_or(1),
-                column: error.column().unwrap_or(1),
-                message: format!("this is no YAML: {}", error.problem()),
-                hint: None,
-            }),
-        }
-        if reader.mistakes.is_empty() {
-            return Ok(read);
-        }
-        Err(Mistakes {
-            file: FILE.to_owned(),
-            text: text.to_owned(),
-            list: reader.mistakes,
+        read_strict(FILE, text, |reader, node| {
+            let mut read = Self::default();
+            match node {
+                Some(node) => read.document(reader, node),
+                None => reader.mistakes.push(missing_version(1, 1)),
+            }
+            read
         })
     }
 

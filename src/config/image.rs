@@ -6,6 +6,7 @@ use kiel_stapel::spec::{
     EnvDependency, EnvImport, From, GitMapping, Import, Mount, MountKind, NamePart, Network, Position, Shell,
     StageDependencies, StapelSpec,
 };
+use kiel_stapel::stage::UserStage;
 use kiel_template::yaml::Node;
 
 use super::includes::read_auth;
@@ -115,6 +116,10 @@ fn note_outdated(reader: &mut Reader, node: &Node<'_>) {
         if let Some(at) = value(import, "artifact") {
             let name = scalar(at).unwrap_or("NAME");
             reader.outdated(at, "`artifact` of an import", format!("write `from: {name}`"));
+        }
+        if let Some(at) = value(import, "stage") {
+            let instead = "end an image of its own there, and import from it without `stage`";
+            reader.outdated(at, "`stage` of an import", instead.to_owned());
         }
     }
     for (place, key) in [("git", "a git mapping"), ("import", "an import")] {
@@ -286,8 +291,10 @@ fn read_stapel(reader: &mut Reader, node: &Node<'_>, own: &[String], names: &Has
     let from_image = reader
         .text(node, "fromImage")
         .or_else(|| reader.text(node, "fromArtifact"));
+    let is_external_base = reader.boolean(node, "fromExternal").unwrap_or(false);
     let base = match (from_image, reader.text(node, "from")) {
         (Some(image), None) => From::Image(image),
+        (None, Some(from)) if is_external_base && from != "scratch" => From::External(from),
         (None, Some(from)) if own.contains(&from) => From::External(from),
         (None, Some(from)) => source(from, names),
         (Some(_), Some(_)) => {
@@ -304,6 +311,16 @@ fn read_stapel(reader: &mut Reader, node: &Node<'_>, own: &[String], names: &Has
             From::Scratch
         }
     };
+    if let From::External(name) = &base
+        && !is_external(name)
+    {
+        let at = value(node, "from").unwrap_or(node);
+        reader.outdated(
+            at,
+            "a base without tag and digest",
+            format!("write `from: {name}:latest`"),
+        );
+    }
     if let Some(at) = value(node, "fromLatest")
         && reader.boolean(node, "fromLatest") == Some(true)
     {
@@ -366,8 +383,9 @@ fn read_mount(reader: &mut Reader, node: &Node<'_>) -> Option<Mount> {
             let hint = Some("keep one of them".to_owned());
             reader.mistake(node, "a mount has both `from` and `fromPath`", hint);
         }
-        reader.external(node, ExternalKind::MountFromPath(path));
-        return None;
+        reader.external(node, ExternalKind::MountFromPath(path.clone()));
+        let kind = MountKind::FromPath(path);
+        return to.map(|to| Mount { kind, to });
     }
     let kind = match from.as_deref() {
         Some("tmp_dir") => MountKind::TmpDir,
@@ -582,16 +600,11 @@ fn read_import(reader: &mut Reader, node: &Node<'_>, names: &HashSet<String>) ->
         let at = value(node, key).unwrap_or(node);
         reader.mistake(at, format!("image `{name}` is not in the file"), Some(hint));
     }
-    if let Some(stage) = reader.text(node, "stage")
-        && !matches!(
-            stage.as_str(),
-            "beforeInstall" | "install" | "beforeSetup" | "setup"
-        )
-    {
-        let at = value(node, "stage").unwrap_or(node);
-        let hint = Some("write beforeInstall, install, beforeSetup or setup".to_owned());
-        reader.mistake(at, format!("`{stage}` is no stage"), hint);
+    if from == From::Scratch {
+        let hint = Some("name an image that has the files".to_owned());
+        reader.mistake(node, "an import from `scratch`, which has no files", hint);
     }
+    let stage = read_stage(reader, node, &from);
     let include_paths = reader.texts(node, "includePaths").unwrap_or_default();
     let add = absolute(reader, node, "add", "an import");
     if add.as_deref() == Some("/") && include_paths.is_empty() {
@@ -604,6 +617,7 @@ fn read_import(reader: &mut Reader, node: &Node<'_>, names: &HashSet<String>) ->
     };
     let import = Import {
         from,
+        stage,
         add: add?,
         to: to?,
         owner: reader.text(node, "owner"),
@@ -613,6 +627,20 @@ fn read_import(reader: &mut Reader, node: &Node<'_>, names: &HashSet<String>) ->
         position: position(reader, node, "an import")?,
     };
     Some(import)
+}
+
+fn read_stage(reader: &mut Reader, node: &Node<'_>, from: &From) -> Option<UserStage> {
+    let name = reader.text(node, "stage")?;
+    let at = value(node, "stage").unwrap_or(node);
+    let stage = UserStage::parse(&name);
+    if stage.is_none() {
+        let hint = Some("write beforeInstall, install, beforeSetup or setup".to_owned());
+        reader.mistake(at, format!("`{name}` is no stage"), hint);
+    } else if matches!(from, From::External(_)) {
+        let hint = Some("leave `stage` out".to_owned());
+        reader.mistake(at, "an image of a registry has no stages", hint);
+    }
+    stage
 }
 
 fn read_dependencies(reader: &mut Reader, node: &Node<'_>) -> Vec<EnvDependency> {

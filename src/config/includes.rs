@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 use kiel_template::yaml::{self, Node};
 
 use super::model::{GitAuth, GitReference, GitRemote, SecretSource};
-use super::reader::{Reader, scalar, value};
+use super::reader::{Reader, read_strict, scalar, value};
 use super::schema::nearest_name;
-use crate::diagnostic::{Diagnostic, Mistakes};
+use crate::diagnostic::Mistakes;
 
 /// The file's name, in the project's folder.
 pub const FILE: &str = "werf-includes.yaml";
@@ -158,40 +158,20 @@ fn read_file<T>(
     text: &str,
     mut entry: impl FnMut(&mut Reader, &Node<'_>) -> Option<T>,
 ) -> Result<Vec<T>, Mistakes> {
-    let mut reader = Reader::default();
-    let mut list = Vec::new();
-    match yaml::parse_documents(text) {
-        Ok(nodes) => {
-            if let Some(node) = nodes.first().filter(|node| !node.is_null()) {
-                let entries = reader.entries(node, "the file");
-                for (key, found) in entries {
-                    match (key.text(), found.items()) {
-                        (Some("includes"), Some(items)) => {
-                            list.extend(items.iter().filter_map(|item| entry(&mut reader, item)));
-                        }
-                        (Some("includes"), None) if found.is_null() => {}
-                        (Some("includes"), None) => {
-                            reader.mistake(found, "`includes` must be a list", None);
-                        }
-                        _ => {}
-                    }
+    read_strict(file, text, |reader, node| {
+        let mut list = Vec::new();
+        let Some(node) = node else { return list };
+        for (key, found) in reader.entries(node, "the file") {
+            match (key.text(), found.items()) {
+                (Some("includes"), Some(items)) => {
+                    list.extend(items.iter().filter_map(|item| entry(reader, item)));
                 }
+                (Some("includes"), None) if found.is_null() => {}
+                (Some("includes"), None) => reader.mistake(found, "`includes` must be a list", None),
+                _ => {}
             }
         }
-        Err(error) => reader.mistakes.push(Diagnostic {
-            line: error.line().unwrap_or(1),
-            column: error.column().unwrap_or(1),
-            message: format!("this is no YAML: {}", error.problem()),
-            hint: None,
-        }),
-    }
-    if reader.mistakes.is_empty() {
-        return Ok(list);
-    }
-    Err(Mistakes {
-        file: file.to_owned(),
-        text: text.to_owned(),
-        list: reader.mistakes,
+        list
     })
 }
 

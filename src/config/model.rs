@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use kiel_stapel::spec::{From, ImageSpec, NamePart, Network, StapelSpec};
+use kiel_stapel::spec::{From, ImageSpec, Import, NamePart, Network, StapelSpec};
 use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
@@ -294,6 +294,16 @@ impl Image {
         let mut seen = std::collections::HashSet::new();
         names.retain(|name| seen.insert(*name));
         names
+    }
+
+    /// Whether it imports files as a stage of that image left them.
+    #[must_use]
+    pub fn imports_stage_of(&self, name: &str) -> bool {
+        let ImageKind::Stapel(spec) = &self.kind else {
+            return false;
+        };
+        let is_it = |import: &Import| import.stage.is_some() && image_name(&import.from) == Some(name);
+        spec.imports.iter().any(is_it)
     }
 
     /// Every image of the file that must exist before this one, each once.

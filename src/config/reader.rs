@@ -1,11 +1,39 @@
 //! Typed reading of YAML nodes that collects mistakes in place of stopping at the first.
 
 use indexmap::IndexMap;
-use kiel_template::yaml::{Node, Resolved};
+use kiel_template::yaml::{self, Node, Resolved};
 
 use super::model::{External, ExternalKind};
 use super::schema::{DOCKERFILE, Key, Kind, STAPEL, Support, find, nearest};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Mistakes};
+
+/// Reads a strict YAML file of one document: what `read` makes of it (of nothing, where there is none), or all of the
+/// file's mistakes.
+pub(crate) fn read_strict<T: Default>(
+    file: &str,
+    text: &str,
+    read: impl FnOnce(&mut Reader, Option<&Node<'_>>) -> T,
+) -> Result<T, Mistakes> {
+    let mut reader = Reader::default();
+    let mut made = T::default();
+    match yaml::parse_documents(text) {
+        Ok(nodes) => made = read(&mut reader, nodes.first().filter(|node| !node.is_null())),
+        Err(error) => reader.mistakes.push(Diagnostic {
+            line: error.line().unwrap_or(1),
+            column: error.column().unwrap_or(1),
+            message: format!("this is no YAML: {}", error.problem()),
+            hint: None,
+        }),
+    }
+    if reader.mistakes.is_empty() {
+        return Ok(made);
+    }
+    Err(Mistakes {
+        file: file.to_owned(),
+        text: text.to_owned(),
+        list: reader.mistakes,
+    })
+}
 
 /// The mistakes found so far; every reading function adds to them and returns what it could read.
 #[derive(Debug, Default)]

@@ -258,7 +258,7 @@ fn recorded_hooks(record: &Release, target: &ReleaseTarget, kinds: &Kinds) -> Ve
 
 fn add_hooks(graph: &mut Graph, hooks: &[Hook], kinds: &Kinds, event: HookEvent) {
     for hook in hooks.iter().filter(|hook| hook.events.contains(&event)) {
-        if let Some(operation) = hook_operation(hook, kinds, event) {
+        if let Some(operation) = hook_operation(hook, kinds, event, &[]) {
             graph.add(operation, &[]);
             graph.close_stage();
         }

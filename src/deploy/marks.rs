@@ -45,6 +45,40 @@ pub(crate) fn mark(object: &mut Value, target: &ReleaseTarget) {
     set(object, "labels", MANAGED_BY, "Helm");
 }
 
+/// The annotation that says which program deployed an object.
+pub const VERSION_ANNOTATION: &str = "werf.io/version";
+
+/// Whether an annotation tells who deployed an object, and from where: such a one is set whenever the object is applied,
+/// and never a reason to apply it. With every commit of a pipeline it is another.
+#[must_use]
+pub fn is_service_annotation(key: &str) -> bool {
+    key.starts_with("project.werf.io/")
+        || key.contains("ci.werf.io/")
+        || matches!(key, VERSION_ANNOTATION | "werf.io/release-channel")
+}
+
+/// Gives an object the service annotations that the live one has, so that they make no difference.
+pub(crate) fn keep_service(object: &mut Value, live: &Value) {
+    let annotations = live["metadata"]["annotations"].as_object();
+    for (key, value) in annotations.into_iter().flatten() {
+        let is_given = object["metadata"]["annotations"].get(key).is_some();
+        if let Some(value) = value.as_str().filter(|_| is_service_annotation(key) && !is_given) {
+            set(object, "annotations", key, value);
+        }
+    }
+}
+
+/// Gives an object these service annotations in place of others; those that the chart's object has stay.
+pub(crate) fn stamp(object: &mut Value, of_chart: &Value, service: &[(String, String)]) {
+    let of_chart = &of_chart["metadata"]["annotations"];
+    if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
+        annotations.retain(|key, _| !is_service_annotation(key) || of_chart.get(key).is_some());
+    }
+    for (key, value) in service.iter().filter(|(key, _)| of_chart.get(key).is_none()) {
+        set(object, "annotations", key, value);
+    }
+}
+
 /// Sets one annotation or label.
 pub(crate) fn set(object: &mut Value, map: &str, key: &str, value: &str) {
     let metadata = &mut object["metadata"];
@@ -113,6 +147,34 @@ mod tests {
         let other = ReleaseTarget::parse("two", "x").expect("names");
         assert_eq!(owner(&object, &other), Owner::Other("app".into(), "x".into()));
         assert_eq!(object["metadata"]["labels"][MANAGED_BY], "Helm");
+    }
+
+    #[test]
+    fn service_annotations_are_those_of_this_run_and_make_no_difference() {
+        let chart =
+            json!({"metadata": {"name": "a", "annotations": {"a": "1", "project.werf.io/env": "mine"}}});
+        let live = json!({"metadata": {"annotations": {
+            "a": "0", "b": "0", "ci.werf.io/commit": "old", "gitlab.ci.werf.io/job-url": "old", "project.werf.io/env": "x"}}});
+        let mut object = chart.clone();
+        keep_service(&mut object, &live);
+        assert_eq!(
+            object["metadata"]["annotations"],
+            json!({"a": "1", "project.werf.io/env": "mine", "ci.werf.io/commit": "old", "gitlab.ci.werf.io/job-url": "old"})
+        );
+        let service = [
+            ("ci.werf.io/commit", "new"),
+            ("project.werf.io/env", "dev"),
+            (VERSION_ANNOTATION, "1"),
+        ];
+        let service = service.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        stamp(&mut object, &chart, &service);
+        assert_eq!(
+            object["metadata"]["annotations"],
+            json!({"a": "1", "project.werf.io/env": "mine", "ci.werf.io/commit": "new", "werf.io/version": "1"})
+        );
+        let mut plain = json!({"metadata": {"name": "a"}});
+        keep_service(&mut plain, &json!({"metadata": {}}));
+        assert_eq!(plain, json!({"metadata": {"name": "a"}}));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A plan carried out: locked, recorded, watched; ended early by a failure, the time given, or the user.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ use super::journal::{self, Journal};
 use super::lock::{self, Lock, Runner};
 use super::operate::Operator;
 use super::plan::{self, Action, DeployPlan, Operation};
+use super::report::{DeployReport, ReportStatus};
 use super::resources::ResourceId;
 use super::track::{Times, Tracker};
 use crate::event::{Event, Events};
@@ -82,6 +84,17 @@ pub async fn run(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<Outcome, DeployError> {
+    run_reported(cluster, plan, options, events, cancel).await.1
+}
+
+/// As [`run`], and tells how far it came, however it ended.
+pub async fn run_reported(
+    cluster: &Cluster,
+    plan: DeployPlan,
+    options: &RunOptions,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> (DeployReport, Result<Outcome, DeployError>) {
     for warning in &plan.warnings {
         events.warn(warning.clone());
     }
@@ -90,6 +103,7 @@ pub async fn run(
         options,
         events,
         tracker: new_tracker(cluster, &plan, options, events),
+        report: Mutex::new(DeployReport::planned(&plan)),
     };
     let target = plan.target.clone();
     let limit = async {
@@ -103,7 +117,12 @@ pub async fn run(
         timeout: options.timeout,
         cancel,
     };
-    run.locked(plan, &stop, limit).await
+    let result = run.locked(plan, &stop, limit).await;
+    let mut report = run.report.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if result.is_err() {
+        report.status = ReportStatus::Failed;
+    }
+    (report, result)
 }
 
 fn new_tracker(cluster: &Cluster, plan: &DeployPlan, options: &RunOptions, events: &Events) -> Tracker {
@@ -156,6 +175,7 @@ struct Run<'a> {
     options: &'a RunOptions,
     events: &'a Events,
     tracker: Tracker,
+    report: Mutex<DeployReport>,
 }
 
 impl Run<'_> {
@@ -242,13 +262,19 @@ impl Run<'_> {
             why = lock.lost() => Err(DeployError::LockLost { release: stop.target.clone(), why }),
         };
         journal.note_hooks(&operator.hook_runs());
+        let outcomes = operator.outcomes();
+        self.note(DeployReport::carried_out(
+            &plan,
+            &outcomes,
+            ReportStatus::Deployed,
+        ));
         match end {
             Ok(()) => {
                 journal.succeed(self.options.history_max).await?;
                 Ok(Outcome {
                     target: plan.target,
                     revision: Some(journal.revision()),
-                    operations: operator.outcomes(),
+                    operations: outcomes,
                     notes: plan.rendered.notes,
                 })
             }
@@ -262,6 +288,10 @@ impl Run<'_> {
                 Err(error)
             }
         }
+    }
+
+    fn note(&self, report: DeployReport) {
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
     }
 
     async fn step(&self, operator: &Operator<'_>, operation: &Operation) -> super::graph::End<Failure> {
@@ -324,17 +354,20 @@ impl Run<'_> {
             self.prepare(plan).await;
         }
         let operator = Operator::new(self.cluster, &self.tracker, self.events);
-        tokio::select! {
+        let end = tokio::select! {
             failures = carry_out(&plan.operations, |operation| operator.operate(operation)) => {
-                failed(stop.target, failures)?;
+                failed(stop.target, failures)
             }
-            () = &mut limit => return Err(stop.timed_out(self.tracker.waiting())),
-            () = stop.cancel.cancelled() => return Err(stop.cancelled()),
-        }
+            () = &mut limit => Err(stop.timed_out(self.tracker.waiting())),
+            () = stop.cancel.cancelled() => Err(stop.cancelled()),
+        };
+        let outcomes = operator.outcomes();
+        self.note(DeployReport::unchanged(plan, &outcomes, ReportStatus::Skipped));
+        end?;
         Ok(Outcome {
             target: plan.target.clone(),
             revision: None,
-            operations: operator.outcomes(),
+            operations: outcomes,
             notes: plan.rendered.notes.clone(),
         })
     }

@@ -8,7 +8,9 @@
 //! Other repositories are [`remote`]'s, the one place that fetches. It deliberately does not follow history beyond
 //! naming a commit.
 
+mod checkout;
 mod files;
+mod index;
 pub mod layer;
 mod overlay;
 pub mod patterns;
@@ -116,6 +118,19 @@ pub enum GitError {
         path: String,
         /// The commit that is recorded.
         commit: String,
+    },
+    /// A submodule of another repository cannot be fetched.
+    #[error(
+        "cannot read the submodule `{path}` at its commit {commit}: {reason}; where its files are not needed, exclude \
+         them"
+    )]
+    SubmoduleFetch {
+        /// Where it lies.
+        path: String,
+        /// The commit that is recorded.
+        commit: String,
+        /// Why.
+        reason: String,
     },
     /// The list of submodules is not in Git's format.
     #[error("cannot read `.gitmodules`: {0}")]

@@ -3,16 +3,18 @@
 //! The new blobs and trees are held in memory; nothing is written to the repository. Since the trees are those that
 //! Git would write, everything that is known by a tree's id is the same as after a commit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use gix::bstr::{BStr, BString, ByteSlice as _};
 use gix::objs::tree::{Entry as TreeEntry, EntryKind};
-use gix::objs::{Tree, TreeRefIter, WriteTo as _};
+use gix::objs::{Tree, WriteTo as _};
 use gix::{ObjectId, ThreadSafeRepository};
 
+use super::index::Asked;
 use super::status::{Taken, WorkTree};
-use super::submodules::Submodules;
-use super::tree::parse_id;
+use super::submodules::{Mounting, Submodules};
+use super::tree::{self, parse_id};
 use super::{GitError, Repository, SourceTree};
 
 /// What becomes of a path: an entry, or nothing.
@@ -24,6 +26,16 @@ impl Repository {
     /// # Errors
     /// A file or an object cannot be read, or a file goes through an external filter.
     pub fn overlay(&self, tree: &SourceTree, paths: &[String]) -> Result<SourceTree, GitError> {
+        let paths: BTreeSet<BString> = paths.iter().map(|path| path.as_str().into()).collect();
+        self.overlay_of(tree, &paths)
+    }
+
+    /// As [`Self::overlay`], with names as they are.
+    pub(super) fn overlay_of(
+        &self,
+        tree: &SourceTree,
+        paths: &BTreeSet<BString>,
+    ) -> Result<SourceTree, GitError> {
         let repo = self.inner.to_thread_local();
         let Some(work_dir) = repo.workdir().filter(|_| !paths.is_empty()) else {
             return Ok(tree.clone());
@@ -32,28 +44,43 @@ impl Repository {
             dir: work_dir.to_owned(),
             source,
         };
-        let index = repo.index_or_empty().map_err(error)?;
+        let files: BTreeSet<String> = paths
+            .iter()
+            .map(|path| path.to_str_lossy().into_owned())
+            .collect();
+        let index = self.index(Asked {
+            scopes: &[],
+            files: &files,
+        })?;
         let mut work_tree = WorkTree::new(&repo, &index, work_dir).map_err(error)?;
         let with_submodules = tree;
         let tree = tree.plain();
         let mut overlay = Overlay::new(tree, &repo);
-        let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
+        let mut changes: Vec<(&BStr, Change)> = Vec::new();
         for path in paths {
+            let path = path.as_bstr();
             let change = match work_tree.file(path)? {
                 None => None,
                 Some(Taken::Commit(id)) => Some((EntryKind::Commit, id)),
                 Some(Taken::Blob(kind, content)) => {
-                    Some((kind, overlay.add(gix::objs::Kind::Blob, content, path)?))
+                    let id = overlay.add(gix::objs::Kind::Blob, content, &path.to_str_lossy())?;
+                    Some((kind, id))
                 }
             };
-            changes.insert(path, change);
+            changes.push((path, change));
         }
-        let changes: Vec<(&str, Change)> = changes.into_iter().collect();
         let overlaid = overlay.finish(&changes, tree.others().to_vec(), super::submodules::none())?;
         if std::ptr::eq(tree, with_submodules) {
             Ok(overlaid)
         } else {
-            self.with_submodules(&overlaid)
+            let before = Some(with_submodules.submodules());
+            self.mounted(
+                &overlaid,
+                Mounting {
+                    before,
+                    ..Mounting::default()
+                },
+            )
         }
     }
 }
@@ -118,7 +145,10 @@ impl SourceTree {
         if changes.is_empty() {
             return Ok(self.clone());
         }
-        let changes: Vec<(&str, Change)> = changes.into_iter().collect();
+        let changes: Vec<(&BStr, Change)> = changes
+            .into_iter()
+            .map(|(path, change)| (path.into(), change))
+            .collect();
         overlay.finish(&changes, others, self.shared_submodules())
     }
 
@@ -164,9 +194,9 @@ impl<'a> Overlay<'a> {
         others: Vec<ThreadSafeRepository>,
         submodules: Submodules,
     ) -> Result<SourceTree, GitError> {
-        let mut changes: Vec<(&str, Change)> = trees
+        let mut changes: Vec<(&BStr, Change)> = trees
             .iter()
-            .map(|(path, entry)| (path.as_str(), Some(*entry)))
+            .map(|(path, entry)| (path.as_str().into(), Some(*entry)))
             .collect();
         changes.sort_unstable();
         self.finish(&changes, others, Arc::new(submodules))
@@ -174,7 +204,7 @@ impl<'a> Overlay<'a> {
 
     fn finish(
         &mut self,
-        changes: &[(&str, Change)],
+        changes: &[(&BStr, Change)],
         others: Vec<ThreadSafeRepository>,
         submodules: Arc<Submodules>,
     ) -> Result<SourceTree, GitError> {
@@ -209,40 +239,36 @@ impl<'a> Overlay<'a> {
         &mut self,
         id: Option<ObjectId>,
         path: &str,
-        changes: &[(&str, Change)],
+        changes: &[(&BStr, Change)],
     ) -> Result<Option<ObjectId>, GitError> {
-        let mut entries: BTreeMap<Vec<u8>, (EntryKind, ObjectId)> = BTreeMap::new();
+        let mut entries: BTreeMap<BString, (EntryKind, ObjectId)> = BTreeMap::new();
         if let Some(id) = id {
             let content = self.tree.read_tree(self.repo, id, path)?;
-            for entry in TreeRefIter::from_bytes(&content, id.kind()) {
-                let entry = entry.map_err(|source| GitError::Object {
-                    id: id.to_string(),
-                    path: path.into(),
-                    source,
-                })?;
+            for entry in tree::entries(&content, id, path) {
+                let entry = entry?;
                 let kind = entry.mode.kind();
-                entries.insert(entry.filename.to_vec(), (kind, entry.oid.to_owned()));
+                entries.insert(entry.filename.to_owned(), (kind, entry.oid.to_owned()));
             }
         }
-        let mut below: BTreeMap<&str, Vec<(&str, Change)>> = BTreeMap::new();
+        let mut below: BTreeMap<&BStr, Vec<(&BStr, Change)>> = BTreeMap::new();
         for (rest, change) in changes {
-            match rest.split_once('/') {
-                Some((name, rest)) => below.entry(name).or_default().push((rest, *change)),
+            match rest.split_once_str("/") {
+                Some((name, rest)) => below.entry(name.into()).or_default().push((rest.into(), *change)),
                 None => match change {
-                    Some(entry) => _ = entries.insert(rest.as_bytes().to_vec(), *entry),
+                    Some(entry) => _ = entries.insert((*rest).to_owned(), *entry),
                     // A folder in its place brings changes of its own.
                     None if entries
-                        .get(rest.as_bytes())
+                        .get(*rest)
                         .is_some_and(|(kind, _)| *kind != EntryKind::Tree) =>
                     {
-                        _ = entries.remove(rest.as_bytes());
+                        _ = entries.remove(*rest);
                     }
                     None => {}
                 },
             }
         }
         for (name, changes) in below {
-            let before = entries.get(name.as_bytes()).copied();
+            let before = entries.get(name).copied();
             let tree = before
                 .filter(|(kind, _)| *kind == EntryKind::Tree)
                 .map(|(_, id)| id);
@@ -252,16 +278,16 @@ impl<'a> Overlay<'a> {
                 continue;
             }
             match self.folder(tree, &format!("{path}/{name}"), &changes)? {
-                Some(id) => _ = entries.insert(name.as_bytes().to_vec(), (EntryKind::Tree, id)),
-                None => _ = entries.remove(name.as_bytes()),
+                Some(id) => _ = entries.insert(name.to_owned(), (EntryKind::Tree, id)),
+                None => _ = entries.remove(name),
             }
         }
         if entries.is_empty() {
             return Ok(None);
         }
-        let entry = |(name, (kind, oid)): (Vec<u8>, (EntryKind, ObjectId))| TreeEntry {
+        let entry = |(filename, (kind, oid)): (BString, (EntryKind, ObjectId))| TreeEntry {
             mode: kind.into(),
-            filename: name.into(),
+            filename,
             oid,
         };
         let mut entries: Vec<TreeEntry> = entries.into_iter().map(entry).collect();

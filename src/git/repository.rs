@@ -1,10 +1,12 @@
 //! A repository and its commits.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gix::bstr::ByteSlice;
 use gix::{ThreadSafeRepository, sec};
 
+use super::index::Known;
 use super::{GitError, SourceTree};
 
 /// Replaced objects are a matter of one clone; with them a commit would not be the same files everywhere. The index's
@@ -17,6 +19,7 @@ pub struct Repository {
     pub(super) inner: ThreadSafeRepository,
     dir: PathBuf,
     prefix: String,
+    pub(super) index: Arc<Known>,
 }
 
 /// A commit, as far as it matters here.
@@ -55,6 +58,7 @@ impl Repository {
             inner,
             dir: dir.to_owned(),
             prefix,
+            index: Arc::default(),
         })
     }
 
@@ -64,6 +68,7 @@ impl Repository {
             inner,
             dir,
             prefix: String::new(),
+            index: Arc::default(),
         }
     }
 

@@ -7,13 +7,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use gix::ObjectId;
-use gix::objs::TreeRefIter;
 use gix::objs::tree::EntryKind;
 use kiel_stapel::key::Files;
 use kiel_stapel::listing::Listing;
 
 use super::patterns::PathMatch;
-use super::tree::{Entry, file_mode};
+use super::tree::{Entry, entries, file_mode};
 use super::{GitError, SourceTree};
 
 /// The files below a folder that a filter takes.
@@ -142,8 +141,8 @@ impl SourceTree {
     ) -> Result<bool, GitError> {
         let here = format!("{dir}/{prefix}").trim_matches('/').to_owned();
         let content = self.kept_tree(id, &here)?;
-        for entry in TreeRefIter::from_bytes(&content, id.kind()) {
-            let entry = entry.map_err(|source| damaged(id, &here, source))?;
+        for entry in entries(&content, id, &here) {
+            let entry = entry?;
             let Ok(name) = std::str::from_utf8(entry.filename) else {
                 continue;
             };
@@ -166,14 +165,6 @@ impl SourceTree {
     }
 }
 
-fn damaged(id: ObjectId, path: &str, source: gix::Error) -> GitError {
-    GitError::Object {
-        id: id.to_string(),
-        path: path.into(),
-        source,
-    }
-}
-
 struct Walk<'a, F> {
     tree: &'a SourceTree,
     repo: &'a gix::Repository,
@@ -192,8 +183,8 @@ impl<F: PathMatch> Walk<'_, F> {
         let content = self.tree.read_tree(self.repo, id, &here)?;
         let mut kept = Vec::with_capacity(content.len());
         let mut is_whole = true;
-        for entry in TreeRefIter::from_bytes(&content, id.kind()) {
-            let entry = entry.map_err(|source| damaged(id, &here, source))?;
+        for entry in entries(&content, id, &here) {
+            let entry = entry?;
             let kind = entry.mode.kind();
             let length = prefix.len();
             let name = super::tree::name(self.filter, self.dir, entry.filename, kind, prefix)?;
@@ -222,6 +213,11 @@ impl<F: PathMatch> Walk<'_, F> {
             return Ok(Some(id).filter(|_| !kept.is_empty()));
         }
         let hash = gix::objs::compute_hash(id.kind(), gix::objs::Kind::Tree, &kept);
-        Ok(Some(hash.map_err(|source| damaged(id, &here, source))?))
+        let hash = hash.map_err(|source| GitError::Object {
+            id: id.to_string(),
+            path: here,
+            source,
+        });
+        hash.map(Some)
     }
 }

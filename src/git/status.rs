@@ -17,13 +17,13 @@ use gix::ObjectId;
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::index::entry::{Mode, Stage};
 use gix::index::extension::Tree as RecordedTree;
-use gix::objs::TreeRefIter;
 use gix::objs::tree::EntryKind;
 use kiel_stapel::listing::FileMode;
 
 pub(in crate::git) use self::work_tree::{Taken, WorkTree};
+use super::index::Asked;
 use super::patterns::PathMatch;
-use super::tree::{Entry, file_mode, parse_id};
+use super::tree::{Entry, entries, file_mode, parse_id};
 use super::{GitError, Repository, SourceTree};
 
 /// Files that matter: those below `dir` that `filter` takes (it sees paths relative to `dir`).
@@ -64,7 +64,7 @@ pub enum Difference {
     SubmoduleChanged,
 }
 
-pub(super) type Differences = BTreeMap<String, Difference>;
+pub(super) type Differences = BTreeMap<BString, Difference>;
 
 type KnownFiles = BTreeMap<BString, Known>;
 
@@ -83,25 +83,29 @@ impl Repository {
         scopes: &[Scope<'_>],
         files: &[&str],
     ) -> Result<BTreeMap<String, Difference>, GitError> {
+        let found = self.changes(tree, scopes, files)?.into_iter();
+        Ok(found
+            .map(|(path, kind)| (path.to_str_lossy().into_owned(), kind))
+            .collect())
+    }
+
+    /// As [`Self::differences`], with names as they are.
+    pub(super) fn changes(
+        &self,
+        tree: &SourceTree,
+        scopes: &[Scope<'_>],
+        files: &[&str],
+    ) -> Result<Differences, GitError> {
         let repo = self.inner.to_thread_local();
         let Some(work_dir) = repo.workdir() else {
             return Ok(Differences::new());
         };
         let (tree, mounted) = (tree.plain(), &tree.submodules().mounted);
-        let error = |source| GitError::Index {
-            dir: work_dir.to_owned(),
-            source,
-        };
-        let index = repo.index_or_empty().map_err(error)?;
-        let mut gathered = Gathered::new(tree, &index);
         let here = |path: &str| !mounted.iter().any(|submodule| submodule.holds(path));
         let around: Vec<&Scope<'_>> = scopes
             .iter()
             .filter(|scope| here(scope.dir.trim_matches('/')))
             .collect();
-        for scope in &around {
-            gathered.scope(scope)?;
-        }
         let outer: Vec<&str> = files.iter().copied().filter(|file| here(file)).collect();
         let mut singles: BTreeSet<String> = outer.iter().map(|file| (*file).to_owned()).collect();
         for file in &outer {
@@ -109,49 +113,25 @@ impl Repository {
             singles.extend(tree.links(file).unwrap_or_default());
             singles.extend(tree.resolve(file).ok().flatten());
         }
+        let asked = Asked {
+            scopes: &around,
+            files: &singles,
+        };
+        let index = self.index(asked)?;
+        let mut gathered = Gathered::new(tree, &index);
+        for scope in &around {
+            gathered.scope(scope)?;
+        }
         for file in &singles {
             gathered.file(file)?;
         }
-        let Gathered {
-            as_committed,
-            mut known,
-            ..
-        } = gathered;
-        let mut work_tree = WorkTree::new(&repo, &index, work_dir).map_err(error)?;
-        let mut changed = Differences::new();
-        let look = work_tree.look();
-        let suspects = look.beside(as_committed, || {
-            around
-                .iter()
-                .try_for_each(|scope| work_tree.new_files(scope, &known, &mut changed))
+        let work_tree = WorkTree::new(&repo, &index, work_dir).map_err(|source| GitError::Index {
+            dir: work_dir.to_owned(),
+            source,
         })?;
-        for at in suspects {
-            let entry = index.entry(at);
-            let known = known.entry(entry.path(&index).to_owned()).or_default();
-            known.staged = Some(at);
-            known.committed = work_tree::file_mode(entry.mode).map(|mode| (mode, entry.id));
-        }
-        for (path, known) in &known {
-            if work_tree.differs(path, known)? {
-                let path = path.to_str_lossy().into_owned();
-                let kind = kind_of(known, &index, &work_dir.join(&path));
-                changed.insert(path, kind);
-            }
-        }
+        let mut changed = compared(work_tree, &index, gathered, asked)?;
         for submodule in mounted {
             submodule.differences(work_dir, scopes, files, &mut changed)?;
-        }
-        for file in singles {
-            if !known.contains_key(file.as_bytes().as_bstr())
-                && work_tree.is_file(file.as_bytes().as_bstr())?
-            {
-                let kind = if work_tree.is_ignored(&file, Mode::FILE)? {
-                    Difference::Ignored
-                } else {
-                    Difference::Untracked
-                };
-                changed.insert(file, kind);
-            }
         }
         Ok(changed)
     }
@@ -168,6 +148,46 @@ impl Repository {
     ) -> Result<Vec<String>, GitError> {
         Ok(self.differences(tree, scopes, files)?.into_keys().collect())
     }
+}
+
+/// What of the gathered paths the work tree has not as the commit has it, and what is new there.
+fn compared(
+    mut work_tree: WorkTree<'_>,
+    index: &gix::index::State,
+    gathered: Gathered<'_>,
+    asked: Asked<'_>,
+) -> Result<Differences, GitError> {
+    let mut changed = Differences::new();
+    let mut known = gathered.known;
+    let look = work_tree.look();
+    let suspects = look.beside(gathered.as_committed, || {
+        let mut scopes = asked.scopes.iter();
+        scopes.try_for_each(|scope| work_tree.new_files(scope, &known, &mut changed))
+    })?;
+    for at in suspects {
+        let entry = index.entry(at);
+        let known = known.entry(entry.path(index).to_owned()).or_default();
+        known.staged = Some(at);
+        known.committed = work_tree::file_mode(entry.mode).map(|mode| (mode, entry.id));
+    }
+    for (path, known) in &known {
+        if work_tree.differs(path, known)? {
+            let kind = kind_of(known, index, &work_tree.system_path(path.as_bstr())?);
+            changed.insert(path.clone(), kind);
+        }
+    }
+    for file in asked.files {
+        let file = BString::from(file.as_str());
+        if !known.contains_key(&file) && work_tree.is_file(file.as_bstr())? {
+            let kind = if work_tree.is_ignored(file.as_bstr(), Mode::FILE)? {
+                Difference::Ignored
+            } else {
+                Difference::Untracked
+            };
+            changed.insert(file, kind);
+        }
+    }
+    Ok(changed)
 }
 
 /// How a path that differs does so.
@@ -220,9 +240,9 @@ impl<'a> Gathered<'a> {
         for name in dir.split('/').filter(|name| !name.is_empty()) {
             recorded = recorded.and_then(|tree| child(tree, name.as_bytes()));
         }
-        let mut path = dir.to_owned();
+        let mut path = BString::from(dir);
         if !dir.is_empty() {
-            path.push('/');
+            path.push(b'/');
         }
         let cut = path.len();
         self.folder(id, recorded, &mut path, cut, scope.filter)
@@ -254,13 +274,13 @@ impl<'a> Gathered<'a> {
         &mut self,
         id: Option<ObjectId>,
         recorded: Option<&RecordedTree>,
-        path: &mut String,
+        path: &mut BString,
         cut: usize,
         filter: &dyn PathMatch,
     ) -> Result<(), GitError> {
         let range = self
             .index
-            .prefixed_entries_range(path.as_bytes().as_bstr())
+            .prefixed_entries_range(path.as_bstr())
             .unwrap_or_default();
         let is_recorded = recorded.is_some_and(|tree| {
             Some(tree.id) == id
@@ -269,16 +289,16 @@ impl<'a> Gathered<'a> {
                     .is_some_and(|count| count as usize == range.len())
         });
         if is_recorded {
-            let takes_all = filter.takes_all_below(path[cut..].trim_end_matches('/'));
+            let takes_all = filter.takes_all_below(path[cut..].to_str_lossy().trim_end_matches('/'));
             let index = self.index;
             let counts =
                 |at: &usize| takes_all || filter.matches(&index.entry(*at).path(index)[cut..].to_str_lossy());
             self.as_committed.extend(range.filter(counts));
             return Ok(());
         }
-        let mut folders: BTreeMap<String, Option<ObjectId>> = BTreeMap::new();
+        let mut folders: BTreeMap<BString, Option<ObjectId>> = BTreeMap::new();
         if let Some(id) = id {
-            self.committed(id, path, cut, filter, &mut folders)?;
+            self.committed(id, path.as_bstr(), cut, filter, &mut folders)?;
         }
         let mut at = range.start;
         while at < range.end {
@@ -286,9 +306,7 @@ impl<'a> Gathered<'a> {
             let rest = staged[path.len()..].as_bstr();
             if let Some(slash) = rest.find_byte(b'/') {
                 let prefix = &staged[..=path.len() + slash];
-                folders
-                    .entry(rest[..slash].to_str_lossy().into_owned())
-                    .or_default();
+                folders.entry(rest[..slash].to_owned()).or_default();
                 let below = |entry: &gix::index::Entry| entry.path(self.index).starts_with(prefix);
                 at += self.index.entries()[at..range.end].partition_point(below);
             } else {
@@ -300,10 +318,10 @@ impl<'a> Gathered<'a> {
         }
         for (name, id) in folders {
             let length = path.len();
-            path.push_str(&name);
-            if filter.may_match_below(&path[cut..]) {
-                path.push('/');
-                let recorded = recorded.and_then(|tree| child(tree, name.as_bytes()));
+            path.extend_from_slice(&name);
+            if filter.may_match_below(&path[cut..].to_str_lossy()) {
+                path.push(b'/');
+                let recorded = recorded.and_then(|tree| child(tree, &name));
                 self.folder(id, recorded, path, cut, filter)?;
             }
             path.truncate(length);
@@ -315,27 +333,23 @@ impl<'a> Gathered<'a> {
     fn committed(
         &mut self,
         id: ObjectId,
-        path: &str,
+        path: &BStr,
         cut: usize,
         filter: &dyn PathMatch,
-        folders: &mut BTreeMap<String, Option<ObjectId>>,
+        folders: &mut BTreeMap<BString, Option<ObjectId>>,
     ) -> Result<(), GitError> {
-        let content = self.tree.read_tree(&self.repo, id, path)?;
-        for entry in TreeRefIter::from_bytes(&content, id.kind()) {
-            let entry = entry.map_err(|source| GitError::Object {
-                id: id.to_string(),
-                path: path.into(),
-                source,
-            })?;
-            let name = entry.filename.to_str_lossy();
-            let full = format!("{path}{name}");
-            match file_mode(entry.mode.kind()) {
-                None => _ = folders.insert(name.into_owned(), Some(entry.oid.to_owned())),
-                Some(mode) if filter.matches(&full[cut..]) => {
-                    let known = self.known.entry(full.into()).or_default();
-                    known.committed = Some((mode, entry.oid.to_owned()));
-                }
-                Some(_) => {}
+        let shown = path.to_str_lossy();
+        let content = self.tree.read_tree(&self.repo, id, &shown)?;
+        for entry in entries(&content, id, &shown) {
+            let entry = entry?;
+            let Some(mode) = file_mode(entry.mode.kind()) else {
+                folders.insert(entry.filename.to_owned(), Some(entry.oid.to_owned()));
+                continue;
+            };
+            let full = [path.as_bytes(), entry.filename].concat();
+            if filter.matches(&full[cut..].to_str_lossy()) {
+                let known = self.known.entry(full.into()).or_default();
+                known.committed = Some((mode, entry.oid.to_owned()));
             }
         }
         Ok(())

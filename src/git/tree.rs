@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gix::bstr::{BStr, ByteSlice};
 use gix::objs::TreeRefIter;
-use gix::objs::tree::EntryKind;
+use gix::objs::tree::{EntryKind, EntryRef};
 use gix::{ObjectId, ThreadSafeRepository};
 use kiel_stapel::listing::{FileEntry, FileMode, Listing};
 
@@ -347,13 +347,8 @@ impl<F: PathMatch> Walk<'_, F> {
     fn folder(&mut self, id: ObjectId, prefix: &mut String) -> Result<(), GitError> {
         let here = format!("{}/{prefix}", self.dir).trim_matches('/').to_owned();
         let content = self.tree.read_tree(self.repo, id, &here)?;
-        for entry in TreeRefIter::from_bytes(&content, id.kind()) {
-            let damaged = |source| GitError::Object {
-                id: id.to_string(),
-                path: here.clone(),
-                source,
-            };
-            let entry = entry.map_err(damaged)?;
+        for entry in entries(&content, id, &here) {
+            let entry = entry?;
             let length = prefix.len();
             let Some(name) = name(self.filter, self.dir, entry.filename, entry.mode.kind(), prefix)? else {
                 continue;
@@ -377,6 +372,20 @@ impl<F: PathMatch> Walk<'_, F> {
         }
         Ok(())
     }
+}
+
+/// The entries of a tree, `path` is for the message.
+pub(super) fn entries<'a>(
+    content: &'a [u8],
+    id: ObjectId,
+    path: &'a str,
+) -> impl Iterator<Item = Result<EntryRef<'a>, GitError>> {
+    let damaged = move |source| GitError::Object {
+        id: id.to_string(),
+        path: path.to_owned(),
+        source,
+    };
+    TreeRefIter::from_bytes(content, id.kind()).map(move |entry| entry.map_err(damaged))
 }
 
 /// The name as text; nothing where it is none and the filter leaves it out, as far as it can tell.

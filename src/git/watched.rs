@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use gix::bstr::{BString, ByteSlice as _};
 use gix::worktree::stack::state::ignore;
 
+use super::submodules::DEPTH;
 use super::{GitError, Repository};
 
 impl Repository {
@@ -23,11 +24,27 @@ impl Repository {
         folders
     }
 
-    /// The folders of the work tree that have files of the index, or may get files that Git does not ignore.
+    /// The folders of the work tree that have files of the index, or may get files that Git does not ignore; with all
+    /// that is watched of submodules which are checked out.
     ///
     /// # Errors
     /// The index or the rules of what is ignored cannot be read.
     pub fn work_tree_folders(&self) -> Result<BTreeSet<PathBuf>, GitError> {
+        self.work_tree_folders_at(DEPTH)
+    }
+
+    fn work_tree_folders_at(&self, depth: usize) -> Result<BTreeSet<PathBuf>, GitError> {
+        let mut folders = self.own_folders()?;
+        if let Some(depth) = depth.checked_sub(1) {
+            for (_, inner) in self.checked_out() {
+                folders.extend(inner.watched_folders());
+                folders.extend(inner.work_tree_folders_at(depth)?);
+            }
+        }
+        Ok(folders)
+    }
+
+    fn own_folders(&self) -> Result<BTreeSet<PathBuf>, GitError> {
         let repo = self.inner.to_thread_local();
         let mut folders = BTreeSet::new();
         let Some(work_dir) = repo.workdir() else {
@@ -63,7 +80,7 @@ impl Repository {
                     below.push(b'/');
                 }
                 below.extend_from_slice(&name);
-                // Of repositories within, the recorded commit counts.
+                // Submodules are looked at by themselves, other repositories within are none of the project's.
                 let is_repository =
                     name == ".git" || path.join(OsStr::from_bytes(&name)).join(".git").exists();
                 if is_repository {

@@ -101,6 +101,7 @@ fn field_name(field: &str) -> String {
         "syntax" => "the `# syntax=` line".to_owned(),
         "base" | "image" => "the base image".to_owned(),
         "commands" => "the commands".to_owned(),
+        "stage" => "the stage that it takes files of".to_owned(),
         "platform" => "the platform".to_owned(),
         other => format!("`{other}`"),
     }

@@ -27,6 +27,7 @@ pub use dockerfile::DockerfileError;
 pub(crate) use dockerfile::context_triggers;
 pub use dockerfile_image::{BuildArg, DockerfilePlan};
 pub use graph::{Edge, EdgeKind, GraphError, ImageGraph, Node, graph};
+use stapel_image::KnownKeys;
 pub use stapel_image::{MappingSelection, StapelImagePlan};
 
 /// The files of other repositories, by image and the git mapping's index.
@@ -239,8 +240,8 @@ pub fn plan_images(
     platform: &Platform,
 ) -> Result<Vec<PlannedImage>, ImagesError> {
     let order = graph(config)?.order(names)?;
-    let mut keys: BTreeMap<String, Key> = BTreeMap::new();
-    let mut planned = Vec::with_capacity(order.len());
+    let mut keys = KnownKeys::default();
+    let mut planned: Vec<PlannedImage> = Vec::with_capacity(order.len());
     for image in order.iter().filter_map(|name| config.image(name)) {
         if let Some(key) = config.meta.unsupported.iter().chain(&image.unsupported).next() {
             return Err(ImagesError::Unsupported {
@@ -258,7 +259,7 @@ pub fn plan_images(
                 sources,
                 files.inputs,
                 platform,
-                &keys,
+                &keys.images,
             )?)),
             ImageKind::Stapel(spec) => PlannedKind::Stapel(Box::new(stapel_image::plan(
                 image,
@@ -268,7 +269,7 @@ pub fn plan_images(
                 &keys,
             )?)),
         };
-        let needs = image.needs().into_iter().map(str::to_owned).collect();
+        let needs = needs(image, &planned);
         let image = PlannedImage {
             name: image.name.clone(),
             is_final: image.is_final,
@@ -276,10 +277,25 @@ pub fn plan_images(
             needs,
             kind,
         };
-        keys.insert(image.name.clone(), image.key());
+        keys.add(&image);
         planned.push(image);
     }
     Ok(planned)
+}
+
+/// What must exist before an image: also what a stage that it imports from is made of, since it may have to be made
+/// again.
+fn needs(image: &Image, planned: &[PlannedImage]) -> Vec<String> {
+    let mut needs: Vec<String> = image.needs().into_iter().map(str::to_owned).collect();
+    let sources = planned
+        .iter()
+        .filter(|source| image.imports_stage_of(&source.name));
+    for need in sources.flat_map(|source| &source.needs) {
+        if !needs.contains(need) {
+            needs.push(need.clone());
+        }
+    }
+    needs
 }
 
 fn check_plannable(image: &Image, platform: &Platform) -> Result<(), ImagesError> {

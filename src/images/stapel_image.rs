@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use kiel_llb::Platform;
 use kiel_stapel::key::Key;
 use kiel_stapel::spec::{GitMapping, StapelSpec};
-use kiel_stapel::stage::{MappingContent, MappingFiles, PlanInput, StapelPlan};
+use kiel_stapel::stage::{Keys, MappingContent, MappingFiles, Part, PlanInput, StapelPlan, UserStage};
 use serde::Serialize;
 
-use super::{ImagesError, RemoteTrees};
+use super::{ImagesError, PlannedImage, PlannedKind, RemoteTrees};
 use crate::config::model::{Image, ImageKind};
 use crate::git::patterns::{Nothing, PathFilter, PathMatch};
 use crate::git::{CommitFiles, GitError, Selection};
@@ -67,6 +67,39 @@ impl MappingSelection {
     }
 }
 
+/// The keys of the images that are planned already, and of their stages.
+#[derive(Default)]
+pub(super) struct KnownKeys {
+    pub(super) images: BTreeMap<String, Key>,
+    stages: BTreeMap<String, Vec<(UserStage, Key)>>,
+}
+
+impl KnownKeys {
+    pub(super) fn add(&mut self, image: &PlannedImage) {
+        self.images.insert(image.name.clone(), image.key());
+        let PlannedKind::Stapel(plan) = &image.kind else {
+            return;
+        };
+        let stage = |part: &Part| match part {
+            Part::Stage { stage, keyed } => Some((*stage, keyed.key)),
+            Part::CopiedImport { .. } | Part::Import { .. } | Part::Archive => None,
+        };
+        let stages = plan.plan.parts.iter().filter_map(stage).collect();
+        self.stages.insert(image.name.clone(), stages);
+    }
+}
+
+impl Keys for KnownKeys {
+    fn image(&self, name: &str) -> Option<Key> {
+        self.images.get(name).copied()
+    }
+
+    fn stage(&self, name: &str, stage: UserStage) -> Option<Key> {
+        let mut stages = self.stages.get(name)?.iter();
+        stages.find(|(known, _)| *known == stage).map(|(_, key)| *key)
+    }
+}
+
 /// Where the files of each mapping are.
 pub(super) struct Sources(Vec<CommitFiles>);
 
@@ -98,7 +131,7 @@ pub(super) fn plan(
     spec: &StapelSpec,
     sources: &Sources,
     platform: &Platform,
-    keys: &BTreeMap<String, Key>,
+    keys: &KnownKeys,
 ) -> Result<StapelImagePlan, ImagesError> {
     let mappings = spec.git.iter().enumerate();
     let content = mappings
@@ -113,11 +146,9 @@ pub(super) fn plan(
         platform,
         content: &known,
     };
-    let plan = kiel_stapel::stage::plan(input, &|name| keys.get(name).copied()).map_err(|source| {
-        ImagesError::Stapel {
-            image: image.name.clone(),
-            source,
-        }
+    let plan = kiel_stapel::stage::plan(input, keys).map_err(|source| ImagesError::Stapel {
+        image: image.name.clone(),
+        source,
     })?;
     Ok(StapelImagePlan {
         plan,

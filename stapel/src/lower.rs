@@ -3,6 +3,8 @@
 //! The filesystems it works on come from outside; commands get the variables that they are given and nothing of
 //! the machine that builds. Names given to steps are what a user sees while they run.
 
+use std::collections::BTreeMap;
+
 use kiel_llb::{CopyOptions, Exec, FileChain, Output, Owner, Platform, Sharing, pb};
 
 use crate::spec::{Import, Mount, MountKind, Network, Shell, StapelSpec};
@@ -20,6 +22,17 @@ pub struct Surroundings<'a> {
     pub project: &'a str,
     /// What to build for.
     pub platform: &'a Platform,
+    /// What `fromPath` mounts hold, by the path as written; nothing where there is none.
+    pub host: &'a BTreeMap<String, HostPath>,
+}
+
+/// Files of the machine for a mount.
+#[derive(Debug, Clone)]
+pub enum HostPath {
+    /// A folder: the root of a filesystem.
+    Folder(Output),
+    /// A file: the one of this name in a filesystem's root.
+    File(Output, String),
 }
 
 impl Shell {
@@ -67,7 +80,7 @@ pub fn lower_stage(
     let exec = spec
         .mounts
         .iter()
-        .fold(exec, |exec, mount| with_mount(exec, mount, around.project));
+        .fold(exec, |exec, mount| with_mount(exec, mount, around));
     let exec = match spec.network {
         Some(Network::Host) => exec.network(pb::NetMode::Host),
         Some(Network::None) => exec.network(pb::NetMode::None),
@@ -76,10 +89,24 @@ pub fn lower_stage(
     exec.root(around.platform, name)
 }
 
-fn with_mount(exec: Exec, mount: &Mount, project: &str) -> Exec {
-    match mount.kind {
+/// Commands may write to all of them. A copy of the machine's folder goes on as they leave it, until that folder is
+/// another: an engine keeps one cache for each content that it began with.
+fn with_mount(exec: Exec, mount: &Mount, around: Surroundings<'_>) -> Exec {
+    let project = around.project;
+    match &mount.kind {
         MountKind::TmpDir => exec.tmpfs(&mount.to),
-        MountKind::BuildDir => exec.cache(&format!("kiel/{project}{}", mount.to), Sharing::Shared, &mount.to),
+        MountKind::BuildDir => {
+            let id = format!("kiel/{project}{}", mount.to);
+            exec.cache(&id, None, Sharing::Shared, &mount.to)
+        }
+        MountKind::FromPath(path) => {
+            let id = format!("kiel/{project}:from_path:{path}");
+            match around.host.get(path) {
+                Some(HostPath::File(files, name)) => exec.bind(files, &format!("/{name}"), &mount.to),
+                Some(HostPath::Folder(files)) => exec.cache(&id, Some(files), Sharing::Shared, &mount.to),
+                None => exec.cache(&id, None, Sharing::Shared, &mount.to),
+            }
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::stage::UserStage;
+
 /// A Stapel image.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StapelSpec {
@@ -148,6 +150,9 @@ pub enum Position {
 pub struct Import {
     /// Where they come from.
     pub from: From,
+    /// `stage`: as this stage of that image left them; of an image without commands of it, as they are in the end.
+    #[serde(default)]
+    pub stage: Option<UserStage>,
     /// Absolute path in that image.
     pub add: String,
     /// Absolute path in this image.
@@ -211,13 +216,15 @@ pub struct Mount {
 }
 
 /// Where a mount's content lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MountKind {
     /// `tmp_dir`: shared by the stages of one image's build.
     TmpDir,
     /// `build_dir`: kept by the engine between builds of the project.
     BuildDir,
+    /// `fromPath`: a copy of this folder or file of the machine, as written.
+    FromPath(String),
 }
 
 /// `docker:`, as in werf up to version 2.

@@ -6,12 +6,12 @@
 use std::fmt;
 
 use kiel_llb::Platform;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config_record::{docker_record, spec_record};
 use crate::key::{Files, Key, Record, Value};
 use crate::listing::Listing;
-use crate::spec::{EnvDependency, From, GitMapping, ImageSpec, Import, Position, StapelSpec};
+use crate::spec::{EnvDependency, From, GitMapping, ImageSpec, Import, MountKind, Position, StapelSpec};
 
 /// What Git knows of one mapping at the commit at hand; paths are relative to the mapping's `add`.
 ///
@@ -128,7 +128,7 @@ pub enum PlanError {
 }
 
 /// A user stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum UserStage {
     /// Before Git content is there.
@@ -139,6 +139,17 @@ pub enum UserStage {
     BeforeSetup,
     /// The last.
     Setup,
+}
+
+impl UserStage {
+    /// All of them, in their order.
+    pub const ALL: [Self; 4] = [Self::BeforeInstall, Self::Install, Self::BeforeSetup, Self::Setup];
+
+    /// The stage that werf.yaml calls so.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.to_string() == name)
+    }
 }
 
 impl fmt::Display for UserStage {
@@ -229,16 +240,33 @@ pub struct StapelPlan {
     pub saw: Option<Key>,
 }
 
-/// Makes the plan; `image_key` gives the keys of the images that this one needs.
+impl StapelPlan {
+    /// The index of the part that is this stage's commands.
+    #[must_use]
+    pub fn stage(&self, wanted: UserStage) -> Option<usize> {
+        let is_it = |part: &Part| matches!(part, Part::Stage { stage, .. } if *stage == wanted);
+        self.parts.iter().position(is_it)
+    }
+}
+
+/// The keys of the images that an image needs.
+pub trait Keys {
+    /// Of an image.
+    fn image(&self, name: &str) -> Option<Key>;
+    /// Of a stage of an image; nothing where the image has no commands of it.
+    fn stage(&self, name: &str, stage: UserStage) -> Option<Key>;
+}
+
+/// Makes the plan; `keys` has those of the images that this one needs.
 ///
 /// # Errors
 /// When a needed key is missing, or a mapping takes no file.
-pub fn plan(input: PlanInput<'_>, image_key: &dyn Fn(&str) -> Option<Key>) -> Result<StapelPlan, PlanError> {
+pub fn plan(input: PlanInput<'_>, keys: &dyn Keys) -> Result<StapelPlan, PlanError> {
     let spec = input.spec;
-    let from = Keyed::new(from_record(&input, image_key)?);
+    let from = Keyed::new(from_record(&input, keys)?);
     let mut maker = Maker {
         input,
-        image_key,
+        keys,
         parent: from.key,
         pending: Vec::new(),
         env: Vec::new(),
@@ -292,7 +320,7 @@ pub fn is_copied(import: &Import) -> bool {
 
 struct Maker<'a> {
     input: PlanInput<'a>,
-    image_key: &'a dyn Fn(&str) -> Option<Key>,
+    keys: &'a dyn Keys,
     parent: Key,
     // Keys of what was put on the image since the last stage.
     pending: Vec<Key>,
@@ -303,7 +331,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn needed(&self, name: &str) -> Result<Key, PlanError> {
-        (self.image_key)(name).ok_or_else(|| PlanError::MissingImage(name.to_owned()))
+        needed(self.keys, name)
     }
 
     fn user_stage(&mut self, stage: UserStage) -> Result<(), PlanError> {
@@ -381,7 +409,15 @@ impl Maker<'_> {
 
     fn import_record(&self, import: &Import) -> Result<Record, PlanError> {
         let record = Record::of("kiel import 1").with("platform", &self.input.platform.to_string());
-        Ok(base_fields(record, &import.from, self.image_key)?
+        let state = match (&import.from, import.stage) {
+            (From::Image(name), Some(stage)) => self.keys.stage(name, stage),
+            _ => None,
+        };
+        let record = match state {
+            Some(key) => record.with("stage", key),
+            None => base_fields(record, &import.from, self.keys)?,
+        };
+        Ok(record
             .with("add", &import.add)
             .with("to", &import.to)
             .maybe("owner", import.owner.as_deref())
@@ -464,36 +500,36 @@ pub fn saw_key(listings: &[Key]) -> Key {
         .key()
 }
 
-fn from_record(input: &PlanInput<'_>, image_key: &dyn Fn(&str) -> Option<Key>) -> Result<Record, PlanError> {
+fn from_record(input: &PlanInput<'_>, keys: &dyn Keys) -> Result<Record, PlanError> {
     let record = Record::of("kiel from 1")
         .with("platform", &input.platform.to_string())
         .maybe("cacheVersion", input.cache_version)
         .maybe("fromCacheVersion", input.spec.from_cache_version.as_deref());
     let mounts = input.spec.mounts.iter().map(|mount| {
-        let kind = match mount.kind {
-            crate::spec::MountKind::TmpDir => "tmp_dir",
-            crate::spec::MountKind::BuildDir => "build_dir",
+        let (kind, path) = match &mount.kind {
+            MountKind::TmpDir => ("tmp_dir", None),
+            MountKind::BuildDir => ("build_dir", None),
+            MountKind::FromPath(path) => ("from_path", Some(path)),
         };
-        Value::List(vec![kind.into(), (&mount.to).into()])
+        let fields = [Some(kind.into()), Some((&mount.to).into()), path.map(Value::from)];
+        Value::List(fields.into_iter().flatten().collect())
     });
-    Ok(base_fields(record, &input.spec.from, image_key)?
+    Ok(base_fields(record, &input.spec.from, keys)?
         .list("mounts", mounts)
         .list("secrets", &input.spec.secrets)
         .maybe("network", input.spec.network.map(crate::spec::Network::name)))
 }
 
-fn base_fields(
-    record: Record,
-    from: &From,
-    image_key: &dyn Fn(&str) -> Option<Key>,
-) -> Result<Record, PlanError> {
+fn needed(keys: &dyn Keys, name: &str) -> Result<Key, PlanError> {
+    let key = keys.image(name);
+    key.ok_or_else(|| PlanError::MissingImage(name.to_owned()))
+}
+
+fn base_fields(record: Record, from: &From, keys: &dyn Keys) -> Result<Record, PlanError> {
     Ok(match from {
         From::Scratch => record,
         From::External(name) => record.with("base", name),
-        From::Image(name) => record.with(
-            "image",
-            image_key(name).ok_or_else(|| PlanError::MissingImage(name.clone()))?,
-        ),
+        From::Image(name) => record.with("image", needed(keys, name)?),
     })
 }
 

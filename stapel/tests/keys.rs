@@ -1,12 +1,16 @@
 //! What must change a key, what must not, and the vectors of `docs/keys.md`.
 
+use std::collections::BTreeMap;
+
 use kiel_stapel::key::{Files, Key, Record, Value};
 use kiel_stapel::listing::{FileEntry, FileMode, Listing};
 use kiel_stapel::spec::{
     EnvDependency, EnvImport, From, GitMapping, ImageSpec, Import, Mount, MountKind, NamePart, Network,
     Position, Shell, StapelSpec,
 };
-use kiel_stapel::stage::{MappingContent, MappingFiles, Part, PlanError, PlanInput, StapelPlan, plan, seen};
+use kiel_stapel::stage::{
+    Keys, MappingContent, MappingFiles, Part, PlanError, PlanInput, StapelPlan, UserStage, plan, seen,
+};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -21,6 +25,7 @@ fn entry(path: &str, mode: FileMode, id: &str) -> FileEntry {
 fn import(from: From, to: &str, position: Position) -> Import {
     Import {
         from,
+        stage: None,
         add: "/out".into(),
         to: to.into(),
         owner: None,
@@ -103,8 +108,60 @@ fn plan_of(case: &Case) -> Result<StapelPlan, PlanError> {
         platform: &platform,
         content: &content,
     };
-    let builder = Record::of("test").with("builder", case.builder).key();
-    plan(input, &|name| (name == "builder").then_some(builder))
+    plan(input, case)
+}
+
+/// The one other image, which has commands for `install` and `setup`.
+impl Keys for Case {
+    fn image(&self, name: &str) -> Option<Key> {
+        let builder = Record::of("test").with("builder", self.builder).key();
+        (name == "builder").then_some(builder)
+    }
+
+    fn stage(&self, name: &str, stage: UserStage) -> Option<Key> {
+        let key = Record::of("test").with("stage", &stage.to_string()).key();
+        let has_it = matches!(stage, UserStage::Install | UserStage::Setup);
+        (name == "builder" && has_it).then_some(key)
+    }
+}
+
+impl Keys for StapelVector {
+    fn image(&self, name: &str) -> Option<Key> {
+        self.image_keys.get(name).copied()
+    }
+
+    fn stage(&self, name: &str, stage: UserStage) -> Option<Key> {
+        self.stage_keys.get(name)?.get(&stage).copied()
+    }
+}
+
+#[test]
+fn an_import_from_a_stage_counts_that_stage_alone() {
+    let with = |stage: Option<UserStage>, builder| {
+        let mut case = case();
+        case.spec.dependencies.clear();
+        case.spec.imports[0].stage = stage;
+        case.builder = builder;
+        let plan = plan_of(&case).expect("a plan");
+        let is_import = |part: &&Part| matches!(part, Part::Import { .. } | Part::CopiedImport { .. });
+        let Some(Part::Import { keyed, .. } | Part::CopiedImport { keyed, .. }) =
+            plan.parts.iter().find(is_import)
+        else {
+            panic!("it has an import")
+        };
+        (plan.image.key, serde_json::to_value(&keyed.inputs).expect("JSON"))
+    };
+    let (key, record) = with(Some(UserStage::Install), "1");
+    assert_eq!(key, with(Some(UserStage::Install), "2").0);
+    assert_ne!(key, with(Some(UserStage::Setup), "1").0);
+    let stage = case().stage("builder", UserStage::Install).expect("it has it");
+    assert_eq!(record["stage"], stage.to_string());
+    assert!(record.get("image").is_none(), "{record}");
+    // Without commands of that stage the whole image is taken.
+    let whole = with(None, "1").0;
+    assert_eq!(whole, with(Some(UserStage::BeforeSetup), "1").0);
+    assert_ne!(whole, with(Some(UserStage::BeforeSetup), "2").0);
+    assert_ne!(whole, key);
 }
 
 /// Which keys a change of the case changes: from, each stage in order, the image.
@@ -333,7 +390,9 @@ proptest! {
 #[serde(rename_all = "camelCase")]
 struct StapelVector {
     platform: String,
-    image_keys: std::collections::BTreeMap<String, Key>,
+    image_keys: BTreeMap<String, Key>,
+    #[serde(default)]
+    stage_keys: BTreeMap<String, BTreeMap<UserStage, Key>>,
     spec: StapelSpec,
     image_spec: Option<ImageSpec>,
     content: Vec<ContentVector>,
@@ -419,7 +478,7 @@ fn the_stapel_vectors_of_the_page_hold() {
             platform: &platform,
             content: &content,
         };
-        let plan = plan(input, &|name| vector.image_keys.get(name).copied()).expect("a plan");
+        let plan = plan(input, &vector).expect("a plan");
         let parts: Vec<_> = plan
             .parts
             .iter()

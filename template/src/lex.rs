@@ -183,7 +183,7 @@ impl<'a> Lexer<'a> {
         let (begin, before) = (self.pos + open + 1, self.pos);
         let end = begin + content.len();
         self.pos = end + 1;
-        let trims = self.to_right_delim(before)?;
+        let trims = self.seek_right_delim(before)?;
         Some((begin..end, self.right_delim(trims)))
     }
 
@@ -203,12 +203,12 @@ impl<'a> Lexer<'a> {
         rest[begin..].strip_prefix(b"end")?;
         let before = self.pos;
         self.pos += begin + b"end".len();
-        let trims = self.to_right_delim(before)?;
+        let trims = self.seek_right_delim(before)?;
         Some(self.right_delim(trims))
     }
 
     /// Goes over space to the right delimiter; where there is none, back to `before`. Whether it trims.
-    fn to_right_delim(&mut self, before: usize) -> Option<bool> {
+    fn seek_right_delim(&mut self, before: usize) -> Option<bool> {
         let mut trims = self.at_right_delim();
         if trims.is_none() {
             self.pos += leading_space(self.rest());

@@ -61,6 +61,14 @@ fn main() -> ExitCode {
             "commands_have_the_network_hosts_and_agents_they_are_given",
             surroundings::network,
         ),
+        test(
+            "imports_take_files_as_a_stage_left_them",
+            surroundings::import_stage,
+        ),
+        test(
+            "folders_of_the_machine_are_copied_for_commands_and_never_written",
+            surroundings::host_folders,
+        ),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }

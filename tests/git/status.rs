@@ -404,3 +404,51 @@ fn a_bare_repository_has_no_uncommitted_files() {
         [""; 0]
     );
 }
+
+/// What was read of the index for one question serves the next, and none sees too little.
+#[test]
+fn part_after_part_is_judged_by_one_repository() {
+    let sandbox = sample();
+    sandbox.write("app/lib/.gitignore", "*.tmp\n");
+    sandbox.write("app/lib/deep/y", "y\n");
+    sandbox.write(".gitattributes", "*.txt text\n");
+    sandbox.write("docs/a.txt", "a\n");
+    sandbox.commit();
+    for version in ["2", "4"] {
+        sandbox.git(&["update-index", "--index-version", version]);
+        let repository = sandbox.open();
+        let tree = sandbox.tree();
+        let ask = |dir: &str, files: &[&str]| {
+            let scope = Scope { dir, filter: &all };
+            repository.uncommitted(&tree, &[scope], files).expect("a state")
+        };
+        assert_eq!(ask("app/lib", &["a"]), [""; 0]);
+        sandbox.write("app/lib/x", "changed\n");
+        sandbox.write("app/lib/deep/new", "new\n");
+        sandbox.write("app/lib/deep/new.tmp", "ignored\n");
+        sandbox.write("docs/a.txt", "b\r\n");
+        sandbox.write("other/staged", "1\n");
+        fs_err::remove_file(sandbox.dir().join("other/o")).expect("it is there");
+        let under = |dir: &str| {
+            let all = by_git(&sandbox);
+            let below = |path: &String| dir.is_empty() || path.starts_with(&format!("{dir}/"));
+            all.into_iter().filter(below).collect::<Vec<_>>()
+        };
+        for dir in ["app/lib/deep", "app/lib", "docs", "other", "app", "", "docs"] {
+            assert_eq!(ask(dir, &[]), under(dir), "{dir}");
+        }
+        assert_eq!(
+            ask("docs", &["other/o", "app/lib/deep/new.tmp"]),
+            ["app/lib/deep/new.tmp", "docs/a.txt", "other/o"]
+        );
+        // A new index is a new state.
+        sandbox.git(&["add", "other"]);
+        sandbox.git(&["update-index", "--assume-unchanged", "app/lib/x"]);
+        assert_eq!(ask("other", &[]), ["other/o", "other/staged"]);
+        assert_eq!(ask("app", &[]), ["app/lib/deep/new"]);
+        sandbox.git(&["update-index", "--no-assume-unchanged", "app/lib/x"]);
+        sandbox.git(&["reset", "-q", "--hard"]);
+        sandbox.git(&["clean", "-q", "-f", "-d", "-x"]);
+        assert_eq!(ask("", &[]), [""; 0]);
+    }
+}

@@ -208,3 +208,178 @@ fn their_state_is_that_of_git_status() {
     assert_eq!(state(), []);
     assert_eq!(app.git(&["status", "--porcelain"]), "");
 }
+
+fn all(_: &str) -> bool {
+    true
+}
+
+/// The files under `--dev`; afterwards everything is committed, in the submodules first, and is the same.
+fn check_taken(app: &Sandbox, modules: &[&str]) -> SourceTree {
+    let status = || app.git(&["status", "--porcelain", "--ignored"]);
+    let before = status();
+    let repository = app.open();
+    let plain = repository.source_tree(&repository.head().expect("a commit"));
+    let taken = repository.with_work_tree(&plain, &all).expect("a tree");
+    let contents = |tree: &SourceTree| -> Vec<Vec<u8>> {
+        let listing = tree.listing("", all).expect("a listing");
+        let files = listing.entries().iter();
+        files.map(|file| tree.blob(&file.id).expect("a blob")).collect()
+    };
+    let (found, read) = (files(&taken), contents(&taken));
+    assert_eq!(status(), before, "nothing is written");
+    for module in modules.iter().chain([&""]) {
+        let folder = app.dir().join(module);
+        app.git_in(&folder, &["add", "--all"]);
+        app.git_in(&folder, &["commit", "-q", "--allow-empty", "-m", "all of it"]);
+    }
+    let committed = tree(&app.open());
+    assert_eq!(found, files(&committed));
+    assert_eq!(read, contents(&committed));
+    assert_eq!(
+        taken.tree_id("").expect("a tree"),
+        committed.tree_id("").expect("a tree")
+    );
+    assert_eq!(
+        committed.tree_id("").expect("a tree"),
+        Some(flat(app)),
+        "as git has it"
+    );
+    taken
+}
+
+#[test]
+fn under_dev_their_changes_count_as_if_they_were_committed() {
+    let (app, lib, _deep) = sample();
+    let modules = ["vendor/lib/deep", "vendor/lib"];
+    check_taken(&app, &modules);
+    app.write("vendor/lib/lib.txt", "changed\n");
+    app.write("vendor/lib/.gitignore", "*.log\n");
+    app.write("vendor/lib/x.log", "ignored\n");
+    app.write("vendor/lib/deep/folder/new.txt", "new\n");
+    app.write("main.txt", "changed\n");
+    fs_err::remove_file(app.dir().join("vendor/lib/bin/run")).expect("it goes");
+    let repository = app.open();
+    let plain = repository.source_tree(&repository.head().expect("a commit"));
+    let mut changes = repository.work_tree_changes(&plain, &all).expect("a state");
+    changes.sort();
+    assert_eq!(
+        changes,
+        [
+            "main.txt",
+            "vendor/lib/.gitignore",
+            "vendor/lib/bin/run",
+            "vendor/lib/deep/folder/new.txt",
+            "vendor/lib/lib.txt"
+        ]
+    );
+    // What is added to it afterwards leaves them as they are.
+    app.write("vendor/lib/deep/d.txt", "changed as well\n");
+    let taken = check_taken(&app, &modules);
+    app.write("late", "");
+    let more = app.open().overlay(&taken, &["late".to_owned()]).expect("a tree");
+    let entry = |tree: &SourceTree, path: &str| tree.entry(path).expect("an entry");
+    for path in ["vendor/lib/lib.txt", "vendor/lib/deep/d.txt"] {
+        assert_eq!(entry(&more, path), entry(&taken, path));
+    }
+    assert!(entry(&more, "late").is_some());
+    fs_err::remove_file(app.dir().join("late")).expect("it goes");
+    // Another commit is checked out, and that is changed too.
+    let module = app.dir().join("vendor/lib");
+    app.write("vendor/lib/on", "committed there\n");
+    app.git_in(&module, &["add", "--all"]);
+    app.git_in(&module, &["commit", "-q", "-m", "on"]);
+    app.write("vendor/lib/on", "and changed\n");
+    check_taken(&app, &modules);
+    // One that is new.
+    let url = lib.dir().display().to_string();
+    app.git(&["submodule", "--quiet", "add", &url, "second"]);
+    app.write("second/lib.txt", "mine\n");
+    app.git(&[
+        "submodule",
+        "--quiet",
+        "update",
+        "--init",
+        "--recursive",
+        "second",
+    ]);
+    app.write("second/deep/d.txt", "mine as well\n");
+    check_taken(&app, &["second/deep", "second", modules[0], modules[1]]);
+    // One that goes.
+    app.git(&["rm", "-q", "-f", "second"]);
+    check_taken(&app, &modules);
+}
+
+#[test]
+fn under_dev_what_is_left_out_is_left_out_in_them_too() {
+    let (app, ..) = sample();
+    let before = files(&tree(&app.open()));
+    for path in [
+        "vendor/lib/lib.txt",
+        "vendor/lib/deep/d.txt",
+        "vendor/lib/deep/new",
+    ] {
+        app.write(path, "changed\n");
+    }
+    let taken = |filter: &dyn kiel::git::patterns::PathMatch| {
+        let repository = app.open();
+        let plain = repository.source_tree(&repository.head().expect("a commit"));
+        let found = repository.with_work_tree(&plain, filter).expect("a tree");
+        let changes = repository.work_tree_changes(&plain, filter).expect("a state");
+        (files(&found), changes)
+    };
+    let not_there = |path: &str| !path.starts_with("vendor/lib/");
+    assert_eq!(taken(&not_there), (before.clone(), vec![]));
+    let not_that = |path: &str| path != "vendor/lib";
+    assert_eq!(taken(&not_that), (before.clone(), vec![]));
+    let one = |path: &str| path != "vendor/lib/lib.txt" && path != "vendor/lib/deep/d.txt";
+    let (found, changes) = taken(&one);
+    assert_eq!(changes, ["vendor/lib/deep/new"]);
+    let names = |lines: &[String]| -> Vec<String> {
+        let names = lines.iter().map(|line| line.split(' ').nth(1).expect("a path"));
+        names.map(str::to_owned).collect()
+    };
+    assert_eq!(found.len(), before.len() + 1, "{:?}", names(&found));
+    // One that is not initialised has nothing that could be taken, and one that cannot be taken is named as it lies.
+    app.git(&[
+        "config",
+        "--file",
+        ".git/modules/vendor/lib/config",
+        "filter.x.clean",
+        "false",
+    ]);
+    app.write("vendor/lib/.gitattributes", "*.bin filter=x\n");
+    app.write("vendor/lib/a.bin", "x");
+    let repository = app.open();
+    let plain = repository.source_tree(&repository.head().expect("a commit"));
+    let error = repository.with_work_tree(&plain, &all).expect_err("a filter");
+    assert!(error.to_string().contains("`vendor/lib/a.bin`"), "{error}");
+    app.git(&["submodule", "--quiet", "deinit", "--force", "vendor/lib"]);
+    let taken = repository.with_work_tree(&plain, &all).expect("a tree");
+    assert_eq!(files(&taken), before);
+}
+
+#[test]
+fn under_dev_what_they_have_is_watched() {
+    let (app, ..) = sample();
+    fs_err::create_dir(app.dir().join("vendor/lib/deep/late")).expect("a folder");
+    let watched = app.open().work_tree_folders().expect("folders");
+    for folder in [
+        "",
+        "vendor",
+        "vendor/lib",
+        "vendor/lib/bin",
+        "vendor/lib/deep",
+        "vendor/lib/deep/late",
+    ] {
+        let folder = app.dir().join(folder);
+        let is_there = |found: &std::path::PathBuf| found.components().eq(folder.components());
+        assert!(watched.iter().any(is_there), "{}: {watched:?}", folder.display());
+    }
+    let heads = [".git/modules/vendor/lib", ".git/modules/vendor/lib/modules/deep"];
+    for folder in heads {
+        let folder = fs_err::canonicalize(app.dir().join(folder)).expect("a folder");
+        let same =
+            |found: &std::path::PathBuf| fs_err::canonicalize(found).is_ok_and(|found| found == folder);
+        assert!(watched.iter().any(same), "{}: {watched:?}", folder.display());
+    }
+}

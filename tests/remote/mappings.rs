@@ -204,3 +204,112 @@ fn a_submodule_that_is_not_here_is_no_empty_folder() {
         tags(&user);
     }
 }
+
+/// Adds a submodule to what is committed.
+fn link(project: &Project, path: &str, url: &str, of: &Project) {
+    let id = of.git(&["rev-parse", "HEAD"]);
+    project.git(&[
+        "update-index",
+        "--add",
+        "--cacheinfo",
+        &format!("160000,{id},{path}"),
+    ]);
+    let key = |name: &str| format!("submodule.{path}.{name}");
+    project.git(&["config", "--file", ".gitmodules", &key("path"), path]);
+    project.git(&["config", "--file", ".gitmodules", &key("url"), url]);
+    project.git(&["add", ".gitmodules"]);
+    project.git(&["commit", "-q", "-m", "submodule"]);
+}
+
+#[test]
+fn submodules_are_fetched_where_they_count() {
+    let (deep, sub, other) = (
+        Project::empty("deep"),
+        Project::empty("sub"),
+        Project::empty("other"),
+    );
+    deep.commit(&[("d.txt", "deep")]);
+    sub.commit(&[("s.txt", "sub"), ("no/x", "x")]);
+    link(&sub, "deep", "../deep.git", &deep);
+    other.commit(&[("o.txt", "other")]);
+    let elsewhere = GitServer::start(other.path(), None);
+    let library = Library::new();
+    link(&library.project, "common/conf/sub", "../sub.git", &sub);
+    link(&library.project, "common/conf/other", &elsewhere.url(""), &other);
+    link(&library.project, "unused", "../no/such.git", &other);
+    link(
+        &library.project,
+        "common/conf/local",
+        &other.path().display().to_string(),
+        &other,
+    );
+    let commit = library.project.git(&["rev-parse", "HEAD"]);
+    let root = tempfile::tempdir().expect("a folder");
+    for (name, project) in [("lib", &library.project), ("sub", &sub), ("deep", &deep)] {
+        let target = root.path().join("group").join(format!("{name}.git"));
+        project.git(&["clone", "-q", "--bare", ".", &target.display().to_string()]);
+    }
+    let server = GitServer::start(root.path(), Some("me:s3cret-token"));
+    let user = |more: &str| {
+        let url = server.url("group/lib.git");
+        let auth = "basicAuth: {username: me, password: {env: GIT_PASSWORD}}";
+        let config = format!(
+            "{META}---\nimage: app\nfrom: alpine:3.20\ngit:\n- {{url: \"{url}\", commit: {commit}, add: /common/conf, to: /app, {auth}{more}}}\n"
+        );
+        User::new(&[("werf.yaml", &config)])
+    };
+    let own = User::new(&[
+        (
+            "werf.yaml",
+            &format!(
+                "{META}---\nimage: app\nfrom: alpine:3.20\ngit:\n- {{add: /common/conf, to: /app, excludePaths: [local]}}\n"
+            ),
+        ),
+        ("common/conf/a.txt", "two"),
+        ("common/conf/b.txt", "b"),
+        ("common/conf/sub/s.txt", "sub"),
+        ("common/conf/sub/no/x", "x"),
+        ("common/conf/sub/deep/d.txt", "deep"),
+        ("common/conf/other/o.txt", "other"),
+    ]);
+    own.project.write(
+        "common/conf/sub/.gitmodules",
+        &fs_err::read_to_string(sub.path().join(".gitmodules")).expect("a file"),
+    );
+    own.project.commit(&[]);
+    let whole = user(", excludePaths: [local]");
+    let tag = tags(&whole);
+    assert_eq!(tag, tags(&own), "their files are files of the repository");
+    let once = ["GET info/refs", "POST fetch"];
+    let requests = server.take_seen();
+    assert!(requests.iter().all(|seen| seen.authorization.is_some()));
+    let requests: Vec<&str> = requests.iter().map(|seen| seen.what.as_str()).collect();
+    assert_eq!(requests, [once, once, once].concat());
+    let there = elsewhere.take_seen();
+    assert_eq!(there.len(), 2);
+    assert!(
+        there.iter().all(|seen| seen.authorization.is_none()),
+        "it is another server"
+    );
+    assert_eq!(tags(&whole), tag);
+    assert_eq!(
+        (server.take_requests(), elsewhere.take_requests()),
+        (vec![], vec![]),
+        "all is kept"
+    );
+    // Only what may count is asked for.
+    let without = user(", excludePaths: [sub, other, local]");
+    assert_ne!(tags(&without), tag);
+    assert_eq!(server.take_requests(), once);
+    assert_eq!(elsewhere.take_requests(), [""; 0]);
+    let part = user(", includePaths: [sub/s.txt, a.txt]");
+    tags(&part);
+    assert_eq!(server.take_requests(), [once, once].concat());
+    // A stranger's file names no folder of this machine.
+    let local = user("");
+    local.project.commit(&[(".helm/Chart.yaml", "")]);
+    local.kiel(&RENDER_CHART).expect_code(1).expect_stderr(&[
+        "cannot read the submodule `common/conf/local` at its commit",
+        "it is a folder of another machine",
+    ]);
+}

@@ -13,7 +13,7 @@ use kiel::build::{BuildDeps, BuildError, BuildPlan, BuildReport, Connect, Engine
 use kiel::buildkit::Client;
 use kiel::buildkit::engine::Engine;
 use kiel::config::model::{Config, Deploy, DockerfileImage, Image, ImageKind, Meta};
-use kiel::event::{Event, Events};
+use kiel::event::{Event, Events, Level};
 use kiel::git::{Repository as GitRepository, SourceTree};
 use kiel::images::{ImageFiles, plan_images};
 use kiel::registry::validate::{self, Validated};
@@ -132,6 +132,7 @@ impl Project {
             platform: platform(),
             secrets: BTreeMap::from([("token".to_owned(), "s3cret".into())]),
             agents: self.agents.clone(),
+            host_paths: BTreeMap::new(),
             events,
         };
         let result = kiel::build::run(plan, deps).await;
@@ -181,6 +182,18 @@ impl Project {
             "the report tells another digest"
         );
         Ok(found)
+    }
+
+    /// What the last build told.
+    pub(crate) fn infos(&self) -> Vec<&str> {
+        let told = self.events.iter().filter_map(|event| match event {
+            Event::Message {
+                level: Level::Info,
+                text,
+            } => Some(text.as_str()),
+            _ => None,
+        });
+        told.collect()
     }
 
     pub(crate) fn logs(&self) -> String {
@@ -281,6 +294,7 @@ pub(crate) fn mapping(add: &str, to: &str) -> GitMapping {
 
 pub(crate) fn import(from: &str, add: &str, to: &str, position: Position) -> Import {
     Import {
+        stage: None,
         from: From::Image(from.into()),
         add: add.into(),
         to: to.into(),

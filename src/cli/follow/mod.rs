@@ -7,24 +7,23 @@
 mod watch;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use self::watch::Watch;
 use super::Context;
-use super::args::ProjectArgs;
+use super::args::{FollowArgs, ProjectArgs};
 use super::error::{CommandError, CommandResult};
 use super::project::{Inputs, inputs, repository};
 
 /// Which changes matter.
-pub(crate) struct Follow<'a> {
-    pub(crate) project: &'a ProjectArgs,
+struct Follow<'a> {
+    project: &'a ProjectArgs,
     /// Files that the command writes.
-    pub(crate) own: Vec<&'a Path>,
+    own: Vec<&'a Path>,
 }
 
 impl Follow<'_> {
     /// Runs the command now and after each change, until it is interrupted.
-    pub(crate) async fn run<F>(self, context: &Context, command: F) -> CommandResult
+    async fn run<F>(self, context: &Context, command: F) -> CommandResult
     where
         F: AsyncFn() -> CommandResult,
     {
@@ -78,19 +77,26 @@ fn absolute(paths: &[&Path]) -> Vec<PathBuf> {
     paths.iter().filter_map(full).collect()
 }
 
-/// Runs the command once, or with each change.
-pub(crate) async fn once_or_follow<F>(
-    follows: bool,
-    follow: Follow<'_>,
-    context: &Context,
-    command: F,
-) -> Result<ExitCode, CommandError>
-where
-    F: AsyncFn() -> CommandResult,
-{
-    if follows {
+impl FollowArgs {
+    /// Runs the command once, or with each change; it writes these files, and the rendered configuration.
+    pub(crate) async fn run<'a, F>(
+        &self,
+        project: &'a ProjectArgs,
+        written: impl IntoIterator<Item = &'a Path>,
+        context: &Context,
+        command: F,
+    ) -> CommandResult
+    where
+        F: AsyncFn() -> CommandResult,
+    {
+        if !self.follow {
+            return command().await;
+        }
+        let written = written.into_iter().chain(project.config_render_path.as_deref());
+        let follow = Follow {
+            project,
+            own: written.collect(),
+        };
         follow.run(context, command).await
-    } else {
-        command().await
     }
 }

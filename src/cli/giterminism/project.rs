@@ -7,7 +7,7 @@ use kiel_template::files::FileTree as _;
 use super::config::machine_path;
 use super::{Mode, Refusal, SHOWN};
 use crate::cli::Context;
-use crate::cli::args::DEFAULT_REPORT;
+use crate::cli::args::{DEFAULT_DEPLOY_REPORT, DEFAULT_REPORT};
 use crate::cli::env::Environment;
 use crate::cli::error::CommandError;
 use crate::cli::project::Project;
@@ -164,8 +164,10 @@ impl Project {
         let found = found
             .into_iter()
             .map(|(path, kind)| (guard.in_project(&path), kind))
-            // kiel's own file, not one of the project.
-            .filter(|(path, _)| path != DEFAULT_REPORT && !added.contains(path));
+            // kiel's own files, not some of the project.
+            .filter(|(path, _)| {
+                path != DEFAULT_REPORT && path != DEFAULT_DEPLOY_REPORT && !added.contains(path)
+            });
         Ok(guard.judge(found, None))
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::store::{read_file, read_input, write};
-use super::{CipherArgs, KeyArgs, OutputArgs, editor, private_folder};
+use super::{DecryptArgs, EditArgs, EncryptArgs, editor, private_folder};
 use crate::cli::Context;
 use crate::cli::error::{CommandError, CommandResult};
 use crate::cli::secrets::{decrypt_file, hide_secret};
@@ -27,11 +27,7 @@ pub(crate) struct EncryptCommand {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    cipher: CipherArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    how: EncryptArgs,
 }
 
 /// Decrypt a file
@@ -41,9 +37,7 @@ pub(crate) struct DecryptCommand {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    how: DecryptArgs,
 }
 
 /// Edit an encrypted file, or make one
@@ -56,9 +50,7 @@ pub(crate) struct EditCommand {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    cipher: CipherArgs,
+    how: EditArgs,
 }
 
 impl FileCommands {
@@ -73,28 +65,29 @@ impl FileCommands {
 
 impl EncryptCommand {
     fn run(self, context: &Context) -> CommandResult {
-        let key = self.key.find(context)?;
+        let key = self.how.key.find(context)?;
         let plain = read_input(self.file.as_deref(), "Enter secret: ")?;
-        let text = key.encrypt(self.cipher.given().unwrap_or_default(), &plain)?;
-        self.output.write(format!("{text}\n").as_bytes())
+        let text = key.encrypt(self.how.cipher.given().unwrap_or_default(), &plain)?;
+        self.how.output.write(format!("{text}\n").as_bytes())
     }
 }
 
 impl DecryptCommand {
     fn run(self, context: &Context) -> CommandResult {
-        let key = self.key.find(context)?;
+        let key = self.how.key.find(context)?;
         let text = read_input(self.file.as_deref(), "Enter secret: ")?;
         let name = self
             .file
             .map_or("standard input".to_owned(), |file| file.display().to_string());
-        self.output
+        self.how
+            .output
             .write(&decrypt_file(&name, &text, &key, &context.mask)?)
     }
 }
 
 impl EditCommand {
     async fn run(self, context: &Context) -> CommandResult {
-        let key = self.key.find(context)?;
+        let key = self.how.key.find(context)?;
         let name = self.file.display().to_string();
         let (before, plain) = if self.file.exists() {
             let text = read_file(&self.file)?;
@@ -123,7 +116,7 @@ impl EditCommand {
         if edited == plain {
             return Ok(ExitCode::SUCCESS);
         }
-        let cipher = self.cipher.given().unwrap_or_else(|| Cipher::of(&before));
+        let cipher = self.how.cipher.given().unwrap_or_else(|| Cipher::of(&before));
         let text = key.encrypt(cipher, &edited)?;
         write(&self.file, format!("{text}\n").as_bytes())?;
         Ok(ExitCode::SUCCESS)

@@ -102,6 +102,35 @@ impl OutputArgs {
     }
 }
 
+/// How something is encrypted, and where the result goes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EncryptArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    cipher: CipherArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// How something is decrypted, and where the result goes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DecryptArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// How something is read and written again.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EditArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    cipher: CipherArgs,
+}
+
 impl SecretCommands {
     pub(crate) async fn run(self, context: &Context) -> CommandResult {
         match self {

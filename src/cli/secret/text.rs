@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::store::read_input;
-use super::{CipherArgs, KeyArgs, OutputArgs};
+use super::{DecryptArgs, EncryptArgs};
 use crate::cli::Context;
 use crate::cli::error::CommandResult;
 use crate::cli::secrets::decrypt_file;
@@ -14,39 +14,34 @@ use crate::cli::secrets::decrypt_file;
 #[derive(Debug, Args)]
 pub(crate) struct EncryptCommand {
     #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    cipher: CipherArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    how: EncryptArgs,
 }
 
 /// Decrypt standard input
 #[derive(Debug, Args)]
 pub(crate) struct DecryptCommand {
     #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    how: DecryptArgs,
 }
 
 impl EncryptCommand {
     pub(super) fn run(self, context: &Context) -> CommandResult {
-        let key = self.key.find(context)?;
+        let key = self.how.key.find(context)?;
         let plain = read_input(None, "Enter secret: ")?;
         if plain.is_empty() {
-            return self.output.write(b"");
+            return self.how.output.write(b"");
         }
-        let text = key.encrypt(self.cipher.given().unwrap_or_default(), &plain)?;
-        self.output.write(format!("{text}\n").as_bytes())
+        let text = key.encrypt(self.how.cipher.given().unwrap_or_default(), &plain)?;
+        self.how.output.write(format!("{text}\n").as_bytes())
     }
 }
 
 impl DecryptCommand {
     pub(super) fn run(self, context: &Context) -> CommandResult {
-        let key = self.key.find(context)?;
+        let key = self.how.key.find(context)?;
         let text = read_input(None, "Enter secret: ")?;
-        self.output
+        self.how
+            .output
             .write(&decrypt_file("standard input", &text, &key, &context.mask)?)
     }
 }

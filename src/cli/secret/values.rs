@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::store::{read_file, read_input, write};
-use super::{CipherArgs, KeyArgs, OutputArgs, editor, private_folder};
+use super::{DecryptArgs, EditArgs, EncryptArgs, editor, private_folder};
 use crate::cli::Context;
 use crate::cli::error::{CommandError, CommandResult};
 use crate::cli::secrets::hide_leaves;
@@ -31,11 +31,7 @@ pub(crate) struct EncryptCommand {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    cipher: CipherArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    how: EncryptArgs,
 }
 
 /// Decrypt the values of a YAML file
@@ -45,9 +41,7 @@ pub(crate) struct DecryptCommand {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    how: DecryptArgs,
 }
 
 /// Edit a YAML file with encrypted values, or make one
@@ -60,9 +54,7 @@ pub(crate) struct EditCommand {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    cipher: CipherArgs,
+    how: EditArgs,
 }
 
 impl ValuesCommands {
@@ -88,28 +80,28 @@ fn to_text(content: Vec<u8>, file: &str) -> Result<String, SecretError> {
 
 impl EncryptCommand {
     fn run(self, context: &Context) -> CommandResult {
-        let key = self.key.find(context)?;
+        let key = self.how.key.find(context)?;
         let file = name(self.file.as_ref());
         let text = to_text(read_input(self.file.as_deref(), "Enter values: ")?, &file)?;
-        let encrypted = encrypt_values(&text, &file, &key, self.cipher.given().unwrap_or_default())?;
-        self.output.write(tidy(&encrypted, &file)?.as_bytes())
+        let encrypted = encrypt_values(&text, &file, &key, self.how.cipher.given().unwrap_or_default())?;
+        self.how.output.write(tidy(&encrypted, &file)?.as_bytes())
     }
 }
 
 impl DecryptCommand {
     fn run(self, context: &Context) -> CommandResult {
-        let key = self.key.find(context)?;
+        let key = self.how.key.find(context)?;
         let file = name(self.file.as_ref());
         let text = to_text(read_input(self.file.as_deref(), "Enter values: ")?, &file)?;
         let (plain, leaves) = readable_values(&text, &file, &key)?;
         hide_leaves(&leaves, &context.mask);
-        self.output.write(tidy(&plain, &file)?.as_bytes())
+        self.how.output.write(tidy(&plain, &file)?.as_bytes())
     }
 }
 
 impl EditCommand {
     async fn run(self, context: &Context) -> CommandResult {
-        let key = self.key.find(context)?;
+        let key = self.how.key.find(context)?;
         let file = self.file.display().to_string();
         let text = if self.file.exists() {
             to_text(read_file(&self.file)?, &file)?
@@ -158,7 +150,7 @@ impl EditCommand {
                 .find(|leaf| !leaf.text.is_empty())
                 .map(|leaf| Cipher::of(&leaf.text))
         };
-        let cipher = self.cipher.given().or_else(of_file).unwrap_or_default();
+        let cipher = self.how.cipher.given().or_else(of_file).unwrap_or_default();
         merge_edited(&edited, leaves, file, key, cipher)
     }
 }

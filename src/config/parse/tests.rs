@@ -225,7 +225,7 @@ fn what_depends_on_more_than_the_commit_is_listed() {
     };
     assert_eq!(
         (spec.mounts.len(), &spec.secrets[..]),
-        (2, &["TOKEN", "key", "v"].map(String::from)[..])
+        (3, &["TOKEN", "key", "v"].map(String::from)[..])
     );
 }
 
@@ -322,6 +322,16 @@ fn every_rule_has_its_words() {
             "keep one of them",
         ),
         (
+            "image: a\nfrom: b\nimport:\n- {from: scratch, add: /x, after: install}\n",
+            "7: an import from `scratch`, which has no files",
+            "name an image that has the files",
+        ),
+        (
+            "image: a\nfrom: b\nimport:\n- {from: \"c:1\", stage: install, add: /x, after: install}\n",
+            "7: an image of a registry has no stages",
+            "leave `stage` out",
+        ),
+        (
             "image: a\nfrom: b\nsecrets:\n- {env: A}\n- {id: A, env: B}\n",
             "8: the secret `A` stands twice",
             "keep one of them",
@@ -395,7 +405,7 @@ fn every_rule_has_its_words() {
 #[test]
 fn what_werf_v3_refuses_is_told_with_what_replaces_it() {
     let text = format!(
-        "{META}artifact: a\nfrom: b\n---\nimage: c\nfromArtifact: a\ndocker: {{USER: x}}\nimport:\n- {{artifact: a, add: /x, to: /y/, after: install}}\n"
+        "{META}artifact: a\nfrom: b\n---\nimage: c\nfromArtifact: a\ndocker: {{USER: x}}\nimport:\n- {{artifact: a, stage: setup, add: /x, to: /y/, after: install}}\n"
     );
     let config = parse("werf.yaml", &text).expect("a good file");
     let found: Vec<String> = config
@@ -414,9 +424,11 @@ fn what_werf_v3_refuses_is_told_with_what_replaces_it() {
         found,
         [
             "4: `artifact` is gone in werf v3: write `image: a` and `final: false`",
+            "5: a base without tag and digest is gone in werf v3: write `from: b:latest`",
             "8: `fromArtifact` is gone in werf v3: write `from: a`",
             "9: `docker` is gone in werf v3: write `imageSpec: {config: {…}}`",
             "11: `artifact` of an import is gone in werf v3: write `from: a`",
+            "11: `stage` of an import is gone in werf v3: end an image of its own there, and import from it without `stage`",
             "11: the slash at the end of `to` of an import is gone in werf v3: write `to: /y`",
         ]
     );

@@ -45,30 +45,24 @@ pub(super) const DOCKER: &[Key] = &[
     ),
 ];
 
-pub(super) const IMAGE_SPEC: Key = map(
-    "imageSpec",
-    super::Kind::Map,
-    "Changes of the image's configuration in the end",
-    "{image: app, dockerfile: Dockerfile, imageSpec: {author: Ada}}",
-    IMAGE_SPEC_KEYS,
-);
-pub(super) const IMAGE_SPEC_OF_STAPEL: Key = map(
-    "imageSpec",
-    super::Kind::Map,
-    "Changes of the image's configuration in the end",
-    "{image: app, from: \"alpine:3.20\", imageSpec: {author: Ada}}",
-    IMAGE_SPEC_KEYS,
-);
+pub(super) const IMAGE_SPEC: Key =
+    image_spec("{image: app, dockerfile: Dockerfile, imageSpec: {author: Ada}}");
+pub(super) const IMAGE_SPEC_OF_STAPEL: Key =
+    image_spec("{image: app, from: \"alpine:3.20\", imageSpec: {author: Ada}}");
+
+const fn image_spec(example: &'static str) -> Key {
+    map(
+        "imageSpec",
+        super::Kind::Map,
+        "Changes of the image's configuration in the end",
+        example,
+        IMAGE_SPEC_KEYS,
+    )
+}
 
 const IMAGE_SPEC_KEYS: &[Key] = &[
-    key("author", Text, "", "Author of the image", "{author: Ada}"),
-    key(
-        "clearHistory",
-        Switch,
-        "`false`",
-        "Forget how the layers were made",
-        "{clearHistory: true}",
-    ),
+    AUTHOR,
+    CLEAR_HISTORY,
     map(
         "config",
         super::Kind::Map,
@@ -90,7 +84,7 @@ const IMAGE_SPEC_KEYS: &[Key] = &[
                 "Variables set; `${NAME}` is the base's value",
                 "{env: {MODE: production}}",
             ),
-            key("labels", TextMap, "", "Labels set", "{labels: {team: web}}"),
+            LABELS,
             key("expose", Texts, "", "Ports added", "{expose: [\"80\", 53/udp]}"),
             key("volumes", Texts, "", "Volumes added", "{volumes: [/data]}"),
             key("user", Text, "", "User", "{user: \"1000:1000\"}"),
@@ -200,6 +194,15 @@ const IMAGE_SPEC_KEYS: &[Key] = &[
     ),
 ];
 
+const AUTHOR: Key = key("author", Text, "", "Author of the image", "{author: Ada}");
+const CLEAR_HISTORY: Key = key(
+    "clearHistory",
+    Switch,
+    "`false`",
+    "Forget how the layers were made",
+    "{clearHistory: true}",
+);
+const LABELS: Key = key("labels", TextMap, "", "Labels set", "{labels: {team: web}}");
 const REMOVE_LABELS: Key = key(
     "removeLabels",
     Texts,
@@ -227,25 +230,14 @@ pub(super) const COMMON_IMAGE_SPEC: Key = map(
     "Changes of every image's configuration; they win over those of the image",
     "{imageSpec: {author: Ada}}",
     &[
-        key("author", Text, "", "Author of the images", "{author: Ada}"),
-        key(
-            "clearHistory",
-            Switch,
-            "`false`",
-            "Forget how the layers were made",
-            "{clearHistory: true}",
-        ),
+        AUTHOR,
+        CLEAR_HISTORY,
         map(
             "config",
             super::Kind::Map,
             "What containers run with",
             "{config: {labels: {team: web}}}",
-            &[
-                key("labels", TextMap, "", "Labels set", "{labels: {team: web}}"),
-                REMOVE_LABELS,
-                KEEP_LABELS,
-                CLEAR_LABELS,
-            ],
+            &[LABELS, REMOVE_LABELS, KEEP_LABELS, CLEAR_LABELS],
         ),
     ],
 );

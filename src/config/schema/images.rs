@@ -328,10 +328,11 @@ pub(crate) const STAPEL: &[Key] = &[
                 "Absolute path in the image",
                 "{from: tmp_dir, to: /tmp/work}",
             ),
-            not_yet(
+            key(
                 "fromPath",
                 Text,
-                "A folder of the machine. A build has no access to the machine where it runs: use `from: build_dir` for caches, `secrets` for credentials",
+                "",
+                "A folder or file of this machine, absolute, below `~` or relative to the project; giterminism has to allow it. Commands see a copy; what they write into a folder is kept by the engine until the folder here is another, and never written back",
                 "{fromPath: ~/.m2, to: /root/.m2}",
             ),
         ],
@@ -386,10 +387,11 @@ pub(crate) const STAPEL: &[Key] = &[
         "Tasks of Ansible. Gone in werf v3: write their commands into `shell`, or run `ansible-playbook` there",
         "{image: app, from: \"alpine:3.20\", ansible: {install: []}}",
     ),
-    not_yet(
+    key(
         "fromExternal",
         Switch,
-        "Says that `from` is no image of this file: give the base a tag, `from: NAME:TAG`",
+        "`false`",
+        "`from` is an image of a registry, also where an image of this file has that name (kiel's own key)",
         "{image: app, from: \"alpine:3.20\", fromExternal: true}",
     ),
 ];
@@ -604,10 +606,11 @@ const IMPORT: &[Key] = &[
         "from",
         "{artifact: other, add: /out, after: install}",
     ),
-    not_yet(
+    key(
         "stage",
         Words(&["beforeInstall", "install", "beforeSetup", "setup"]),
-        "Take the files as this stage left them; gone in werf v3: make an image that ends there",
+        "the image's end",
+        "Take the files as this stage of the image left them; where the image has no commands of it, as they are in the end. Gone in werf v3: make an image that ends there",
         "{from: other, stage: install, add: /out, after: install}",
     ),
     key(

@@ -87,7 +87,7 @@ fn add_hooks(graph: &mut Graph, plan: &DeployPlan, kinds: &Kinds, event: HookEve
         .iter()
         .filter(|hook| hook.events.contains(&event))
     {
-        if let Some(operation) = hook_operation(hook, kinds, event) {
+        if let Some(operation) = hook_operation(hook, kinds, event, &plan.options.service_annotations) {
             graph.add(operation, &[]);
             graph.close_stage();
         }
@@ -343,8 +343,15 @@ fn delete_operation(
     })
 }
 
-pub(crate) fn hook_operation(hook: &Hook, kinds: &Kinds, event: HookEvent) -> Option<Operation> {
+pub(crate) fn hook_operation(
+    hook: &Hook,
+    kinds: &Kinds,
+    event: HookEvent,
+    service: &[(String, String)],
+) -> Option<Operation> {
     let resource = &hook.resource;
+    let mut object = resource.object.clone();
+    marks::stamp(&mut object, &resource.object, service);
     let kind = kinds.find(&resource.id.api_version, &resource.id.kind)?;
     Some(Operation {
         action: Action::Hook,
@@ -353,7 +360,7 @@ pub(crate) fn hook_operation(hook: &Hook, kinds: &Kinds, event: HookEvent) -> Op
         reason: event.as_str().to_owned(),
         payload: Some(Box::new(Payload {
             kind: kind.clone(),
-            object: resource.object.clone(),
+            object,
             live: None,
             policy: resource.policy.clone(),
             take_over: false,

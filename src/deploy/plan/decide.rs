@@ -78,6 +78,19 @@ impl Context<'_> {
         resource: &Resource,
         live: Option<&Value>,
     ) -> Result<Decision, Problem> {
+        let mut decision = self.decide_unstamped(resource, live).await?;
+        // A definition is of all that use it.
+        if resource.id.kind != "CustomResourceDefinition" {
+            marks::stamp(
+                &mut decision.object,
+                &resource.object,
+                &self.options.service_annotations,
+            );
+        }
+        Ok(decision)
+    }
+
+    async fn decide_unstamped(&self, resource: &Resource, live: Option<&Value>) -> Result<Decision, Problem> {
         let kind = self.kind(resource)?;
         let mut object = resource.object.clone();
         if !resource.policy.anyone {
@@ -87,6 +100,7 @@ impl Context<'_> {
             return self.decide_create(resource, kind, object).await;
         };
         self.check_owner(resource, live)?;
+        marks::keep_service(&mut object, live);
         keep_replicas(resource, &mut object, live);
         if self.autoscaled.holds(resource, live)
             && let Some(spec) = object["spec"].as_object_mut()

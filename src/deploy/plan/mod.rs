@@ -49,6 +49,10 @@ pub struct PlanOptions {
     pub install_crds: bool,
     /// The release's revisions, where the caller has just listed them.
     pub history: Option<Vec<Revision>>,
+    /// Annotations of whatever is applied, which are no reason to apply it ([`is_service_annotation`]).
+    ///
+    /// [`is_service_annotation`]: super::marks::is_service_annotation
+    pub service_annotations: Vec<(String, String)>,
 }
 
 impl Default for PlanOptions {
@@ -58,6 +62,7 @@ impl Default for PlanOptions {
             force_conflicts: false,
             install_crds: true,
             history: None,
+            service_annotations: Vec::new(),
         }
     }
 }

@@ -100,6 +100,56 @@ impl Address {
         }
     }
 
+    /// The repository at an address that begins with `./` or `../`, as Git reads it: relative to this one.
+    pub(super) fn beside(&self, relative: &str) -> Option<Self> {
+        let joined = |base: &str| {
+            let (mut base, mut rest) = (base.trim_end_matches('/'), relative);
+            loop {
+                if let Some(behind) = rest.strip_prefix("../") {
+                    // A path of SSH may have no folder that is named.
+                    base = match base.rsplit_once('/') {
+                        Some((above, _)) => above,
+                        None if base.is_empty() => return None,
+                        None => "",
+                    };
+                    rest = behind;
+                } else if let Some(behind) = rest.strip_prefix("./") {
+                    rest = behind;
+                } else {
+                    break;
+                }
+            }
+            let slash = if base.is_empty() { "" } else { "/" };
+            Some(format!("{base}{slash}{rest}"))
+        };
+        match self {
+            Self::Local(_) => None,
+            Self::Http(base) => {
+                let mut url = base.clone();
+                url.set_path(&joined(base.path())?);
+                Some(Self::Http(url))
+            }
+            Self::Ssh { host, port, path } => {
+                let is_absolute = path.starts_with('/');
+                let joined = joined(path)?;
+                let slash = if is_absolute && !joined.starts_with('/') {
+                    "/"
+                } else {
+                    ""
+                };
+                Self::ssh(host, *port, &format!("{slash}{joined}"))
+            }
+        }
+    }
+
+    /// Whether what one repository's server is told may be told to the other's.
+    pub(super) fn is_at_server_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Http(one), Self::Http(other)) => one.origin() == other.origin(),
+            _ => false,
+        }
+    }
+
     /// What begins with a dash would be an option of the programs that get it.
     fn ssh(host: &str, port: Option<u16>, path: &str) -> Option<Self> {
         let good = |c: char| c.is_ascii_alphanumeric() || "._-@[]:".contains(c);
@@ -215,6 +265,39 @@ mod tests {
             ("me", "p@ss")
         );
         assert!(!format!("{credentials:?}").contains("p@ss"));
+    }
+
+    #[test]
+    fn relative_addresses_are_read_as_git_reads_them() {
+        for (base, relative, want) in [
+            ("https://h/a/b.git", "../c.git", Some("https://h/a/c.git")),
+            ("https://h/a/b.git/", "../../c", Some("https://h/c")),
+            ("https://h/a", "./c", Some("https://h/a/c")),
+            ("https://h/a", ".././../c", None),
+            ("https://h:8080/a/b", "../x/../c", Some("https://h:8080/a/c")),
+            ("git@h:a/b.git", "../c.git", Some("ssh://git@h/a/c.git")),
+            ("git@h:b.git", "../c.git", Some("ssh://git@h/c.git")),
+            ("git@h:b.git", "../../c.git", None),
+            (
+                "ssh://git@h:2222/a/b.git",
+                "../../c.git",
+                Some("ssh://git@h:2222/c.git"),
+            ),
+            ("git@h:b.git", "../-c", None),
+            ("/tmp", "../c", None),
+        ] {
+            let (base, _) = parse(base).expect("an address");
+            let found = base.beside(relative).map(|found| found.to_string());
+            assert_eq!(found.as_deref(), want, "{base} {relative}");
+        }
+        let same = |one: &str, other: &str| {
+            let parse = |text| parse(text).expect("an address").0;
+            parse(one).is_at_server_of(&parse(other))
+        };
+        assert!(same("https://h/a", "https://h:443/b"));
+        for other in ["http://h/a", "https://h.example/a", "https://h:8443/a", "git@h:a"] {
+            assert!(!same("https://h/a", other), "{other}");
+        }
     }
 
     #[test]

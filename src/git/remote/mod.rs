@@ -14,6 +14,7 @@ mod http;
 mod packet;
 mod protocol;
 mod ssh;
+mod submodules;
 mod verify;
 
 use std::collections::HashMap;
@@ -30,7 +31,7 @@ pub use self::address::{Address, Credentials};
 use self::cache::{Cache, Place};
 use self::protocol::Offer;
 use super::repository::{CONFIG, read_commit};
-use super::{GitError, Repository, SourceTree};
+use super::{GitError, SourceTree};
 use crate::config::model::GitReference;
 
 /// As long an offer or a list of references may be.
@@ -305,23 +306,6 @@ impl Remotes {
             }
             commit_tree(open(place.folder())?, address, id)
         })
-    }
-
-    /// As [`Self::tree`], with the files of submodules: those of a repository of this machine that are there. Where a
-    /// file of another one counts, that is an error.
-    ///
-    /// # Errors
-    /// As [`Self::tree`], or `.gitmodules` cannot be read.
-    pub fn tree_with_submodules(
-        &self,
-        address: &Address,
-        credentials: Option<&Credentials>,
-        id: &str,
-    ) -> Result<SourceTree, RemoteError> {
-        let tree = self.tree(address, credentials, id)?;
-        let inner = tree.shared_repo().clone();
-        let place = inner.path().to_owned();
-        Ok(Repository::at(inner, place).with_submodules(&tree)?)
     }
 
     /// Runs something on a thread that is none of the runtime's. What fails after the user has ended the run is no

@@ -1,6 +1,7 @@
 //! The files of the work tree: whether one is as the index has it, and which are new.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
@@ -14,7 +15,7 @@ use gix::worktree::stack::state::{attributes, ignore};
 use kiel_stapel::listing::FileMode;
 
 use super::stat::Look;
-use super::{Difference, Known, KnownFiles, Scope, compare_error, work_tree_error};
+use super::{Difference, Differences, Known, KnownFiles, Scope, compare_error, work_tree_error};
 use crate::git::GitError;
 use crate::git::patterns::PathMatch;
 
@@ -130,7 +131,7 @@ impl<'a> WorkTree<'a> {
         Ok(self.content_id(path.as_bstr(), &metadata)? != Some(id))
     }
 
-    fn system_path(&self, path: &BStr) -> Result<PathBuf, GitError> {
+    pub(super) fn system_path(&self, path: &BStr) -> Result<PathBuf, GitError> {
         Ok(self
             .root
             .join(gix::path::from_bstr(path).map_err(|source| compare_error(path, source))?))
@@ -223,8 +224,7 @@ impl<'a> WorkTree<'a> {
     }
 
     /// The file as `git add` would take it; nothing where there is none.
-    pub(in crate::git) fn file(&mut self, path: &str) -> Result<Option<Taken>, GitError> {
-        let path = path.as_bytes().as_bstr();
+    pub(in crate::git) fn file(&mut self, path: &BStr) -> Result<Option<Taken>, GitError> {
         let Some(metadata) = self.metadata(path)? else {
             return Ok(None);
         };
@@ -281,28 +281,27 @@ impl<'a> WorkTree<'a> {
         &mut self,
         scope: &Scope<'_>,
         known: &KnownFiles,
-        changed: &mut BTreeMap<String, Difference>,
+        changed: &mut Differences,
     ) -> Result<(), GitError> {
-        let dir = scope.dir.trim_matches('/');
-        let dir_path = dir.as_bytes().as_bstr();
+        let dir = scope.dir.trim_matches('/').as_bytes().as_bstr();
         let Some(metadata) = (if dir.is_empty() {
-            self.lookup(dir_path)
+            self.lookup(dir)
         } else {
-            self.metadata(dir_path)
+            self.metadata(dir)
         })?
         else {
             return Ok(());
         };
         if metadata.is_dir() {
-            let prefix = if dir.is_empty() {
-                String::new()
-            } else {
-                format!("{dir}/")
-            };
-            return self.new_files_below(&prefix, prefix.len(), scope.filter, known, changed);
+            let mut prefix = dir.to_owned();
+            if !dir.is_empty() {
+                prefix.push(b'/');
+            }
+            let cut = prefix.len();
+            return self.new_files_below(prefix.as_bstr(), cut, scope.filter, known, changed);
         }
-        if scope.filter.matches("") && !known.contains_key(dir_path) && !self.is_ignored(dir, Mode::FILE)? {
-            changed.insert(dir.into(), Difference::Untracked);
+        if scope.filter.matches("") && !known.contains_key(dir) && !self.is_ignored(dir, Mode::FILE)? {
+            changed.insert(dir.to_owned(), Difference::Untracked);
         }
         Ok(())
     }
@@ -310,61 +309,62 @@ impl<'a> WorkTree<'a> {
     /// `folder` ends in a slash or is empty; the filter sees what stands behind its first `cut` bytes.
     fn new_files_below(
         &mut self,
-        folder: &str,
+        folder: &BStr,
         cut: usize,
         filter: &dyn PathMatch,
         known: &KnownFiles,
-        changed: &mut BTreeMap<String, Difference>,
+        changed: &mut Differences,
     ) -> Result<(), GitError> {
-        let folder_path = self.system_path(folder.as_bytes().as_bstr())?;
-        let error = |source| work_tree_error(folder.as_bytes().as_bstr(), source);
+        let folder_path = self.system_path(folder)?;
+        let error = |source| work_tree_error(folder, source);
         let tracked = self.tracked_in(folder);
         for entry in fs_err::read_dir(folder_path).map_err(error)? {
             let entry = entry.map_err(error)?;
             let kind = entry.file_type().map_err(error)?;
             let name = entry.file_name();
-            let tracked = tracked.get(name.as_encoded_bytes()).copied();
-            let name = name.to_string_lossy();
+            let tracked = tracked.get(name.as_bytes()).copied();
             if name == ".git" || (!kind.is_dir() && !kind.is_file() && !kind.is_symlink()) {
                 continue;
             }
             if !kind.is_dir() && tracked.is_some_and(|mode| mode != Mode::DIR) {
                 continue;
             }
-            let path = format!("{folder}{name}");
+            let mut path = folder.to_owned();
+            path.extend_from_slice(name.as_bytes());
             if !kind.is_dir() {
-                if !known.contains_key(path.as_bytes().as_bstr())
-                    && filter.matches(&path[cut..])
-                    && !self.is_ignored(&path, Mode::FILE)?
+                if !known.contains_key(&path)
+                    && filter.matches(&path[cut..].to_str_lossy())
+                    && !self.is_ignored(path.as_bstr(), Mode::FILE)?
                 {
                     changed.insert(path, Difference::Untracked);
                 }
                 continue;
             }
-            if tracked == Some(Mode::COMMIT) || !filter.may_match_below(&path[cut..]) {
+            if tracked == Some(Mode::COMMIT) || !filter.may_match_below(&path[cut..].to_str_lossy()) {
                 continue;
             }
             if tracked != Some(Mode::DIR) {
-                if self.is_ignored(&path, Mode::DIR)? {
+                if self.is_ignored(path.as_bstr(), Mode::DIR)? {
                     continue;
                 }
                 if entry.path().join(".git").exists() {
                     // Another repository: Git would record it as a whole.
-                    if filter.matches(&path[cut..]) {
+                    if filter.matches(&path[cut..].to_str_lossy()) {
                         changed.insert(path, Difference::Untracked);
                     }
                     continue;
                 }
             }
-            self.new_files_below(&format!("{path}/"), cut, filter, known, changed)?;
+            path.push(b'/');
+            self.new_files_below(path.as_bstr(), cut, filter, known, changed)?;
         }
         Ok(())
     }
 
     /// The names that the index has in a folder, with their modes.
-    fn tracked_in(&self, folder: &str) -> HashMap<&'a [u8], Mode> {
+    fn tracked_in(&self, folder: &BStr) -> HashMap<&'a [u8], Mode> {
         let (index, mut names) = (self.index, HashMap::new());
-        let range = index.prefixed_entries_range(folder.as_bytes().as_bstr());
+        let range = index.prefixed_entries_range(folder);
         let range = range.unwrap_or_default();
         let mut at = range.start;
         while at < range.end {
@@ -387,9 +387,9 @@ impl<'a> WorkTree<'a> {
         names
     }
 
-    pub(super) fn is_ignored(&mut self, path: &str, mode: Mode) -> Result<bool, GitError> {
-        let platform = self.excludes.at_entry(path.as_bytes().as_bstr(), Some(mode));
-        let platform = platform.map_err(|source| compare_error(path.as_bytes().as_bstr(), source))?;
+    pub(super) fn is_ignored(&mut self, path: &BStr, mode: Mode) -> Result<bool, GitError> {
+        let platform = self.excludes.at_entry(path, Some(mode));
+        let platform = platform.map_err(|source| compare_error(path, source))?;
         Ok(platform.is_excluded())
     }
 }

@@ -147,7 +147,7 @@ impl<'t> State<'_, '_, 't> {
             self.step()?;
             match node {
                 Node::Text(place) | Node::Literal(place) => {
-                    self.machine.out.extend_from_slice(self.tree.source.text(place))
+                    self.machine.out.extend_from_slice(self.tree.source.text(place));
                 }
                 Node::Action(base, pipe) => {
                     self.base = *base;

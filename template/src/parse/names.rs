@@ -18,8 +18,7 @@ pub(crate) struct Names {
     fields: RefCell<NameMap<Box<[u8]>, Fields>>,
     /// What names of functions stand for.
     functions: RefCell<NameMap<Box<str>, Rc<Callee>>>,
-    /// Variables in the order of their numbers, and the numbers by name.
-    variables: RefCell<(Vec<Rc<str>>, NameMap<Rc<str>, Variable>)>,
+    variables: RefCell<VariableNames>,
     actions: RefCell<Actions>,
 }
 
@@ -34,6 +33,14 @@ pub(super) enum Known {
     Template(Rc<Invocation>),
     Else,
     End,
+}
+
+/// The names of variables, `$` left out.
+#[derive(Debug, Default)]
+struct VariableNames {
+    /// In the order of their numbers.
+    names: Vec<Rc<str>>,
+    numbers: NameMap<Rc<str>, Variable>,
 }
 
 /// Actions by the text that stands between their delimiters.
@@ -135,7 +142,7 @@ impl Names {
             return ROOT_VARIABLE;
         }
         let name = String::from_utf8_lossy(name);
-        let (names, numbers) = &mut *self.variables.borrow_mut();
+        let VariableNames { names, numbers } = &mut *self.variables.borrow_mut();
         if let Some(variable) = numbers.get(&*name) {
             return *variable;
         }
@@ -148,7 +155,7 @@ impl Names {
     }
 
     pub(crate) fn variable_name(&self, variable: Variable) -> Rc<str> {
-        let known = &self.variables.borrow().0;
+        let known = &self.variables.borrow().names;
         let name = (variable.0 as usize)
             .checked_sub(1)
             .and_then(|index| known.get(index));
