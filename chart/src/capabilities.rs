@@ -166,7 +166,10 @@ impl Capabilities {
         Value::object(CapabilitiesObject([
             (
                 "KubeVersion",
-                Value::object(KubeVersionObject(self.kube_version.clone())),
+                Value::object(KubeVersionObject {
+                    version: self.kube_version.clone(),
+                    in_place: true,
+                }),
             ),
             (
                 "APIVersions",
@@ -199,7 +202,13 @@ static VERSION_SET: SliceType = SliceType {
 };
 
 struct CapabilitiesObject([(&'static str, Value); 3]);
-struct KubeVersionObject(KubeVersion);
+
+/// Go: its methods are those of a pointer, so that the copy which functions get has none.
+struct KubeVersionObject {
+    version: KubeVersion,
+    in_place: bool,
+}
+
 struct HelmVersionObject(HelmVersion);
 
 impl Object for CapabilitiesObject {
@@ -239,22 +248,38 @@ impl Object for KubeVersionObject {
     }
 
     fn method(self: Rc<Self>, name: &str) -> Option<Function> {
+        if !self.in_place {
+            return None;
+        }
         ["String", "GitVersion"]
             .iter()
             .find(|known| **known == name)
-            .map(|known| Function::new(known, &[], move |_, _| Ok(Value::from(self.0.version.as_str()))))
+            .map(|known| {
+                Function::new(known, &[], move |_, _| {
+                    Ok(Value::from(self.version.version.as_str()))
+                })
+            })
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
         vec![
-            ("Version", Value::from(self.0.version.as_str())),
-            ("Major", Value::from(self.0.major.as_str())),
-            ("Minor", Value::from(self.0.minor.as_str())),
+            ("Version", Value::from(self.version.version.as_str())),
+            ("Major", Value::from(self.version.major.as_str())),
+            ("Minor", Value::from(self.version.minor.as_str())),
         ]
     }
 
     fn text_in_place(&self) -> Option<Str> {
-        Some(Str::from(&self.0.version))
+        self.in_place.then(|| Str::from(&self.version.version))
+    }
+
+    fn passed(&self) -> Option<Value> {
+        self.in_place.then(|| {
+            Value::object(Self {
+                version: self.version.clone(),
+                in_place: false,
+            })
+        })
     }
 }
 

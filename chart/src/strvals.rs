@@ -10,6 +10,8 @@ use kiel_template::value::{List, Map};
 
 /// Highest index that a list may be given.
 const MAX_INDEX: usize = 65_536;
+/// How many items all lists of the flags may get together because an index lies beyond their end.
+const MAX_FILLED: usize = 2_000_000;
 /// Deepest nesting of names.
 const MAX_NESTED_NAMES: usize = 30;
 
@@ -34,12 +36,38 @@ pub(crate) enum Reading<'a> {
 
 /// Applies one line to `values`.
 pub(crate) fn apply<'a>(line: &'a str, values: &Map, reading: Reading<'a>) -> Result<(), StrvalsError> {
-    let mut parser = Parser { line, at: 0, reading };
-    loop {
-        match parser.key(values, 0) {
-            Ok(()) => {}
-            Err(Stop::End) => return Ok(()),
-            Err(Stop::Error(text)) => return Err(StrvalsError(text)),
+    Flags::default().apply(line, values, reading)
+}
+
+/// The lines of one command, which share a limit.
+#[derive(Default)]
+pub(crate) struct Flags {
+    filled: usize,
+}
+
+impl Flags {
+    /// Applies one line to `values`.
+    pub(crate) fn apply<'a>(
+        &mut self,
+        line: &'a str,
+        values: &Map,
+        reading: Reading<'a>,
+    ) -> Result<(), StrvalsError> {
+        let mut parser = Parser {
+            line,
+            at: 0,
+            reading,
+            filled: self.filled,
+        };
+        let stop = loop {
+            if let Err(stop) = parser.key(values, 0) {
+                break stop;
+            }
+        };
+        self.filled = parser.filled;
+        match stop {
+            Stop::End => Ok(()),
+            Stop::Error(text) => Err(StrvalsError(text)),
         }
     }
 }
@@ -70,6 +98,8 @@ struct Parser<'a> {
     line: &'a str,
     at: usize,
     reading: Reading<'a>,
+    /// Items that were made to fill lists up to an index.
+    filled: usize,
 }
 
 /// Text up to a stop character, which is `None` at the end of the line.
@@ -225,7 +255,7 @@ impl Parser<'_> {
                     _ if self.peek().is_none() => Value::from(""),
                     _ => self.list_or_scalar()?,
                 };
-                set_index(list, place, value)?;
+                self.set_index(list, place, value)?;
                 if matches!(self.reading, Reading::Json) {
                     self.skip_to_next();
                 }
@@ -239,7 +269,7 @@ impl Parser<'_> {
                     Some(other) => return error(conversion(other, "[]interface {}")),
                 };
                 self.list_item(&mut inner, next, nesting)?;
-                set_index(list, place, Value::list(inner))
+                self.set_index(list, place, Value::list(inner))
             }
             Some(_) => {
                 let inner = match list.get(place) {
@@ -250,9 +280,28 @@ impl Parser<'_> {
                     *slot = Value::Map(inner.clone());
                 }
                 self.key(&inner, nesting)?;
-                set_index(list, place, Value::Map(inner))
+                self.set_index(list, place, Value::Map(inner))
             }
         }
+    }
+
+    fn set_index(&mut self, list: &mut Vec<Value>, index: usize, value: Value) -> Result<(), Stop> {
+        if index > MAX_INDEX {
+            return error(format!(
+                "index of {index} is greater than maximum supported index of {MAX_INDEX}"
+            ));
+        }
+        if list.len() <= index {
+            self.filled += index - list.len();
+            if self.filled > MAX_FILLED {
+                return error(format!(
+                    "lists are filled up to their indices with more than the limit of {MAX_FILLED} items"
+                ));
+            }
+            list.resize(index + 1, Value::Nil);
+        }
+        list[index] = value;
+        Ok(())
     }
 
     fn list_or_scalar(&mut self) -> Result<Value, Stop> {
@@ -317,19 +366,6 @@ fn set(data: &Map, key: &str, value: Value) {
     if !key.is_empty() {
         data.insert(key, value);
     }
-}
-
-fn set_index(list: &mut Vec<Value>, index: usize, value: Value) -> Result<(), Stop> {
-    if index > MAX_INDEX {
-        return error(format!(
-            "index of {index} is greater than maximum supported index of {MAX_INDEX}"
-        ));
-    }
-    if list.len() <= index {
-        list.resize(index + 1, Value::Nil);
-    }
-    list[index] = value;
-    Ok(())
 }
 
 /// Go's panic of a failed type assertion, as Helm words it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kiel_template::Value;
 use kiel_template::value::Map;
 
-use crate::strvals::{self, Reading, StrvalsError};
+use crate::strvals::{self, Flags, Reading, StrvalsError};
 use crate::yaml::{self, YamlError};
 
 /// Why values can't be joined.
@@ -86,15 +86,18 @@ impl ValuesInput {
                 merged = joined(&merged, &table);
             }
         }
+        let mut flags = Flags::default();
         for line in &self.set_json {
-            strvals::apply(line, &merged, Reading::Json).map_err(|_| ValuesError::SetJson(line.clone()))?;
+            flags
+                .apply(line, &merged, Reading::Json)
+                .map_err(|_| ValuesError::SetJson(line.clone()))?;
         }
         for line in &self.set {
-            let outcome = strvals::apply(line, &merged, Reading::Typed);
+            let outcome = flags.apply(line, &merged, Reading::Typed);
             outcome.map_err(|source| ValuesError::Set { flag: "set", source })?;
         }
         for line in &self.set_string {
-            let outcome = strvals::apply(line, &merged, Reading::Text);
+            let outcome = flags.apply(line, &merged, Reading::Text);
             outcome.map_err(|source| ValuesError::Set {
                 flag: "set-string",
                 source,
@@ -105,14 +108,14 @@ impl ValuesInput {
                 Some(content) => Ok(Value::from(content.clone())),
                 None => Err(format!("open {path}: no such file or directory")),
             };
-            let outcome = strvals::apply(line, &merged, Reading::With(&mut read));
+            let outcome = flags.apply(line, &merged, Reading::With(&mut read));
             outcome.map_err(|source| ValuesError::Set {
                 flag: "set-file",
                 source,
             })?;
         }
         for line in &self.set_literal {
-            let outcome = strvals::apply(line, &merged, Reading::Literal);
+            let outcome = flags.apply(line, &merged, Reading::Literal);
             outcome.map_err(|source| ValuesError::Set {
                 flag: "set-literal",
                 source,

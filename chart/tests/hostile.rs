@@ -167,6 +167,47 @@ fn charts_that_never_end_are_refused_with_their_place() -> Result<()> {
             "",
             &[place, limit],
         ),
+        (
+            r#"{{ $x := repeat 5000000 "a" }}{{ range until 9 }}{{ $y := replace "a" "b" $x }}{{ end }}"#,
+            "",
+            &[place, steps],
+        ),
+        (
+            r#"{{ $x := printf "[%s1]" (repeat 100000 "{\"a\":1},") }}{{ range until 30 }}{{ $y := fromJsonArray $x }}{{ end }}"#,
+            "",
+            &[place, steps],
+        ),
+        (r#"{{ split "," (repeat 1900000 "a,") }}"#, "", &[place, steps]),
+        (
+            r#"{{ splitn "," 9000000 (repeat 1900000 "a,") }}"#,
+            "",
+            &[place, steps],
+        ),
+        (
+            r#"{{ $x := repeat 5000000 "a" }}{{ $y := regexReplaceAll "a" $x "<$0>" }}"#,
+            "",
+            &[place, steps],
+        ),
+        (
+            r#"{{ $x := repeat 400 "a" }}{{ range until 9 }}{{ $x = regexReplaceAll "a" $x "aaaaaaaaaaaaaaaaaaaa" }}{{ end }}"#,
+            "",
+            &[place, limit],
+        ),
+        (
+            r#"{{ $x := printf "[%s1]" (repeat 1500000 "1,") }}{{ range until 9 }}{{ $y := fromJsonArray $x }}{{ end }}"#,
+            "",
+            &[place, steps],
+        ),
+        (
+            r#"{{ range until 9 }}{{ $x := genPrivateKey "rsa" }}{{ end }}"#,
+            "",
+            &[place, "too many keys and passwords are made"],
+        ),
+        (
+            r#"{{ range until 60 }}{{ $x := genCA "a" 3 }}{{ end }}"#,
+            "",
+            &[place, "too many keys and passwords are made"],
+        ),
         (r#"{{ fromYaml (repeat 3000000 "a: 1\n") }}"#, "", &[place, limit]),
         (
             r#"{{ fromJsonArray (printf "[%s1]" (repeat 16000000 "1,")) }}"#,
@@ -238,6 +279,27 @@ fn all_templates_together_are_bounded() -> Result<()> {
         let got = support::Arguments::parse(dir.path(), &[])?.template(dir.path(), "c");
         let error = got.err().context("it is rendered")?;
         assert!(error.contains(want) && error.contains("c/templates/t"), "{error}");
+    }
+    Ok(())
+}
+
+/// As are the lists of all flags.
+#[test]
+fn lists_of_flags_are_bounded() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    write(
+        dir.path(),
+        "c/Chart.yaml",
+        "apiVersion: v2\nname: c\nversion: 1.0.0\n",
+    )?;
+    for (count, is_refused) in [(20, false), (40, true)] {
+        let flags = (0..count).map(|at| format!("--set=a{at}[65000]=1"));
+        let got =
+            support::Arguments::parse(dir.path(), &flags.collect::<Vec<_>>())?.template(dir.path(), "c");
+        let refused = got
+            .as_ref()
+            .is_err_and(|error| error.contains("more than the limit of 2000000 items"));
+        assert_eq!(refused, is_refused, "{got:?}");
     }
     Ok(())
 }

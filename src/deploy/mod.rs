@@ -28,6 +28,7 @@ pub use input::{Rendered, Source};
 pub use lock::Runner;
 pub use marks::{VERSION_ANNOTATION, is_service_annotation};
 pub use plan::{Action, DeployKind, DeployPlan, Operation, PlanOptions, deploy_kind, plan};
+pub(crate) use resources::read_objects;
 pub use report::{DeployReport, ReportStatus};
 pub use resources::{Hook, HookEvent, Resource, ResourceError, ResourceId, Resources};
 pub use rights::MissingRights;

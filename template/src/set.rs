@@ -70,6 +70,8 @@ pub struct TemplateSet {
     parsed: Rc<RefCell<NameMap<Str, Rc<Trees>>>>,
     /// How many bytes templates of the set and of its clones have written.
     written: Rc<Cell<usize>>,
+    /// What they have spent on keys and passwords.
+    keys: Rc<Cell<u64>>,
     names: Rc<Names>,
 }
 
@@ -88,6 +90,7 @@ impl TemplateSet {
             namespace: Rc::new(Namespace::default()),
             parsed: Rc::default(),
             written: Rc::default(),
+            keys: Rc::default(),
             names: Rc::default(),
         }
     }
@@ -166,6 +169,10 @@ impl TemplateSet {
 
     pub(crate) fn stack_budget(&self) -> usize {
         self.options.stack_budget
+    }
+
+    pub(crate) fn keys(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.keys)
     }
 
     pub(crate) fn namespace(&self) -> Rc<Namespace> {

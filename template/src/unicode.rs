@@ -1,8 +1,26 @@
 //! Unicode as Go sees it: decoding bytes that may be invalid, and the character classes of Unicode 15.0
 //! (the tables of Go 1.21 to 1.26).
 
+use std::borrow::Cow;
+
 /// What a byte that is not UTF-8 decodes to.
 pub(crate) const REPLACEMENT: u32 = 0xFFFD;
+
+/// The text with U+FFFD for every byte that is not UTF-8. Go: one for each byte, not for each cut character.
+pub(crate) fn to_text(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(std::iter::repeat_n(
+            char::REPLACEMENT_CHARACTER,
+            chunk.invalid().len(),
+        ));
+    }
+    Cow::Owned(out)
+}
 
 /// Go: `utf8.DecodeRune`: the first rune and its width; (U+FFFD, 1) for a bad byte, (U+FFFD, 0) for no bytes.
 pub(crate) fn decode_rune(bytes: &[u8]) -> (u32, usize) {

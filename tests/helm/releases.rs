@@ -91,6 +91,8 @@ fn releases_are_told_as_by_helm() {
         &["status", "b-release", "--show-desc"],
         &["status", "r", "--revision", "1"],
         &["status", "r", "--revision", "7"],
+        &["status", "r", "--show-resources", "-o", "json"],
+        &["status", "r", "--show-resources", "-o", "yaml"],
         &["get", "all", "r"],
         &["get", "all", "b-release"],
         &[
@@ -133,5 +135,71 @@ fn releases_are_told_as_by_helm() {
     assert_eq!(
         empty.stdout,
         project.helm(&["list", "-n", "nothing-is-here"]).stdout
+    );
+}
+
+const OBJECTS: &str = "kind: ConfigMap
+apiVersion: v1
+metadata: {name: b}
+data: {a: x}
+---
+kind: ConfigMap
+apiVersion: v1
+metadata: {name: a-much-longer-name}
+---
+kind: Secret
+apiVersion: v1
+metadata: {name: gone}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, name: web}, {port: 443, name: tls}]}
+---
+kind: Deployment
+apiVersion: apps/v1
+metadata: {name: none}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: none}}
+  template: {metadata: {labels: {app: none}}, spec: {containers: [{name: c, image: registry.invalid/none}]}}
+";
+
+/// The text with its tables in order: Helm leaves that to chance, and ages change.
+fn in_order(text: &str) -> (String, Vec<String>) {
+    let (head, rest) = text.split_once("==> ").expect("it has tables");
+    let (tables, tail) = rest.split_once("\n\n\n").expect("tables end with an empty line");
+    let mut tables: Vec<String> = tables
+        .split("==> ")
+        .map(|table| {
+            let lines = table.lines().map(|line| match line.rsplit_once(' ') {
+                Some((line, age)) if age.starts_with(|first: char| first.is_ascii_digit()) => line,
+                _ => line,
+            });
+            lines.collect::<Vec<_>>().join("\n").trim_end().to_owned()
+        })
+        .collect();
+    tables.sort();
+    (format!("{head}|{tail}"), tables)
+}
+
+#[test]
+fn a_status_shows_the_objects_as_helm_does() {
+    let project = Project::with(
+        "status-resources",
+        &[("c/Chart.yaml", CHART), ("c/templates/a.yaml", OBJECTS)],
+    );
+    project
+        .helm(&["install", "r", "c", "--create-namespace"])
+        .expect_code(0);
+    project.kubectl(&["delete", "secret", "gone"]).expect_code(0);
+    let args = ["status", "r", "--show-resources"];
+    let want = project.helm(&args).expect_code(0);
+    let got = project.kiel(&[&["helm", "-n", &project.namespace], &args[..]].concat());
+    assert_eq!(
+        in_order(&got.expect_code(0).stdout),
+        in_order(&want.stdout),
+        "{}",
+        want.stdout
     );
 }

@@ -20,6 +20,7 @@ mod release_template;
 mod releases;
 mod remote;
 mod repo;
+mod resources;
 mod search;
 mod selector;
 mod show;

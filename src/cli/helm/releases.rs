@@ -13,6 +13,7 @@ use kiel_template::{Value, json, yaml};
 use serde_json::json;
 
 use super::release_template;
+use super::resources;
 use super::selector::Selector;
 use super::table::table;
 use super::{HelmError, HelmGlobals, HelmResult};
@@ -352,15 +353,26 @@ pub(crate) struct StatusCommand {
     /// With what was last done
     #[arg(long)]
     show_desc: bool,
+    /// With the objects as the cluster has them
+    #[arg(long)]
+    show_resources: bool,
 }
 
 impl StatusCommand {
     pub(super) async fn run(self, globals: &HelmGlobals, context: &Context) -> HelmResult {
         let mut release = self.release.read(globals, context).await?;
         release.chart = serde_json::Value::Null;
+        let mut live = resources::Live::new();
+        if self.show_resources {
+            let cluster = globals.connect(context).await?;
+            live = resources::read(&cluster, &release, self.output == Format::Table).await?;
+        }
         let mut data = serde_json::to_value(&release)?;
         if let Some(members) = data.as_object_mut() {
             members.retain(|_, value| !value.is_null());
+        }
+        if !live.is_empty() {
+            data["info"]["resources"] = resources::to_json(&live);
         }
         if self.output == Format::Json {
             ui::data(&format!("{}\n", go_struct_json(&data)))?;
@@ -369,9 +381,10 @@ impl StatusCommand {
         self.output.write(&data, || {
             let shown = Shown {
                 description: self.show_desc,
+                resources: resources::to_text(&live),
                 ..Shown::default()
             };
-            status_text(&release, shown)
+            status_text(&release, &shown)
         })
     }
 }
@@ -440,7 +453,7 @@ impl GetCommands {
                     metadata: true,
                     ..Shown::default()
                 };
-                status_text(&release, shown)
+                status_text(&release, &shown)
             }
             Self::Hooks(args) => hooks_text(&args.read(globals, context).await?),
             Self::Manifest(args) => format!("{}\n", args.read(globals, context).await?.manifest),
@@ -537,14 +550,16 @@ fn computed_values(release: &Release) -> serde_json::Value {
 }
 
 /// What a release's text shows beside the usual.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Shown {
     description: bool,
+    /// Tables of objects.
+    resources: String,
     metadata: bool,
     everything: bool,
 }
 
-fn status_text(release: &Release, shown: Shown) -> String {
+fn status_text(release: &Release, shown: &Shown) -> String {
     let mut text = format!("NAME: {}\n", release.name);
     let mut line = |name: &str, value: &str| text.push_str(&format!("{name}: {value}\n"));
     if !release.info.last_deployed.is_empty() {
@@ -560,6 +575,9 @@ fn status_text(release: &Release, shown: Shown) -> String {
     }
     if shown.description {
         line("DESCRIPTION", &release.info.description);
+    }
+    if !shown.resources.is_empty() {
+        text.push_str(&format!("RESOURCES:\n{}\n", shown.resources));
     }
     text.push_str(&tests_text(release));
     if shown.everything {
@@ -654,7 +672,7 @@ fn go_struct_json(value: &serde_json::Value) -> String {
                 .iter()
                 .map(|(key, value)| {
                     let value = match key.as_str() {
-                        "config" | "annotations" => {
+                        "config" | "annotations" | "resources" => {
                             json::to_string(&Value::from_json(value)).unwrap_or_default()
                         }
                         _ => go_struct_json(value),

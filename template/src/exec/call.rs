@@ -45,11 +45,18 @@ impl<'t> State<'_, '_, 't> {
         if let Some(last) = last {
             values.push(self.convert(last, param(args.len()))?);
         }
+        for value in &mut values {
+            if let Value::Object(object) = value
+                && let Some(passed) = object.passed()
+            {
+                *value = passed;
+            }
+        }
         if let Err(message) = self.machine.limits.before(name, &values) {
             return Err(self.call_failed(at, name, message.into()));
         }
         match function.call(&mut Call::new(self.machine), &values) {
-            Ok(value) => match self.machine.limits.made(&value) {
+            Ok(value) => match self.machine.limits.made(name, &value) {
                 Ok(()) => Ok(Slot::result(value)),
                 Err(message) => Err(self.call_failed(at, name, message.into())),
             },
@@ -125,7 +132,7 @@ impl<'t> State<'_, '_, 't> {
         };
         let result = result.and_then(|slot| {
             if let Some(value) = slot.value() {
-                self.machine.limits.made(value)?;
+                self.machine.limits.made(name, value)?;
             }
             Ok(slot)
         });

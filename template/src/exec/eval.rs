@@ -251,6 +251,11 @@ impl<'t> State<'_, '_, 't> {
                     }
                     return Ok(Slot::result(field));
                 }
+                let type_name = object.type_name();
+                if object.fields().iter().any(|(field, _)| *field == name.to_lossy()) {
+                    let message = format!("{name} is an unexported field of struct type {type_name}");
+                    return Err(self.error(&message));
+                }
             }
             Value::Map(map) => {
                 if has_args {

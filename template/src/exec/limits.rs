@@ -2,6 +2,9 @@
 //!
 //! Work is counted, not timed, so that the same chart always comes out the same.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use crate::value::{Value, held};
 
 /// How many steps a template set may take in one execution: nodes, iterations and calls, and the texts and lists that
@@ -12,7 +15,7 @@ pub(super) const MAX_STEPS: u64 = 20_000_000;
 pub(crate) const MAX_TEXT: usize = 32 << 20;
 
 /// The longest list that a call may make.
-const MAX_ITEMS: usize = 2_000_000;
+pub(crate) const MAX_ITEMS: usize = 2_000_000;
 
 /// How many bytes long texts and lists may take that are held at the same time, whichever templates made them.
 const MAX_HELD: usize = 128 << 20;
@@ -36,8 +39,9 @@ const BYTES_A_STEP_OF_A_CALL: usize = 16;
 /// Shorter texts are read in no time.
 const LONG_TEXT: usize = 4 * 1024;
 
-/// How many steps a call counts that makes a key or a password, which is slow on purpose.
-const STEPS_OF_A_KEY: u64 = 200_000;
+/// What all templates of a set may spend on keys and passwords, which are slow on purpose: about as many milliseconds.
+/// Charts with some fifty users in an `htpasswd` exist.
+const MAX_KEYS: u64 = 4_000;
 
 /// What a map costs beside its entries.
 const STEPS_OF_A_MAP: usize = 16;
@@ -49,11 +53,16 @@ pub(super) const STEPS_OF_A_TEMPLATE: u64 = 5;
 #[derive(Debug)]
 pub(super) struct Limits {
     steps: u64,
+    /// What all templates of the set have spent on keys.
+    keys: Rc<Cell<u64>>,
 }
 
 impl Limits {
-    pub(super) fn new() -> Self {
-        Self { steps: MAX_STEPS }
+    pub(super) fn new(keys: Rc<Cell<u64>>) -> Self {
+        Self {
+            steps: MAX_STEPS,
+            keys,
+        }
     }
 
     /// Counts so many steps; false when there were too many.
@@ -87,27 +96,50 @@ impl Limits {
             items.max().unwrap_or_default()
         };
         match function.trim_start_matches("must") {
-            "bcrypt" | "htpasswd" | "derivePassword" => steps += STEPS_OF_A_KEY,
-            name if name.starts_with("gen") => steps += STEPS_OF_A_KEY,
+            "bcrypt" | "htpasswd" => self.spend(60)?,
+            "derivePassword" => self.spend(120)?,
+            "genPrivateKey" => self.spend(match args.first().and_then(Value::as_bytes) {
+                Some(b"rsa" | b"") => 500,
+                Some(b"dsa") => 1_000,
+                _ => 1,
+            })?,
+            name if name.starts_with("gen") => self.spend(if name.ends_with("WithKey") { 10 } else { 80 })?,
             // Each item is held against all before it.
             "uniq" | "Uniq" => steps += items().saturating_mul(items()) / 16,
             "has" | "Has" | "without" | "Without" => steps += items(),
-            name if name.contains("egexReplace") => {
-                steps = steps.saturating_mul(BYTES_A_STEP_OF_A_CALL as u64);
+            name if is_reader(name) => {
+                let length = longest(args);
+                check("text", length, MAX_READ)?;
+                steps += length as u64 / 4;
             }
-            "fromYaml" | "fromYamlArray" | "fromJson" | "fromJsonArray" | "fromToml" | "FromJson"
-            | "split" | "splitList" | "splitn" | "regexSplit" | "RegexSplit" | "regexFindAll"
-            | "RegexFindAll" => {
-                let texts = args.iter().filter_map(Value::as_bytes);
-                check("text", texts.map(<[u8]>::len).max().unwrap_or_default(), MAX_READ)?;
-            }
+            "split" | "splitList" | "splitn" | "regexSplit" | "RegexSplit" | "regexFindAll"
+            | "RegexFindAll" => check("text", longest(args), MAX_READ)?,
             _ => {}
         }
         if self.step(steps) { Ok(()) } else { Err(too_many()) }
     }
 
+    /// Counts a key or a password.
+    fn spend(&mut self, cost: u64) -> Result<(), String> {
+        let spent = self.keys.get().saturating_add(cost);
+        self.keys.set(spent);
+        if spent <= MAX_KEYS {
+            return Ok(());
+        }
+        Err(format!(
+            "too many keys and passwords are made: those of all templates cost {spent}, more than the limit of \
+             {MAX_KEYS} (a password's hash costs 60, a certificate 80, an RSA key of 4096 bits 500)"
+        ))
+    }
+
     /// Counts a call and what it made.
-    pub(super) fn made(&mut self, value: &Value) -> Result<(), String> {
+    pub(super) fn made(&mut self, function: &str, value: &Value) -> Result<(), String> {
+        if matches!(value, Value::Map(_) | Value::List(_)) && is_reader(function.trim_start_matches("must")) {
+            let weight = weight(value);
+            if !self.step(weight) {
+                return Err(too_many());
+            }
+        }
         let size = match value {
             Value::Str(text) => {
                 check("text", text.len(), MAX_TEXT)?;
@@ -132,6 +164,45 @@ impl Limits {
             Err(too_many())
         }
     }
+}
+
+/// Whether a function makes values of a text.
+fn is_reader(function: &str) -> bool {
+    matches!(
+        function,
+        "fromYaml" | "fromYamlArray" | "fromJson" | "fromJsonArray" | "fromToml" | "FromJson"
+    )
+}
+
+/// What a tree of values counts: a step for ten bytes that it takes.
+fn weight(value: &Value) -> u64 {
+    let mut weight = 0;
+    let mut left = vec![value.clone()];
+    while let Some(value) = left.pop() {
+        weight += match value {
+            Value::Map(map) => {
+                let entries = map.to_vec();
+                let count = entries.len() as u64;
+                left.extend(entries.into_iter().map(|(_, value)| value));
+                10 + 8 * count
+            }
+            Value::List(list) => {
+                left.extend(list.to_vec());
+                8
+            }
+            Value::Str(_) => 6,
+            _ => 3,
+        };
+        if weight > MAX_STEPS {
+            break;
+        }
+    }
+    weight
+}
+
+fn longest(texts: &[Value]) -> usize {
+    let texts = texts.iter().filter_map(Value::as_bytes);
+    texts.map(<[u8]>::len).max().unwrap_or_default()
 }
 
 fn check(what: &str, size: usize, limit: usize) -> Result<(), String> {

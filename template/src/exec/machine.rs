@@ -39,7 +39,7 @@ impl<'e> Machine<'e> {
         Self {
             out,
             stack: Stack::new(set.stack_budget()),
-            limits: Limits::new(),
+            limits: Limits::new(set.keys()),
             nested_texts: 0,
             set,
             namespace: set.namespace(),
@@ -139,6 +139,14 @@ impl Renderer for Machine<'_> {
         self.namespace = outer;
         self.nested_texts -= 1;
         written.map_err(|error| failed("error during tpl function execution for", *error))
+    }
+
+    fn count(&mut self, steps: u64) -> Result<(), CallError> {
+        if self.limits.step(steps) {
+            Ok(())
+        } else {
+            Err(CallError::new(too_many()))
+        }
     }
 
     fn invoke(&mut self, function: &Function, args: &[Value]) -> Result<Value, CallError> {

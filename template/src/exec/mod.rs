@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(crate) use call::zero;
-pub(crate) use limits::{MAX_TEXT, MAX_WRITTEN};
+pub(crate) use limits::{MAX_ITEMS, MAX_TEXT, MAX_WRITTEN};
 pub(crate) use machine::Machine;
 pub use machine::without_no_value;
 pub(crate) use slot::Slot;

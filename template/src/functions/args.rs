@@ -22,7 +22,7 @@ pub(super) fn text(args: &[Value], at: usize) -> &[u8] {
 
 /// A `string` argument as valid UTF-8, invalid bytes replaced, as Go's rune loops see it.
 pub(super) fn utf8(args: &[Value], at: usize) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(text(args, at))
+    crate::unicode::to_text(text(args, at))
 }
 
 /// An `int` argument.

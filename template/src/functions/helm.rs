@@ -65,7 +65,7 @@ pub(super) fn register(functions: &mut Functions, environment: &Rc<dyn Environme
 /// Go: a value that has no YAML becomes an empty text.
 fn yaml_text(written: Result<String, yaml::EmitError>) -> Outcome {
     let mut text = match written {
-        Err(error @ yaml::EmitError::TooLong) => return fail(error.to_string()),
+        Err(error @ (yaml::EmitError::TooLong | yaml::EmitError::Type(_))) => return fail(error.to_string()),
         written => written.unwrap_or_default(),
     };
     if text.ends_with('\n') {

@@ -5,7 +5,7 @@
 use crate::exec::MAX_TEXT;
 use crate::format;
 use crate::unicode::is_letter;
-use crate::value::{CallError, Functions, Map, STRING_MAP, Str, Value};
+use crate::value::{Call, CallError, Functions, Map, STRING_MAP, Str, Value};
 
 use super::args::{ANY, INT, Outcome, STRING, boolean, fail, int, rest, string, text, utf8};
 use super::cast::{printed, strval};
@@ -19,8 +19,8 @@ pub(super) fn register(functions: &mut Functions) {
     functions.add("upper", &[STRING], |_, args| string(to_upper(&utf8(args, 0))));
     functions.add("lower", &[STRING], |_, args| string(to_lower(&utf8(args, 0))));
     functions.add("title", &[STRING], |_, args| string(title(&utf8(args, 0))));
-    functions.add("replace", &[STRING, STRING, STRING], |_, args| {
-        string(replace(text(args, 2), text(args, 0), text(args, 1))?)
+    functions.add("replace", &[STRING, STRING, STRING], |call, args| {
+        string(replace(call, text(args, 2), text(args, 0), text(args, 1))?)
     });
     functions.add("repeat", &[INT, STRING], |_, args| {
         string(repeat(text(args, 1), int(args, 0))?)
@@ -111,23 +111,32 @@ fn given(args: &[Value]) -> impl Iterator<Item = &Value> {
 }
 
 fn register_splits(functions: &mut Functions) {
-    functions.add("splitList", &[STRING, STRING], |_, args| {
-        Ok(Value::strings(split(text(args, 1), text(args, 0), None)))
+    functions.add("splitList", &[STRING, STRING], |call, args| {
+        let parts = split(text(args, 1), text(args, 0), None);
+        call.count(parts.len() as u64 * STEPS_OF_A_PART)?;
+        Ok(Value::strings(parts))
     });
-    functions.add("split", &[STRING, STRING], |_, args| {
-        numbered(&split(text(args, 1), text(args, 0), None))
+    functions.add("split", &[STRING, STRING], |call, args| {
+        numbered(call, &split(text(args, 1), text(args, 0), None))
     });
-    functions.add("splitn", &[STRING, INT, STRING], |_, args| {
+    functions.add("splitn", &[STRING, INT, STRING], |call, args| {
         let parts = match usize::try_from(int(args, 1)) {
             Ok(0) => Vec::new(),
             limit => split(text(args, 2), text(args, 0), limit.ok()),
         };
-        numbered(&parts)
+        numbered(call, &parts)
     });
 }
 
+/// What a part counts that becomes a text of its own.
+const STEPS_OF_A_PART: u64 = 6;
+
+/// What an entry of a map that a call makes counts: it takes some 200 bytes.
+const STEPS_OF_AN_ENTRY: u64 = 24;
+
 /// `_0`, `_1` and so on, as a `map[string]string`.
-fn numbered(parts: &[&[u8]]) -> Outcome {
+fn numbered(call: &mut Call<'_>, parts: &[&[u8]]) -> Outcome {
+    call.count(parts.len() as u64 * STEPS_OF_AN_ENTRY)?;
     let entries = parts
         .iter()
         .enumerate()
@@ -171,11 +180,15 @@ pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memmem::find(haystack, needle)
 }
 
+/// What a place counts where a text is cut or replaced.
+const STEPS_OF_A_PLACE: u64 = 2;
+
 /// Go: `strings.ReplaceAll`: an empty `old` matches between characters.
-fn replace(whole: &[u8], old: &[u8], new: &[u8]) -> Result<Vec<u8>, CallError> {
+fn replace(call: &mut Call<'_>, whole: &[u8], old: &[u8], new: &[u8]) -> Result<Vec<u8>, CallError> {
     let mut out = Vec::with_capacity(whole.len());
     let mut rest = whole;
     if old.is_empty() {
+        call.count(whole.len() as u64)?;
         while !rest.is_empty() {
             let width = rune_width(rest);
             fits(out.len() + new.len())?;
@@ -186,13 +199,18 @@ fn replace(whole: &[u8], old: &[u8], new: &[u8]) -> Result<Vec<u8>, CallError> {
         out.extend_from_slice(new);
         return Ok(out);
     }
-    while let Some(at) = find(rest, old) {
-        fits(out.len() + at + new.len())?;
-        out.extend_from_slice(&rest[..at]);
+    let (mut copied, mut replaced) = (0, 0_u64);
+    for at in memchr::memmem::find_iter(whole, old) {
+        replaced += 1;
+        if replaced % 4_096 == 0 {
+            call.count(4_096 * STEPS_OF_A_PLACE)?;
+        }
+        fits(out.len() + at - copied + new.len())?;
+        out.extend_from_slice(&whole[copied..at]);
         out.extend_from_slice(new);
-        rest = &rest[at + old.len()..];
+        copied = at + old.len();
     }
-    out.extend_from_slice(rest);
+    out.extend_from_slice(&whole[copied..]);
     Ok(out)
 }
 

@@ -339,13 +339,15 @@ fn parse_host(host: &str, strict: bool) -> Result<Vec<u8>, String> {
 }
 
 fn hostname(host: &[u8]) -> &[u8] {
-    let colon = host.iter().position(|byte| *byte == b':');
-    if let Some(inner) = host.strip_prefix(b"[")
-        && let Some(end) = inner.iter().position(|byte| *byte == b']')
-    {
-        return &inner[..end];
-    }
-    &host[..colon.unwrap_or(host.len())]
+    // Go: what follows the last colon is a port if it has digits only.
+    let is_port = |port: &[u8]| port.iter().all(u8::is_ascii_digit);
+    let host = match host.iter().rposition(|byte| *byte == b':') {
+        Some(colon) if is_port(&host[colon + 1..]) => &host[..colon],
+        _ => host,
+    };
+    host.strip_prefix(b"[")
+        .and_then(|inner| inner.strip_suffix(b"]"))
+        .unwrap_or(host)
 }
 
 fn unescape(text: &str, part: Part) -> Result<Vec<u8>, String> {

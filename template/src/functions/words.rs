@@ -19,10 +19,10 @@ pub(super) fn register(functions: &mut Functions) {
     functions.add("initials", &[STRING], |_, args| string(initials(text(args, 0))));
     functions.add("swapcase", &[STRING], |_, args| string(swap_case(&utf8(args, 0))));
     functions.add("snakecase", &[STRING], |_, args| {
-        string(separated(&utf8(args, 0), '_'))
+        string(separated(&String::from_utf8_lossy(text(args, 0)), '_'))
     });
     functions.add("kebabcase", &[STRING], |_, args| {
-        string(separated(&utf8(args, 0), '-'))
+        string(separated(&String::from_utf8_lossy(text(args, 0)), '-'))
     });
     functions.add("camelcase", &[STRING], |_, args| {
         string(pascal_case(&utf8(args, 0)))

@@ -198,6 +198,8 @@ pub trait Renderer {
     fn include(&mut self, name: &Str, data: &Value) -> Result<Str, CallError>;
     /// See [`Call::tpl`].
     fn tpl(&mut self, text: &Str, data: &Value) -> Result<Str, CallError>;
+    /// See [`Call::count`].
+    fn count(&mut self, steps: u64) -> Result<(), CallError>;
     /// See [`Call::invoke`].
     fn invoke(&mut self, function: &Function, args: &[Value]) -> Result<Value, CallError>;
 }
@@ -225,6 +227,12 @@ impl<'a> Call<'a> {
     /// definitions live as long as this call. Literal `<no value>`s are removed from the result.
     pub fn tpl(&mut self, text: &Str, data: &Value) -> Result<Str, CallError> {
         self.renderer()?.tpl(text, data)
+    }
+
+    /// Counts work that the engine cannot see in arguments and result, in steps of about 50 nanoseconds; the error
+    /// says that an execution took too many.
+    pub fn count(&mut self, steps: u64) -> Result<(), CallError> {
+        self.0.as_mut().map_or(Ok(()), |renderer| renderer.count(steps))
     }
 
     /// Calls another function with arguments that are checked against its signature.

@@ -288,6 +288,7 @@ impl Value {
         match self {
             Self::List(list) => Self::List(list.map_items(|item| item.copy_nested(depth + 1, visits))),
             Self::Map(map) => Self::Map(map.map_values(|value| value.copy_nested(depth + 1, visits))),
+            Self::Object(object) => object.copied().unwrap_or_else(|| self.clone()),
             other => other.clone(),
         }
     }

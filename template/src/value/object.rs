@@ -44,6 +44,16 @@ pub trait Object {
         None
     }
 
+    /// Go: what functions get, where the place of a value has methods that its copy lacks.
+    fn passed(&self) -> Option<Value> {
+        None
+    }
+
+    /// Go: what `deepCopy` makes of it where that cannot see all fields.
+    fn copied(&self) -> Option<Value> {
+        None
+    }
+
     /// The number below a type of an integer kind.
     fn integer(&self) -> Option<i64> {
         None

@@ -29,7 +29,7 @@ impl Str {
 
     /// The text with U+FFFD for bytes that are not UTF-8.
     pub fn to_lossy(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
+        crate::unicode::to_text(&self.0)
     }
 }
 

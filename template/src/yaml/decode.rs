@@ -6,11 +6,12 @@
 use std::borrow::Cow;
 
 use crate::number;
+use crate::unicode::to_text;
 use crate::value::{Entries, Map, Str, Value};
 
 use super::error::YamlError;
 use super::go_syntax;
-use super::node::{Node, NodeKind};
+use super::node::{NO_MERGE, Node, NodeKind};
 use super::resolve::Resolved;
 
 /// What a tree is decoded to.
@@ -66,6 +67,9 @@ fn first_unreadable(node: &Node<'_>) -> Option<YamlError> {
         NodeKind::Mapping(entries) => entries
             .iter()
             .find_map(|(key, value)| {
+                if key.is_merge_key() {
+                    return first_unmerged(value);
+                }
                 first_unreadable(key)
                     .or_else(|| collection_key(key))
                     .or_else(|| first_unreadable(value))
@@ -74,14 +78,27 @@ fn first_unreadable(node: &Node<'_>) -> Option<YamlError> {
     }
 }
 
+/// The first error of what a merge key takes in: the last mapping of a list is read first.
+fn first_unmerged(value: &Node<'_>) -> Option<YamlError> {
+    let mapping = |source: &Node<'_>| match &source.kind {
+        NodeKind::Mapping(_) => first_unreadable(source),
+        _ => Some(YamlError::meaning(NO_MERGE, source.line, source.column)),
+    };
+    match &value.kind {
+        NodeKind::Sequence(sources) => sources.iter().rev().find_map(mapping),
+        _ => mapping(value),
+    }
+}
+
 /// The first key that has no text.
 fn first_nameless(node: &Node<'_>) -> Option<YamlError> {
     match &node.kind {
         NodeKind::Scalar { .. } => None,
         NodeKind::Sequence(items) => items.iter().find_map(first_nameless),
-        NodeKind::Mapping(entries) => entries
-            .iter()
-            .find_map(|(key, value)| key_text(key, value).err().or_else(|| first_nameless(value))),
+        NodeKind::Mapping(entries) => entries.iter().find_map(|(key, value)| {
+            let shown = last_of(node, key).unwrap_or(value);
+            key_text(key, shown).err().or_else(|| first_nameless(value))
+        }),
     }
 }
 
@@ -175,7 +192,7 @@ fn scalar<T: Target>(node: &Node<'_>) -> Result<T, YamlError> {
         Some(Resolved::Uint(value)) => T::uint(value),
         Some(Resolved::Float(value)) => T::float(finite(value)?),
         Some(Resolved::Text(text)) => T::text(&text),
-        Some(Resolved::Bytes(bytes)) => T::text(&String::from_utf8_lossy(&bytes)),
+        Some(Resolved::Bytes(bytes)) => T::text(&to_text(&bytes)),
     })
 }
 
@@ -183,7 +200,7 @@ fn scalar<T: Target>(node: &Node<'_>) -> Result<T, YamlError> {
 fn key_text<'n>(key: &'n Node<'_>, value: &Node<'_>) -> Result<Cow<'n, str>, YamlError> {
     Ok(match key.resolved()? {
         Some(Resolved::Text(text)) => text,
-        Some(Resolved::Bytes(bytes)) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        Some(Resolved::Bytes(bytes)) => to_text(&bytes).into_owned().into(),
         Some(Resolved::Bool(value)) => value.to_string().into(),
         Some(Resolved::Int(value)) => value.to_string().into(),
         Some(Resolved::Float(value)) => float_key(value).into(),

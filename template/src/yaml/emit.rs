@@ -4,6 +4,8 @@
 //! go; what the detour changes or loses (characters that a YAML stream must not hold, long keys, `-0`) is
 //! reproduced. Layout: indent 2, sequences in mappings not indented, lines folded after column 80.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use crate::number;
 use crate::value::{MAX_NESTING, Object, Value, Visits};
 
@@ -20,6 +22,9 @@ pub enum EmitError {
     /// JSON has no such number or type.
     #[error("json: unsupported value: {0}")]
     Unsupported(String),
+    /// go-yaml v3 writes no such type.
+    #[error("cannot marshal type: {0}")]
+    Type(String),
     /// Go's reader refuses the JSON on the way.
     #[error("yaml: {0}")]
     Refused(&'static str),
@@ -102,17 +107,6 @@ trait Emit {
 impl Emit for Value {
     fn emit(&self, emitter: &mut Emitter, place: Place) -> Result<(), EmitError> {
         match self {
-            Value::Nil => emitter.literal("null"),
-            Value::Bool(value) => emitter.literal(if *value { "true" } else { "false" }),
-            Value::Int(value, _) => emitter.literal(&value.to_string()),
-            Value::Uint(value, _) => emitter.literal(&value.to_string()),
-            Value::Float(value) => emitter.float(*value)?,
-            Value::Str(text) => emitter.text(&text.to_lossy(), place)?,
-            Value::Object(object) if emitter.pretty => emit_object(&**object, emitter, place)?,
-            Value::Bytes(_) | Value::Object(_) => self.to_json().emit(emitter, place)?,
-            Value::Complex(..) | Value::Func(_) => {
-                return Err(EmitError::Unsupported(self.type_name().to_owned()));
-            }
             Value::List(list) => match list.borrow() {
                 None if emitter.pretty => emitter.literal("[]"),
                 None => emitter.literal("null"),
@@ -129,8 +123,47 @@ impl Emit for Value {
                     emitter.mapping(entries, place)?;
                 }
             },
+            other => return emit_leaf(other, emitter, place),
         }
         Ok(())
+    }
+}
+
+/// Everything that holds no other values; apart from the walk, whose frames are many.
+#[inline(never)]
+fn emit_leaf(value: &Value, emitter: &mut Emitter, place: Place) -> Result<(), EmitError> {
+    match value {
+        Value::Str(_) | Value::Bytes(_) | Value::Object(_) | Value::Complex(..) if emitter.pretty => {
+            return emit_pretty(value, emitter, place);
+        }
+        Value::Bool(value) => emitter.literal(if *value { "true" } else { "false" }),
+        Value::Int(value, _) => emitter.literal(&value.to_string()),
+        Value::Uint(value, _) => emitter.literal(&value.to_string()),
+        Value::Float(value) => emitter.float(*value)?,
+        Value::Str(text) => emitter.text(&text.to_lossy(), place)?,
+        Value::Bytes(_) | Value::Object(_) => value.to_json().emit(emitter, place)?,
+        Value::Complex(..) | Value::Func(_) => {
+            return Err(EmitError::Unsupported(value.type_name().to_owned()));
+        }
+        _ => emitter.literal("null"),
+    }
+    Ok(())
+}
+
+/// What yaml.v3 writes in its own way.
+fn emit_pretty(value: &Value, emitter: &mut Emitter, place: Place) -> Result<(), EmitError> {
+    match value {
+        Value::Str(text) if std::str::from_utf8(text).is_err() => {
+            emitter.literal(&format!("!!binary {}", STANDARD.encode(text.as_bytes())));
+            Ok(())
+        }
+        Value::Str(text) => emitter.text(&text.to_lossy(), place),
+        Value::Bytes(bytes) => {
+            let items: Vec<_> = bytes.iter().map(|byte| Value::int(i64::from(*byte))).collect();
+            emitter.sequence(items.iter(), place)
+        }
+        Value::Object(object) => emit_object(&**object, emitter, place),
+        _ => Err(EmitError::Type(value.type_name().to_owned())),
     }
 }
 

@@ -6,6 +6,9 @@ use super::error::YamlError;
 use super::resolve::{Resolved, resolve};
 use super::token::ScalarStyle;
 
+/// What is wrong with a merge key's value.
+pub(super) const NO_MERGE: &str = "map merge requires map or sequence of maps as the value";
+
 /// A node: a scalar, a sequence or a mapping. Aliases have been replaced by what they stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node<'a> {
@@ -140,10 +143,7 @@ impl<'t> Node<'t> {
     }
 
     fn merge_into<'a>(&'a self, merged: &mut Vec<(&'a Node<'t>, &'a Node<'t>)>) -> Result<(), YamlError> {
-        let refusal = |at: &Node<'_>| {
-            let problem = "map merge requires map or sequence of maps as the value";
-            YamlError::meaning(problem, at.line, at.column)
-        };
+        let refusal = |at: &Node<'_>| YamlError::meaning(NO_MERGE, at.line, at.column);
         let NodeKind::Mapping(entries) = &self.kind else {
             return Err(refusal(self));
         };

@@ -7,6 +7,38 @@ const POSIX: [&str; 14] = [
     "upper", "word", "xdigit",
 ];
 
+/// What Go knows, in lower case and without `_`: categories, their long names, and scripts. Go: scripts whose names
+/// have two words are not found.
+const CATEGORIES: &str = "c cc cf cn co cs l lc ll lm lo lt lu m mc me mn n nd nl no p pc pd pe pf pi po ps s sc sk sm so \
+    z zl zp zs any assigned ascii other control cntrl format unassigned privateuse surrogate letter casedletter \
+    lowercaseletter modifierletter otherletter titlecaseletter uppercaseletter mark combiningmark spacingmark \
+    enclosingmark nonspacingmark number decimalnumber digit letternumber othernumber punctuation punct \
+    connectorpunctuation dashpunctuation closepunctuation finalpunctuation initialpunctuation otherpunctuation \
+    openpunctuation symbol currencysymbol modifiersymbol mathsymbol othersymbol separator lineseparator \
+    paragraphseparator spaceseparator";
+const SCRIPTS: &str = "adlam ahom arabic armenian avestan balinese bamum batak bengali bhaiksuki bopomofo brahmi braille \
+    buginese buhid carian chakma cham cherokee chorasmian common coptic cuneiform cypriot cyrillic deseret devanagari \
+    dogra duployan elbasan elymaic ethiopic georgian glagolitic gothic grantha greek gujarati gurmukhi han hangul \
+    hanunoo hatran hebrew hiragana inherited javanese kaithi kannada katakana kawi kharoshthi khmer khojki khudawadi \
+    lao latin lepcha limbu lisu lycian lydian mahajani makasar malayalam mandaic manichaean marchen medefaidrin miao \
+    modi mongolian mro multani myanmar nabataean nandinagari newa nko nushu ogham oriya osage osmanya palmyrene \
+    phoenician rejang runic samaritan saurashtra sharada shavian siddham sinhala sogdian soyombo sundanese syriac \
+    tagalog tagbanwa takri tamil tangsa tangut telugu thaana thai tibetan tifinagh tirhuta toto ugaritic vai vithkuqi \
+    wancho yezidi yi";
+
+/// A class's name as the crate reads it, which knows more names than Go.
+fn known_name(name: &str) -> Option<String> {
+    let plain: String = name
+        .chars()
+        .filter(|character| !matches!(character, '_' | '-' | ' '))
+        .map(|character| character.to_ascii_lowercase())
+        .collect();
+    let known = [CATEGORIES, SCRIPTS]
+        .iter()
+        .any(|names| names.split_ascii_whitespace().any(|known| known == plain));
+    known.then_some(plain)
+}
+
 impl Translator<'_> {
     /// `[…]`. Inside, everything that is not one of Go's constructs is literal, `[` and `&` too.
     pub(super) fn class(&mut self) -> Result<(), String> {
@@ -116,15 +148,22 @@ impl Translator<'_> {
             None => return Err(format!("invalid character class range: `{start}`")),
         };
         let whole = &start[..2 + length];
-        let written = match whole[2..].strip_prefix("{^") {
-            Some(name) if whole.starts_with("\\p") => format!("\\P{{{name}"),
-            Some(name) => format!("\\p{{{name}"),
-            None => whole.to_owned(),
+        let name = whole[2..].trim_start_matches('{').trim_end_matches('}');
+        let (caret, name) = match name.strip_prefix('^') {
+            Some(name) if length > 1 => (true, name),
+            _ => (false, name),
         };
-        if regex::Regex::new(&written).is_err() {
+        let negated = whole.starts_with("\\P") != caret;
+        let Some(name) = known_name(name) else {
             return Err(format!("invalid character class range: `{whole}`"));
+        };
+        match (name.as_str(), negated) {
+            // No text holds surrogates, and the crate knows none.
+            ("cs" | "surrogate", false) => self.out.push_str(r"[^\x{0}-\x{10FFFF}]"),
+            ("cs" | "surrogate", true) => self.out.push_str(r"[\x{0}-\x{10FFFF}]"),
+            (name, true) => self.out.push_str(&format!("\\P{{{name}}}")),
+            (name, false) => self.out.push_str(&format!("\\p{{{name}}}")),
         }
-        self.out.push_str(&written);
         self.rest = &start[whole.len()..];
         Ok(())
     }

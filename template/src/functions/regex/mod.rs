@@ -5,13 +5,15 @@ mod translate;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use regex::bytes::{Captures, Regex, RegexBuilder};
 
+use crate::exec::{MAX_ITEMS, MAX_TEXT};
 use crate::format;
-use crate::unicode::decode_rune;
-use crate::value::{CallError, Functions, List, STRING_SLICE, Str, Value};
+use crate::unicode::{decode_rune, is_digit, is_letter};
+use crate::value::{Call, CallError, Functions, List, STRING_SLICE, Str, Value};
 
 use super::args::{INT, Outcome, STRING, boolean, fail, int, string, text};
 
@@ -87,7 +89,7 @@ enum Failure {
     Panic,
 }
 
-type Body = fn(&Regex, &[Value]) -> Outcome;
+type Body = fn(&mut Call<'_>, &Regex, &[Value]) -> Outcome;
 
 pub(super) fn register(functions: &mut Functions) {
     let cache = Cache::default();
@@ -104,7 +106,7 @@ pub(super) fn register(functions: &mut Functions) {
     functions.add("mustRegexMatch", &[STRING, STRING], move |_, args| {
         boolean(pattern(&patterns, args, Failure::Error)?.is_match(text(args, 1)))
     });
-    let find: Body = |pattern, args| {
+    let find: Body = |_, pattern, args| {
         string(
             pattern
                 .find(text(args, 1))
@@ -112,28 +114,29 @@ pub(super) fn register(functions: &mut Functions) {
                 .unwrap_or_default(),
         )
     };
-    let find_all: Body = |pattern, args| {
+    let find_all: Body = |call, pattern, args| {
         let (whole, limit) = (text(args, 1), int(args, 2));
-        let found: Vec<_> = matches(pattern, whole, limit)
-            .iter()
-            .map(|found| whole_match(found))
-            .collect();
+        let found = matches(call, pattern, whole, limit)?;
+        let found: Vec<_> = found.into_iter().map(|range| &whole[range]).collect();
         if found.is_empty() {
             return Ok(Value::List(List::nil(&STRING_SLICE)));
         }
         Ok(Value::strings(found))
     };
-    let replace: Body = |pattern, args| {
-        string(replace_all(pattern, text(args, 1), |found, out| {
-            expand(found, pattern, text(args, 2), out);
-        }))
+    let replace: Body = |call, pattern, args| {
+        let (whole, template) = (text(args, 1), text(args, 2));
+        if !template.contains(&b'$') {
+            return replace_by(call, pattern, whole, template);
+        }
+        let find = |at| pattern.captures_at(whole, at);
+        let range = |found: &Captures<'_>| found.get(0).map_or(0..0, |whole| whole.range());
+        let mut counter = Counter::new(call, STEPS_OF_GROUPS);
+        replace_all(&mut counter, whole, find, range, |found, out| {
+            expand(found, pattern, template, out);
+        })
     };
-    let replace_literal: Body = |pattern, args| {
-        string(replace_all(pattern, text(args, 1), |_, out| {
-            out.extend_from_slice(text(args, 2));
-        }))
-    };
-    let split: Body = |pattern, args| split(pattern, text(args, 0), text(args, 1), int(args, 2));
+    let replace_literal: Body = |call, pattern, args| replace_by(call, pattern, text(args, 1), text(args, 2));
+    let split: Body = |call, pattern, args| split(call, pattern, text(args, 0), text(args, 1), int(args, 2));
     for (name, strict, params, body) in [
         ("regexFind", "mustRegexFind", &[STRING, STRING][..], find),
         (
@@ -158,8 +161,8 @@ pub(super) fn register(functions: &mut Functions) {
     ] {
         for (name, failure) in [(name, Failure::Panic), (strict, Failure::Error)] {
             let patterns = cache.clone();
-            functions.add(name, params, move |_, args| {
-                body(&*pattern(&patterns, args, failure)?, args)
+            functions.add(name, params, move |call, args| {
+                body(call, &*pattern(&patterns, args, failure)?, args)
             });
         }
     }
@@ -193,49 +196,132 @@ fn pattern(cache: &Cache, args: &[Value], failure: Failure) -> Result<Rc<Regex>,
 
 /// Go: `FindAll`: up to `limit` matches (all if negative); an empty match right behind another is none, and
 /// empty matches stand between characters, never inside one.
-fn matches<'a>(pattern: &Regex, text: &'a [u8], limit: i64) -> Vec<Captures<'a>> {
-    let mut found = Vec::new();
-    let mut position = 0;
-    let mut previous_end = None;
-    while position <= text.len() && (limit < 0 || (found.len() as i64) < limit) {
-        let Some(captures) = pattern.captures_at(text, position) else {
-            break;
-        };
-        let Some(whole) = captures.get(0) else { break };
-        let (start, end) = (whole.start(), whole.end());
-        if start == end && text.get(start).is_some_and(|byte| *byte & 0xc0 == 0x80) {
-            position = start + 1;
-            continue;
+fn matches(
+    call: &mut Call<'_>,
+    pattern: &Regex,
+    text: &[u8],
+    limit: i64,
+) -> Result<Vec<Range<usize>>, CallError> {
+    let mut counter = Counter::new(call, STEPS_OF_A_MATCH);
+    let find = |at| pattern.find_at(text, at).map(|found| found.range());
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut ranges = Vec::new();
+    for found in Matches::new(text, find, Range::clone).take(limit) {
+        counter.next()?;
+        if ranges.len() >= MAX_ITEMS {
+            return fail(format!("list is longer than the limit of {MAX_ITEMS}"));
         }
-        let empty_behind_match = end == position && Some(start) == previous_end;
-        position = if end == position {
-            end + decode_rune(&text[end..]).1.max(1)
-        } else {
-            end
-        };
-        previous_end = Some(end);
-        if !empty_behind_match {
-            found.push(captures);
+        ranges.push(found);
+    }
+    Ok(ranges)
+}
+
+/// Steps of a match of which only the place is looked for, and of one with its groups.
+const STEPS_OF_A_MATCH: u64 = 3;
+const STEPS_OF_GROUPS: u64 = 12;
+
+/// Counts matches, many at a time.
+struct Counter<'c, 'r> {
+    call: &'c mut Call<'r>,
+    steps: u64,
+    open: u64,
+}
+
+impl<'c, 'r> Counter<'c, 'r> {
+    fn new(call: &'c mut Call<'r>, steps: u64) -> Self {
+        Self { call, steps, open: 0 }
+    }
+
+    fn next(&mut self) -> Result<(), CallError> {
+        self.open += self.steps;
+        if self.open < 10_000 {
+            return Ok(());
+        }
+        self.call.count(std::mem::take(&mut self.open))
+    }
+}
+
+/// Matches one after the other, each with what `find` knows of it.
+struct Matches<'a, F, W> {
+    text: &'a [u8],
+    position: usize,
+    previous_end: Option<usize>,
+    find: F,
+    whole: W,
+}
+
+impl<'a, F, W> Matches<'a, F, W> {
+    fn new(text: &'a [u8], find: F, whole: W) -> Self {
+        Self {
+            text,
+            position: 0,
+            previous_end: None,
+            find,
+            whole,
         }
     }
-    found
 }
 
-fn whole_match<'a>(captures: &Captures<'a>) -> &'a [u8] {
-    captures.get(0).map(|found| found.as_bytes()).unwrap_or_default()
+impl<T, F: FnMut(usize) -> Option<T>, W: Fn(&T) -> Range<usize>> Iterator for Matches<'_, F, W> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        while self.position <= self.text.len() {
+            let found = (self.find)(self.position)?;
+            let Range { start, end } = (self.whole)(&found);
+            if start == end && self.text.get(start).is_some_and(|byte| *byte & 0xc0 == 0x80) {
+                self.position = start + 1;
+                continue;
+            }
+            let empty_behind_match = end == self.position && Some(start) == self.previous_end;
+            self.position = if end == self.position {
+                end + decode_rune(&self.text[end..]).1.max(1)
+            } else {
+                end
+            };
+            self.previous_end = Some(end);
+            if !empty_behind_match {
+                return Some(found);
+            }
+        }
+        None
+    }
 }
 
-fn replace_all(pattern: &Regex, text: &[u8], mut write: impl FnMut(&Captures<'_>, &mut Vec<u8>)) -> Vec<u8> {
+/// Replaces every match by what `write` makes of it. It stops where the text becomes longer than any may be.
+fn replace_all<T>(
+    counter: &mut Counter<'_, '_>,
+    text: &[u8],
+    find: impl FnMut(usize) -> Option<T>,
+    whole: impl Fn(&T) -> Range<usize> + Copy,
+    mut write: impl FnMut(&T, &mut Vec<u8>),
+) -> Outcome {
     let mut out = Vec::with_capacity(text.len());
     let mut copied = 0;
-    for captures in matches(pattern, text, -1) {
-        let Some(whole) = captures.get(0) else { continue };
-        out.extend_from_slice(&text[copied..whole.start()]);
-        write(&captures, &mut out);
-        copied = whole.end();
+    for found in Matches::new(text, find, whole) {
+        counter.next()?;
+        let range = whole(&found);
+        out.extend_from_slice(&text[copied..range.start]);
+        write(&found, &mut out);
+        if out.len() > MAX_TEXT {
+            return fail(format!(
+                "text of {} is longer than the limit of {MAX_TEXT}",
+                out.len()
+            ));
+        }
+        copied = range.end;
     }
     out.extend_from_slice(&text[copied..]);
-    out
+    string(out)
+}
+
+/// [`replace_all`] by a text that names no group: which group is where need not be found out.
+fn replace_by(call: &mut Call<'_>, pattern: &Regex, text: &[u8], replacement: &[u8]) -> Outcome {
+    let find = |at| pattern.find_at(text, at).map(|found| found.range());
+    let mut counter = Counter::new(call, STEPS_OF_A_MATCH);
+    replace_all(&mut counter, text, find, Range::clone, |_, out| {
+        out.extend_from_slice(replacement);
+    })
 }
 
 /// Go: `Expand`: `$name`, `${name}`, `$1`, `$$`. A name without braces is as long as possible, so `$1W` is
@@ -254,10 +340,7 @@ fn expand(captures: &Captures<'_>, pattern: &Regex, template: &[u8], out: &mut V
             Some(body) => (true, body),
             None => (false, rest),
         };
-        let length = body
-            .iter()
-            .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
-            .count();
+        let length = name_length(body);
         let closed = !braced || body.get(length) == Some(&b'}');
         if length == 0 || !closed {
             out.push(b'$');
@@ -265,7 +348,10 @@ fn expand(captures: &Captures<'_>, pattern: &Regex, template: &[u8], out: &mut V
         }
         let name = String::from_utf8_lossy(&body[..length]);
         rest = &body[length + usize::from(braced)..];
-        let group = if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Go: digits behind a zero are a name.
+        let is_number =
+            name.bytes().all(|byte| byte.is_ascii_digit()) && (name.len() == 1 || !name.starts_with('0'));
+        let group = if is_number {
             name.parse().ok().and_then(|number: usize| captures.get(number))
         } else {
             pattern
@@ -279,8 +365,21 @@ fn expand(captures: &Captures<'_>, pattern: &Regex, template: &[u8], out: &mut V
     out.extend_from_slice(rest);
 }
 
+/// How long the name at the start is: letters, digits and `_`.
+fn name_length(text: &[u8]) -> usize {
+    let mut at = 0;
+    while at < text.len() {
+        let (rune, width) = decode_rune(&text[at..]);
+        if rune != u32::from('_') && !is_letter(rune) && !is_digit(rune) {
+            break;
+        }
+        at += width;
+    }
+    at
+}
+
 /// Go: `Split`.
-fn split(pattern: &Regex, source: &[u8], text: &[u8], limit: i64) -> Outcome {
+fn split(call: &mut Call<'_>, pattern: &Regex, source: &[u8], text: &[u8], limit: i64) -> Outcome {
     if limit == 0 {
         return Ok(Value::List(List::nil(&STRING_SLICE)));
     }
@@ -289,16 +388,15 @@ fn split(pattern: &Regex, source: &[u8], text: &[u8], limit: i64) -> Outcome {
     }
     let mut parts: Vec<&[u8]> = Vec::new();
     let (mut begin, mut end) = (0, 0);
-    for captures in matches(pattern, text, limit) {
+    for whole in matches(call, pattern, text, limit)? {
         if limit > 0 && parts.len() as i64 == limit - 1 {
             break;
         }
-        let Some(whole) = captures.get(0) else { continue };
-        end = whole.start();
-        if whole.end() != 0 {
+        end = whole.start;
+        if whole.end != 0 {
             parts.push(&text[begin..end]);
         }
-        begin = whole.end();
+        begin = whole.end;
     }
     if end != text.len() {
         parts.push(&text[begin..]);

@@ -16,6 +16,8 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
         rest: pattern,
         out: String::new(),
         open: Vec::new(),
+        repeats: 0,
+        item: 0,
         names: Vec::new(),
     };
     translator.run()?;
@@ -26,8 +28,12 @@ pub(super) struct Translator<'a> {
     whole: &'a str,
     pub(super) rest: &'a str,
     pub(super) out: String,
-    /// Number of open groups; their contents are not needed.
-    open: Vec<()>,
+    /// How often the items of the groups around repeat, and of the innermost one.
+    open: Vec<u32>,
+    /// How often what was read last in this group is repeated within itself, at most.
+    repeats: u32,
+    /// The same of the item at hand.
+    item: u32,
     /// Names of groups. Go lets several have the same name, and the first one counts.
     names: Vec<&'a str>,
 }
@@ -45,12 +51,17 @@ impl<'a> Translator<'a> {
     fn run(&mut self) -> Result<(), String> {
         let mut before = Before::Nothing;
         while let Some(first) = self.rest.chars().next() {
+            if !matches!(first, '*' | '+' | '?' | '{' | ')') {
+                self.end_item();
+            }
             before = match first {
                 '(' => self.group(before)?,
                 ')' => {
-                    if self.open.pop().is_none() {
+                    let Some(around) = self.open.pop() else {
                         return Err(format!("unexpected ): `{}`", self.whole));
-                    }
+                    };
+                    self.end_item();
+                    self.item = std::mem::replace(&mut self.repeats, around);
                     self.copy(1);
                     Before::Item
                 }
@@ -65,7 +76,15 @@ impl<'a> Translator<'a> {
                         if too_large || most.is_some_and(|most| most < least) {
                             return Err(format!("invalid repeat count: `{}`", &self.rest[..length]));
                         }
-                        self.repeat(length, before)?
+                        let operator = &self.rest[..length];
+                        let after = self.repeat(length, before)?;
+                        // Go: counts within counts multiply.
+                        let most = most.unwrap_or(least);
+                        self.item = self.item.max(1).saturating_mul(most);
+                        if (least >= 2 || most >= 2) && self.item > MAX_REPEAT {
+                            return Err(format!("invalid repeat count: `{operator}`"));
+                        }
+                        after
                     }
                     None => self.literal_here(),
                 },
@@ -86,6 +105,17 @@ impl<'a> Translator<'a> {
         } else {
             Err(format!("missing closing ): `{}`", self.whole))
         }
+    }
+
+    fn end_item(&mut self) {
+        self.repeats = self.repeats.max(self.item);
+        self.item = 0;
+    }
+
+    fn open_group(&mut self) {
+        self.end_item();
+        self.open.push(self.repeats);
+        self.repeats = 0;
     }
 
     fn copy(&mut self, length: usize) {
@@ -137,7 +167,7 @@ impl<'a> Translator<'a> {
     fn group(&mut self, before: Before<'a>) -> Result<Before<'a>, String> {
         let Some(flags) = self.rest.strip_prefix("(?") else {
             self.copy(1);
-            self.open.push(());
+            self.open_group();
             return Ok(Before::Nothing);
         };
         let named = flags.strip_prefix("P<").filter(|name| !name.is_empty());
@@ -152,7 +182,7 @@ impl<'a> Translator<'a> {
                 ':' | ')' if seen || !negative => {
                     let length = 2 + at + 1;
                     if flag == ':' {
-                        self.open.push(());
+                        self.open_group();
                         self.copy(length);
                         return Ok(Before::Nothing);
                     }
@@ -209,7 +239,7 @@ impl<'a> Translator<'a> {
             let _ = write!(self.out, "(?P<{text}>");
         }
         self.rest = &name[end + 1..];
-        self.open.push(());
+        self.open_group();
         Ok(Before::Nothing)
     }
 

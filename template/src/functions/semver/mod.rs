@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::value::{Function, Functions, Kind, Object, Str, Type, UintKind, Value};
 
-use super::args::{STRING, boolean, fail, string, text};
+use super::args::{NIL_POINTER, STRING, boolean, fail, text};
 pub use constraint::Constraints;
 pub use version::Version;
 
@@ -113,24 +113,24 @@ impl Object for Version {
         other.as_any().downcast_ref::<Self>() == Some(self)
     }
 
+    fn copied(&self) -> Option<Value> {
+        // Go: no field can be set from outside.
+        Some(Value::object(Self {
+            major: 0,
+            minor: 0,
+            patch: 0,
+            prerelease: String::new(),
+            metadata: String::new(),
+            original: String::new(),
+        }))
+    }
+
     fn method(self: Rc<Self>, name: &str) -> Option<Function> {
-        type Read = fn(&Version) -> Value;
         type Test = fn(std::cmp::Ordering) -> Value;
-        let read: Option<Read> = match name {
-            "Major" => Some(|version| Value::Uint(version.major, UintKind::Uint64)),
-            "Minor" => Some(|version| Value::Uint(version.minor, UintKind::Uint64)),
-            "Patch" => Some(|version| Value::Uint(version.patch, UintKind::Uint64)),
-            "Prerelease" => Some(|version| Value::string(&version.prerelease)),
-            "Metadata" => Some(|version| Value::string(&version.metadata)),
-            "Original" => Some(|version| Value::string(&version.original)),
-            "String" => Some(|version| Value::string(version.to_string())),
-            "IncMajor" => Some(|version| Value::object(version.next_major())),
-            "IncMinor" => Some(|version| Value::object(version.next_minor())),
-            "IncPatch" => Some(|version| Value::object(version.next_patch())),
-            _ => None,
-        };
-        if let Some(read) = read {
-            return Some(Function::new(name, &[], move |_, _| Ok(read(&self))));
+        if name == "Original" {
+            return Some(Function::new(name, &[], move |_, _| {
+                Ok(Value::string(&self.original))
+            }));
         }
         let test: Test = match name {
             "Compare" => |order| Value::int(order as i64),
@@ -139,13 +139,86 @@ impl Object for Version {
             "LessThanEqual" => |order| Value::Bool(order.is_le()),
             "GreaterThan" => |order| Value::Bool(order.is_gt()),
             "GreaterThanEqual" => |order| Value::Bool(order.is_ge()),
-            _ => return None,
+            _ => return value_method(&self, name),
         };
         Some(Function::new(name, &[VERSION], move |_, args| {
             match args[0].downcast::<Version>() {
                 Some(other) => Ok(test(self.compare(other))),
-                None => string(""),
+                None => fail(NIL_POINTER),
             }
         }))
+    }
+}
+
+/// The methods that a version has which no pointer points to, too.
+fn value_method(version: &Version, name: &str) -> Option<Function> {
+    let plain = |version: Version| Value::object(PlainVersion(version));
+    let value = match name {
+        "Major" => Value::Uint(version.major, UintKind::Uint64),
+        "Minor" => Value::Uint(version.minor, UintKind::Uint64),
+        "Patch" => Value::Uint(version.patch, UintKind::Uint64),
+        "Prerelease" => Value::string(&version.prerelease),
+        "Metadata" => Value::string(&version.metadata),
+        "String" | "Value" => Value::string(version.to_string()),
+        "MarshalText" => Value::from_bytes(version.to_string().as_bytes()),
+        "MarshalJSON" => Value::from_bytes(format!("\"{version}\"").as_bytes()),
+        "IncMajor" => plain(version.next_major()),
+        "IncMinor" => plain(version.next_minor()),
+        "IncPatch" => plain(version.next_patch()),
+        "SetPrerelease" | "SetMetadata" => {
+            let (version, of_prerelease) = (version.clone(), name == "SetPrerelease");
+            return Some(Function::new(name, &[STRING], move |_, args| {
+                let part = String::from_utf8_lossy(text(args, 0));
+                match if of_prerelease {
+                    version.with_prerelease(&part)
+                } else {
+                    version.with_metadata(&part)
+                } {
+                    Ok(version) => Ok(plain(version)),
+                    Err(problem) => fail(problem),
+                }
+            }));
+        }
+        _ => return None,
+    };
+    Some(Function::new(name, &[], move |_, _| Ok(value.clone())))
+}
+
+/// A `semver.Version` that is no pointer: what the methods give that change one.
+#[derive(Debug, Clone, PartialEq)]
+struct PlainVersion(Version);
+
+impl Object for PlainVersion {
+    fn type_name(&self) -> &'static str {
+        "semver.Version"
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+
+    fn text(&self) -> Option<Str> {
+        self.0.text()
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        self.0.fields()
+    }
+
+    fn field(&self, _: &str) -> Option<Value> {
+        None
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        self.0.to_json()
+    }
+
+    fn copied(&self) -> Option<Value> {
+        let copied = self.0.copied()?;
+        Some(Value::object(Self(copied.downcast::<Version>()?.clone())))
+    }
+
+    fn method(self: Rc<Self>, name: &str) -> Option<Function> {
+        value_method(&self.0, name)
     }
 }

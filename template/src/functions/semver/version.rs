@@ -69,10 +69,7 @@ impl Version {
             metadata: metadata.unwrap_or_default().to_owned(),
             original: text.to_owned(),
         };
-        let leading_zero = |part: &str| {
-            part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        if prerelease.split('.').any(leading_zero) {
+        if prerelease.split('.').any(has_leading_zero) {
             return Err(SemverError::LeadingZero);
         }
         Ok(version)
@@ -108,6 +105,36 @@ impl Version {
     pub fn next_patch(&self) -> Self {
         let step = u64::from(self.prerelease.is_empty());
         self.bumped(self.major, self.minor, self.patch.saturating_add(step))
+    }
+
+    /// The same with another prerelease; the error is Masterminds'.
+    pub(super) fn with_prerelease(&self, prerelease: &str) -> Result<Self, String> {
+        if !prerelease.is_empty() && !are_identifiers(prerelease) {
+            return Err("invalid prerelease string".to_owned());
+        }
+        if prerelease.split('.').any(has_leading_zero) {
+            return Err(SemverError::LeadingZero.to_string());
+        }
+        Ok(self.renamed(prerelease, &self.metadata))
+    }
+
+    /// The same with other metadata; the error is Masterminds'.
+    pub(super) fn with_metadata(&self, metadata: &str) -> Result<Self, String> {
+        if !metadata.is_empty() && !are_identifiers(metadata) {
+            return Err("invalid metadata string".to_owned());
+        }
+        Ok(self.renamed(&self.prerelease, metadata))
+    }
+
+    fn renamed(&self, prerelease: &str, metadata: &str) -> Self {
+        let mut version = Self {
+            prerelease: prerelease.to_owned(),
+            metadata: metadata.to_owned(),
+            ..self.clone()
+        };
+        let prefix = if self.original.starts_with('v') { "v" } else { "" };
+        version.original = format!("{prefix}{version}");
+        version
     }
 
     fn bumped(&self, major: u64, minor: u64, patch: u64) -> Self {
@@ -162,6 +189,10 @@ fn compare_parts(a: &str, b: &str) -> Ordering {
         (Err(_), Ok(_)) => Ordering::Greater,
         (Err(_), Err(_)) => a.cmp(b),
     }
+}
+
+fn has_leading_zero(part: &str) -> bool {
+    part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn are_identifiers(text: &str) -> bool {

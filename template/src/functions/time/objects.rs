@@ -10,6 +10,8 @@ use crate::value::{Function, IntKind, Kind, Object, Str, Type, Value};
 
 use super::{MONTHS, TIME, WEEKDAYS, duration, layout, nanoseconds, zero};
 
+const RFC_3339: &str = "2006-01-02T15:04:05.999999999Z07:00";
+
 const SPAN: Type = Type::Named("time.Duration", Kind::Int(IntKind::Int64));
 
 /// A `time.Time`, and the abbreviation of its zone where that is not the zone's own.
@@ -68,6 +70,20 @@ impl Moment {
         }
     }
 
+    /// Go: to a multiple of `step` nanoseconds since the year 1, the one before or the nearest.
+    fn cut(&self, step: i64, nearest: bool) -> Self {
+        let since = self.0.timestamp().as_nanosecond() - zero().timestamp().as_nanosecond();
+        if step <= 0 {
+            return self.clone();
+        }
+        let over = i64::try_from(since.rem_euclid(i128::from(step))).unwrap_or_default();
+        if nearest && over >= step - over {
+            self.plus(step - over)
+        } else {
+            self.plus(-over)
+        }
+    }
+
     fn is_zero(&self) -> bool {
         self.0.timestamp() == zero().timestamp()
     }
@@ -101,6 +117,11 @@ impl Moment {
             "Local" => Value::object(self.clone()),
             "IsZero" => Value::Bool(self.is_zero()),
             "String" => Value::string(self.to_text()),
+            "MarshalText" | "MarshalJSON" => {
+                let text = layout::format(self, RFC_3339);
+                let quote = if name == "MarshalJSON" { "\"" } else { "" };
+                Value::from_bytes(format!("{quote}{text}{quote}").as_bytes())
+            }
             _ => return None,
         })
     }
@@ -124,7 +145,7 @@ impl Object for Moment {
     }
 
     fn to_json(&self) -> serde_json::Value {
-        layout::format(self, "2006-01-02T15:04:05.999999999Z07:00").into()
+        layout::format(self, RFC_3339).into()
     }
 
     fn equals(&self, other: &dyn Object) -> bool {
@@ -167,9 +188,14 @@ impl Object for Moment {
                 Ok(Value::object(self.with(moved.unwrap_or_else(|| self.0.clone()))))
             }),
             "Add" => Function::new(name, &[SPAN], move |_, args| {
-                let change = args[0].downcast::<Span>().map_or(0, |span| span.0);
-                Ok(Value::object(self.plus(change)))
+                Ok(Value::object(self.plus(span(&args[0]))))
             }),
+            "Truncate" | "Round" => {
+                let rounds = name == "Round";
+                Function::new(name, &[SPAN], move |_, args| {
+                    Ok(Value::object(self.cut(span(&args[0]), rounds)))
+                })
+            }
             "Sub" => Function::new(name, &[TIME], move |_, args| {
                 let other = args[0].downcast::<Self>().cloned().unwrap_or_else(Self::zero);
                 Ok(Value::object(Span(nanoseconds(self.0.duration_since(&other.0)))))
@@ -196,6 +222,12 @@ impl Object for Moment {
 pub(super) fn unix(time: &Zoned) -> i64 {
     let at = time.timestamp();
     at.as_second() - i64::from(at.subsec_nanosecond() < 0)
+}
+
+/// A duration that a method is given: a number as it stands in a template, too.
+fn span(value: &Value) -> i64 {
+    let given = value.downcast::<Span>().map(|span| span.0);
+    given.or_else(|| value.as_int()).unwrap_or(0)
 }
 
 /// A `time.Duration` in nanoseconds.
@@ -277,6 +309,7 @@ impl Object for Named {
 pub(in crate::functions) fn toml_moment(text: &str) -> Option<Value> {
     use jiff::civil;
     let text = text.replace(['t', 'T'], "T").replace('z', "Z");
+    let text = checked_moment(&text)?;
     let zone = || TimeZone::fixed(jiff::tz::Offset::UTC);
     let local =
         |at: civil::DateTime, name| Some(Value::object(Moment::named(at.to_zoned(zone()).ok()?, name)));
@@ -310,6 +343,40 @@ pub(in crate::functions) fn toml_moment(text: &str) -> Option<Value> {
     Some(Value::object(Moment::new(zoned)))
 }
 
+/// A date, a time or both, with as many digits of a second as count. Go: nothing may be left out but seconds.
+fn checked_moment(text: &str) -> Option<String> {
+    let (date, time) = match text.split_once('T') {
+        Some((date, time)) => (date, time),
+        None if text.contains(':') => return checked_time(text),
+        None => return Some(text.to_owned()),
+    };
+    let zone = time.find(['Z', '+', '-']).unwrap_or(time.len());
+    let (time, zone) = time.split_at(zone);
+    let hours: Option<u32> = zone.get(1..3).and_then(|hours| hours.parse().ok());
+    if hours.is_some_and(|hours| hours > 24) {
+        return None;
+    }
+    Some(format!("{date}T{}{zone}", checked_time(time)?))
+}
+
+/// `15:04`, `15:04:05` or `15:04:05.123`.
+fn checked_time(text: &str) -> Option<String> {
+    let (whole, fraction) = match text.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (text, None),
+    };
+    let parts: Vec<&str> = whole.split(':').collect();
+    let two_digits = |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_time = matches!(parts.len(), 2 | 3) && parts.iter().all(two_digits);
+    if !is_time || parts.get(2).is_some_and(|seconds| *seconds > "59") {
+        return None;
+    }
+    Some(match fraction {
+        Some(fraction) => format!("{whole}.{}", fraction.get(..9).unwrap_or(fraction)),
+        None => whole.to_owned(),
+    })
+}
+
 /// How the TOML library names the zones of dates and times that have none.
 const LOCAL_DATETIME: &str = "datetime-local";
 const LOCAL_DATE: &str = "date-local";
@@ -322,7 +389,7 @@ pub(in crate::functions) fn toml_text(value: &Value) -> Option<String> {
         LOCAL_DATETIME => "2006-01-02T15:04:05.999999999",
         LOCAL_DATE => "2006-01-02",
         LOCAL_TIME => "15:04:05.999999999",
-        _ => "2006-01-02T15:04:05.999999999Z07:00",
+        _ => RFC_3339,
     };
     Some(layout::format(moment, layout))
 }

@@ -23,6 +23,7 @@ fn no_method(_: &Value, _: &str) -> Option<Function> {
 
 /// The document as a table; the error is Go's text without its prefix.
 pub(super) fn from_str(text: &str) -> Result<Map, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader {
         chars: text.chars().collect(),
         at: 0,
@@ -30,6 +31,7 @@ pub(super) fn from_str(text: &str) -> Result<Map, String> {
         key: None,
         root: Map::new(),
         closed: HashSet::new(),
+        dotted: HashSet::new(),
     };
     reader.document()?;
     Ok(reader.root)
@@ -44,6 +46,8 @@ struct Reader {
     root: Map,
     /// Paths of tables that have a header of their own.
     closed: HashSet<Vec<String>>,
+    /// Paths of tables that points in keys have made.
+    dotted: HashSet<Vec<String>>,
 }
 
 type Read<T> = Result<T, String>;
@@ -100,7 +104,10 @@ impl Reader {
             match self.peek() {
                 Some(' ' | '\t' | '\n' | '\r') => _ = self.next(),
                 Some('#') => {
-                    while self.peek().is_some_and(|c| c != '\n') {
+                    while let Some(c) = self.peek().filter(|c| *c != '\n') {
+                        if c == '\0' {
+                            return;
+                        }
                         self.next();
                     }
                 }
@@ -116,6 +123,11 @@ impl Reader {
             self.skip_lines();
             match self.peek() {
                 None => return Ok(()),
+                Some('\0') => {
+                    return self.fail(
+                        "files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8",
+                    );
+                }
                 Some('[') => (table, path) = self.header()?,
                 Some(_) => self.pair(&table, &path)?,
             }
@@ -216,9 +228,23 @@ impl Reader {
         match target {
             Some(target) if target.get(last).is_none() => {
                 target.insert(last.as_str(), value);
+                // Go: a header may name again what points in one key have made, not in two.
+                for depth in 1..=parents.len() {
+                    let made: Vec<_> = path.iter().chain(&parents[..depth]).cloned().collect();
+                    if !self.dotted.insert(made.clone()) {
+                        self.closed.insert(made);
+                    }
+                }
                 Ok(())
             }
-            _ => self.fail(format!("Key '{full}' has already been defined.")),
+            _ => {
+                let path: Vec<_> = path.iter().chain(&keys).cloned().collect();
+                // Go: such a table may be given a value once, which it does not take.
+                if self.dotted.contains(&path) && self.closed.insert(path) {
+                    return Ok(());
+                }
+                self.fail(format!("Key '{full}' has already been defined."))
+            }
         }
     }
 
@@ -446,18 +472,32 @@ impl Reader {
     }
 
     fn number(&self, text: &str) -> Read<Value> {
+        let prefixed = text.starts_with("0x") || text.starts_with("0o") || text.starts_with("0b");
+        let is_float = !prefixed && text.contains(['.', 'e', 'E']);
+        if let Some(unsigned) = text.strip_prefix(['+', '-']) {
+            if unsigned.starts_with('.') {
+                return self.fail("floats must start with a digit, not '.'");
+            }
+            if ["0x", "0o", "0b"]
+                .iter()
+                .any(|prefix| unsigned.starts_with(prefix))
+            {
+                let sign = &text[..3];
+                return self.fail(format!("cannot use sign with non-decimal numbers: '{sign}'"));
+            }
+        }
         let bytes = text.as_bytes();
         let surrounded = |at: usize| {
-            let digit =
-                |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_hexdigit);
+            let digit = |at: Option<usize>| {
+                at.and_then(|at| bytes.get(at))
+                    .is_some_and(|byte| byte.is_ascii_digit() || !is_float && byte.is_ascii_hexdigit())
+            };
             digit(at.checked_sub(1)) && digit(Some(at + 1))
         };
         let apart = bytes
             .iter()
             .enumerate()
             .all(|(at, byte)| *byte != b'_' || surrounded(at));
-        let prefixed = text.starts_with("0x") || text.starts_with("0o") || text.starts_with("0b");
-        let is_float = !prefixed && text.contains(['.', 'e', 'E']);
         let kind = if is_float { "float" } else { "integer" };
         if !apart {
             return self.fail(format!(
@@ -480,6 +520,9 @@ impl Reader {
                 ));
             }
             return match plain.parse() {
+                Ok(value) if f64::is_infinite(value) => {
+                    self.fail(format!("{text} is out of range for float64"))
+                }
                 Ok(value) => Ok(Value::Float(value)),
                 Err(_) => self.fail(format!("Invalid float value: {text:?}")),
             };

@@ -1,7 +1,7 @@
 //! Values as TOML: a table's plain keys first, then its tables, each sorted and indented by two spaces a level.
 
 use crate::format::format_float;
-use crate::value::{Kind, Value};
+use crate::value::{Kind, Object, Value};
 
 const NIL_ELEMENT: &str = "toml: cannot encode array with nil element";
 const NOT_A_TABLE: &str = "toml: top-level values must be Go maps or structs";
@@ -17,6 +17,9 @@ pub(super) fn to_string(value: &Value) -> Result<String, &'static str> {
     match shape(value)? {
         Shape::Table(entries) => writer.table_body(&entries, &mut Vec::new())?,
         Shape::Tables(_) => return Err(NOT_A_TABLE),
+        Shape::Plain if matches!(value, Value::Complex(..)) => {
+            return Err("unsupported type for key '': complex128");
+        }
         Shape::Plain => writer.plain(value, 0)?,
     }
     Ok(writer.out)
@@ -49,6 +52,14 @@ fn shape(value: &Value) -> Result<Shape, &'static str> {
     })
 }
 
+/// The text as which a structure is written: that of a version or a time.
+fn text_of(object: &dyn Object) -> Option<String> {
+    match object.to_json() {
+        serde_json::Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
 /// The keys and values of a map or structure; nil ones are left out.
 fn entries(value: &Value) -> Option<Entries> {
     let mut entries: Entries = match value {
@@ -57,7 +68,7 @@ fn entries(value: &Value) -> Option<Entries> {
             .into_iter()
             .map(|(key, value)| (key.to_lossy().into_owned(), value))
             .collect(),
-        Value::Object(object) if object.type_name() != "time.Time" && object.integer().is_none() => {
+        Value::Object(object) if text_of(&**object).is_none() && object.integer().is_none() => {
             let embeds = object.type_name().starts_with("struct {");
             let mut entries = Entries::new();
             for (name, value) in object.fields() {
@@ -158,7 +169,7 @@ impl Writer {
             Value::Int(value, _) => self.out.push_str(&value.to_string()),
             Value::Uint(value, _) => self.out.push_str(&value.to_string()),
             Value::Float(value) => self.out.push_str(&float(*value)),
-            Value::Str(text) => self.out.push_str(&quoted(&text.to_lossy())),
+            Value::Str(text) => self.out.push_str(&quoted(&String::from_utf8_lossy(text))),
             Value::Bytes(bytes) => {
                 let items: Vec<_> = bytes.iter().map(u8::to_string).collect();
                 self.out.push_str(&format!("[{}]", items.join(", ")));
@@ -168,12 +179,13 @@ impl Writer {
                     writer.plain(item, depth + 1)
                 });
             }
-            Value::Object(object) => match crate::functions::time::toml_text(value)
-                .map_or_else(|| object.to_json(), serde_json::Value::String)
-            {
-                serde_json::Value::String(text) => self.out.push_str(&text),
-                other => self.out.push_str(&other.to_string()),
-            },
+            Value::Object(object) => {
+                let text = crate::functions::time::toml_text(value)
+                    .or_else(|| text_of(&**object).map(|text| quoted(&text)))
+                    .unwrap_or_else(|| object.to_json().to_string());
+                self.out.push_str(&text);
+            }
+            Value::Complex(..) => return Err("unsupported type: complex128"),
             _ => return Err("toml: unsupported type"),
         }
         Ok(())
