@@ -127,16 +127,7 @@ fn files_of_submodules_are_followed_in_development() {
     let chart = Project::empty("chart");
     chart.commit(&[("a.yaml", &map(1))]);
     let project = Project::empty("follow");
-    let url = chart.path().to_string_lossy().into_owned();
-    project.git(&[
-        "-c",
-        "protocol.file.allow=always",
-        "submodule",
-        "--quiet",
-        "add",
-        &url,
-        ".helm/templates",
-    ]);
+    project.add_submodule(&chart, ".helm/templates");
     project.commit(&[("werf.yaml", "project: demo\nconfigVersion: 1\n")]);
     let mut following = Following::start(&project, &["--dev"]);
     following.expect("v: \"1\"");

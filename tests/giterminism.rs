@@ -412,7 +412,6 @@ fn image_names(project: &Project, flags: &[&str]) -> String {
 #[test]
 fn keys_under_dev_are_those_of_commits_in_submodules_and_here() {
     let library = Project::with("library", &[("lib.txt", "one\n"), ("other/x", "x\n")]);
-    let url = library.path().to_string_lossy().into_owned();
     let project = project(
         "image: docker\ndockerfile: Dockerfile\n---\nimage: stapel\nfrom: busybox:1.36\ngit: [{add: /vendor, to: /app}]\n",
         "",
@@ -424,15 +423,7 @@ fn keys_under_dev_are_those_of_commits_in_submodules_and_here() {
             ),
         ],
     );
-    project.git(&[
-        "-c",
-        "protocol.file.allow=always",
-        "submodule",
-        "--quiet",
-        "add",
-        &url,
-        "vendor/lib",
-    ]);
+    project.add_submodule(&library, "vendor/lib");
     project.commit(&[]);
     let before = image_names(&project, &[]);
     assert_eq!(image_names(&project, &["--dev"]), before);

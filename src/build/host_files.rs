@@ -5,24 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kiel_stapel::lower::HostPath;
 use kiel_stapel::spec::{MountKind, StapelSpec};
-use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
-use tempfile::SpooledTempFile;
 
 use super::error::BuildError;
 use super::run::ImageBuild;
+use crate::git::layer::{Spool, Spooled};
 use crate::registry::{Blob, BlobRead};
 
-/// Copies up to this size stay in memory.
-const IN_MEMORY: usize = 8 << 20;
 /// How many names of unreadable files are told.
 const SHOWN: usize = 3;
 
@@ -136,11 +133,7 @@ fn copy(path: &Path) -> io::Result<Copied> {
         metadata => metadata?,
     };
     let mut copied = Copied::default();
-    let mut tar = Builder::new(Hashed {
-        file: SpooledTempFile::new(IN_MEMORY),
-        hash: Sha256::new(),
-        size: 0,
-    });
+    let mut tar = Builder::new(Spool::new());
     if metadata.is_file() {
         let name = path
             .file_name()
@@ -155,15 +148,10 @@ fn copy(path: &Path) -> io::Result<Copied> {
     if copied.files == 0 && copied.file.is_none() {
         return Ok(copied);
     }
-    let Hashed { mut file, hash, size } = tar.into_inner()?;
-    file.flush()?;
-    let digest = format!("sha256:{}", hex::encode(hash.finalize()));
-    let digest = digest.parse().map_err(io::Error::other)?;
-    copied.blob = Some(Blob::from_reader(
-        Arc::new(Spooled(Mutex::new(file))),
-        digest,
-        size,
-    ));
+    let spooled = tar.into_inner()?.finish()?;
+    let digest = spooled.digest.parse().map_err(io::Error::other)?;
+    let size = spooled.size;
+    copied.blob = Some(Blob::from_reader(Arc::new(spooled), digest, size));
     Ok(copied)
 }
 
@@ -225,37 +213,11 @@ fn header(kind: EntryType, metadata: &Metadata, size: u64) -> Header {
     header
 }
 
-type Tar = Builder<Hashed>;
-
-struct Hashed {
-    file: SpooledTempFile,
-    hash: Sha256,
-    size: u64,
-}
-
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_all(bytes)?;
-        self.hash.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-#[derive(Debug)]
-struct Spooled(Mutex<SpooledTempFile>);
+type Tar = Builder<Spool>;
 
 impl BlobRead for Spooled {
     fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(offset))?;
-        let mut bytes = Vec::with_capacity(length);
-        Read::take(&mut *file, length as u64).read_to_end(&mut bytes)?;
-        Ok(bytes.into())
+        Self::read_at(self, offset, length)
     }
 }
 

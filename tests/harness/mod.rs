@@ -170,6 +170,13 @@ impl Project {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// Adds another project as a submodule, without a commit.
+    pub(crate) fn add_submodule(&self, other: &Self, path: &str) {
+        let url = other.path().to_string_lossy();
+        let allowed = ["-c", "protocol.file.allow=always"];
+        self.git(&[&allowed[..], &["submodule", "--quiet", "add", &url, path]].concat());
+    }
+
     /// The kiel command in the project, on the test environment's engine, registry and cluster.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kiel"));

@@ -4,18 +4,17 @@
 //! entries sorted by the bytes of their paths, folders before what they hold, all parents of an entry in it, one
 //! constant time, whiteouts for what is gone. A layer is kept in memory while it is small, else in an anonymous file.
 
+mod spool;
 mod tar;
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, Write};
 
 use bytes::Bytes;
 use kiel_stapel::listing::{FileMode, Listing};
-use sha2::{Digest as _, Sha256};
-use tempfile::SpooledTempFile;
 
 use super::{GitError, SourceTree};
+pub(crate) use spool::{Spool, Spooled};
 use tar::{Header, Kind, TarWriter};
 
 /// The media type that goes with the one encoding there is.
@@ -23,9 +22,6 @@ pub const MEDIA_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// 1980-01-02T00:00:00Z: late enough for ZIP archives in every time zone.
 pub const TIME: u64 = 315_619_200;
-
-/// Layers up to this size stay in memory.
-const IN_MEMORY: usize = 8 << 20;
 
 const WHITEOUT: &str = ".wh.";
 
@@ -116,7 +112,7 @@ pub struct Layer {
     pub media_type: &'static str,
     /// Paths of files that are pointers of Git LFS: what they point to is no part of the repository.
     pub pointers: Vec<String>,
-    bytes: Arc<Mutex<SpooledTempFile>>,
+    bytes: Spooled,
 }
 
 impl Layer {
@@ -125,12 +121,7 @@ impl Layer {
     /// # Errors
     /// The temporary file cannot be read.
     pub fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
-        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let mut buffer = vec![0; length.min(left)];
-        let mut file = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(offset))?;
-        file.read_exact(&mut buffer)?;
-        Ok(buffer.into())
+        self.bytes.read_at(offset, length)
     }
 
     /// All bytes.
@@ -203,27 +194,22 @@ pub fn write_layer(
     tree: &SourceTree,
 ) -> Result<Layer, LayerError> {
     let entries = with_parents(entries)?;
-    let mut tar = TarWriter::new(Hashed {
-        file: SpooledTempFile::new(IN_MEMORY),
-        hash: Sha256::new(),
-        size: 0,
-    });
+    let mut tar = TarWriter::new(Spool::new());
     let mut pointers = Vec::new();
     for (path, (content, owner)) in entries {
         if write_entry(&mut tar, &path, content, &owner, tree)? {
             pointers.push(path);
         }
     }
-    let Hashed { mut file, hash, size } = tar.finish().map_err(LayerError::Write)?;
-    file.flush().map_err(LayerError::Write)?;
-    let digest = format!("sha256:{}", hex::encode(hash.finalize()));
+    let spool = tar.finish().map_err(LayerError::Write)?;
+    let bytes = spool.finish().map_err(LayerError::Write)?;
     Ok(Layer {
-        diff_id: digest.clone(),
-        digest,
-        size,
+        diff_id: bytes.digest.clone(),
+        digest: bytes.digest.clone(),
+        size: bytes.size,
         media_type: MEDIA_TYPE,
         pointers,
-        bytes: Arc::new(Mutex::new(file)),
+        bytes,
     })
 }
 
@@ -336,23 +322,4 @@ pub(crate) fn folder_mode(path: &str) -> u32 {
         .iter()
         .find(|(folder, _)| *folder == path)
         .map_or(0o755, |(_, mode)| *mode)
-}
-
-struct Hashed {
-    file: SpooledTempFile,
-    hash: Sha256,
-    size: u64,
-}
-
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_all(bytes)?;
-        self.hash.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }

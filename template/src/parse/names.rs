@@ -14,8 +14,8 @@ use crate::{
 pub(crate) struct Names {
     /// Names of fields, and constants.
     texts: RefCell<NameMap<Str, ()>>,
-    /// By how they are written: `.a.b.c`.
-    fields: RefCell<NameMap<Box<[u8]>, Fields>>,
+    /// By the hash of how they are written: `.a.b.c`. Of two with one hash the later is kept.
+    fields: RefCell<NameMap<u64, Fields>>,
     /// What names of functions stand for.
     functions: RefCell<NameMap<Box<str>, Rc<Callee>>>,
     variables: RefCell<VariableNames>,
@@ -87,7 +87,7 @@ impl Default for Names {
             functions: RefCell::default(),
             variables: RefCell::default(),
             actions: RefCell::new(Actions {
-                kept: Vec::new(),
+                kept: Vec::with_capacity(3 * MANY),
                 places: NameMap::with_capacity_and_hasher(3 * MANY, Default::default()),
             }),
         }
@@ -107,14 +107,15 @@ impl Names {
 
     /// The names in `.a.b.c`; none for nothing.
     pub(super) fn fields(&self, written: &[u8]) -> Fields {
-        if let Some(known) = self.fields.borrow().get(written) {
+        let hash = hash(written);
+        let names = written.split(|byte| *byte == b'.').skip(1);
+        if let Some(known) = self.fields.borrow().get(&hash)
+            && names.clone().eq(known.iter().map(Str::as_bytes))
+        {
             return Rc::clone(known);
         }
-        let names = written.split(|byte| *byte == b'.').skip(1);
         let fields: Fields = names.map(|name| self.text(name)).collect();
-        self.fields
-            .borrow_mut()
-            .insert(written.into(), Rc::clone(&fields));
+        self.fields.borrow_mut().insert(hash, Rc::clone(&fields));
         fields
     }
 
