@@ -8,7 +8,7 @@ use crate::{
     exec::Slot,
     format::{self, display_with},
     unicode::{decode_rune, is_print},
-    value::{Kind, List, Type, UintKind, Value},
+    value::{Kind, Type, UintKind, Value},
 };
 
 /// A builtin function.
@@ -393,13 +393,17 @@ fn slice(args: &[Slot]) -> Result<Slot, String> {
         Value::Str(_) | Value::Bytes(_) | Value::List(_) => element_count(item).unwrap_or(0),
         other => return Err(format!("can't slice item of type {}", pointed_type(other))),
     };
-    let mut bounds = [0, length, length];
+    let capacity = match item {
+        Value::List(list) => list.capacity(),
+        _ => length,
+    };
+    let mut bounds = [0, length, capacity];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
         // Go: unlike `index`, this one does not look into interfaces.
         if let Slot::Interface(_) = index {
             return Err(format!("cannot index slice/array with type {}", Type::Any));
         }
-        *bound = position(index, length)?;
+        *bound = position(index, capacity)?;
     }
     let [low, high, most] = bounds;
     if low > high {
@@ -411,7 +415,7 @@ fn slice(args: &[Slot]) -> Result<Slot, String> {
     Ok(Slot::Value(match item {
         Value::Str(text) => Value::from(text[low..high].to_vec()),
         Value::Bytes(bytes) => Value::from_bytes(&bytes[low..high]),
-        Value::List(list) => Value::List(List::typed(list.slice_type(), list.to_vec()[low..high].to_vec())),
+        Value::List(list) => list.slice(low..high, most).map_or(Value::Nil, Value::List),
         other => other.clone(),
     }))
 }

@@ -4,6 +4,14 @@ use super::Kind::{Commands, Maps, Switch, Text, TextMap, Texts, Words};
 use super::image_spec::{DOCKER, IMAGE_SPEC, IMAGE_SPEC_OF_STAPEL};
 use super::{Key, alias, key, map, no_effect, not_yet};
 
+const FROM_VARIABLE: Key = key(
+    "env",
+    Text,
+    "",
+    "Variable that holds it; giterminism has to allow it",
+    "{env: TOKEN}",
+);
+
 const STAGES: &[&str] = &["install", "setup"];
 const PARTS: &[&str] = &["ImageName", "ImageRepo", "ImageTag", "ImageID", "ImageDigest"];
 
@@ -159,13 +167,7 @@ const SECRET_KEYS: &[Key] = &[
         "Its name: the file is `/run/secrets/ID`",
         "{id: token, env: TOKEN}",
     ),
-    key(
-        "env",
-        Text,
-        "",
-        "Variable that holds it; giterminism has to allow it",
-        "{env: TOKEN}",
-    ),
+    FROM_VARIABLE,
     key(
         "src",
         Text,
@@ -504,13 +506,7 @@ const GIT: &[Key] = &[
                 "Where the password is",
                 "{username: a, password: {src: ~/.token}}",
                 &[
-                    key(
-                        "env",
-                        Text,
-                        "",
-                        "Variable that holds it; giterminism has to allow it",
-                        "{env: TOKEN}",
-                    ),
+                    FROM_VARIABLE,
                     key(
                         "src",
                         Text,

@@ -175,16 +175,14 @@ fn slice(args: &[Value]) -> Outcome {
     let start = args.get(1).map_or(0, to_int64);
     let end = args.get(2).map_or(items.len() as i64, to_int64);
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-    let Some(part) = range.and_then(|(start, end)| items.get(start..end)) else {
-        return fail("reflect.Value.Slice: slice index out of bounds");
-    };
-    match &args[0] {
-        Value::List(whole) => Ok(Value::List(List::typed(whole.slice_type(), part.to_vec()))),
-        Value::Bytes(bytes) => {
-            let (start, end) = range.unwrap_or_default();
-            Ok(Value::Bytes(bytes[start..end].into()))
-        }
-        _ => list(part.to_vec()),
+    let part = range.and_then(|(start, end)| match &args[0] {
+        Value::List(whole) => whole.slice(start..end, whole.capacity()).map(Value::List),
+        Value::Bytes(bytes) => bytes.get(start..end).map(|part| Value::Bytes(part.into())),
+        _ => items.get(start..end).map(|part| Value::list(part.to_vec())),
+    });
+    match part {
+        Some(part) => Ok(part),
+        None => fail("reflect.Value.Slice: slice index out of bounds"),
     }
 }
 

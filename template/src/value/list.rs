@@ -2,24 +2,33 @@
 
 use std::{
     cell::{Ref, RefCell, RefMut},
+    ops::Range,
     rc::Rc,
 };
 
 use super::held::{self, LONG};
 use super::{ANY_SLICE, SliceType, Value};
 
-/// A Go slice other than `[]uint8`. Cloning shares the elements; a nil slice has none, is printed like an empty
-/// one, and differs from it in JSON (`null`) and in deep equality.
+/// A Go slice other than `[]uint8`. Cloning shares the elements, as does a slice of a slice; a nil slice has none, is
+/// printed like an empty one, and differs from it in JSON (`null`) and in deep equality.
 ///
-/// Deviation from Go: a slice of a slice does not share its elements (nothing in a template could see it).
+/// Deviation from Go: its capacity ends with the elements that were ever in it; what Go reserves beyond is not there.
 #[derive(Clone)]
 pub struct List {
     slice_type: &'static SliceType,
     items: Option<Rc<Items>>,
 }
 
-/// The elements, and how many bytes of them are counted as held.
+/// A part of elements that others may share.
 struct Items {
+    all: Rc<Elements>,
+    part: Range<usize>,
+    /// Where its capacity ends.
+    end: usize,
+}
+
+/// The elements, and how many bytes of them are counted as held.
+struct Elements {
     values: RefCell<Vec<Value>>,
     counted: usize,
 }
@@ -32,13 +41,23 @@ impl Items {
             held::add(counted);
         }
         Self {
-            values: RefCell::new(values),
-            counted,
+            part: 0..values.len(),
+            end: values.len(),
+            all: Rc::new(Elements {
+                values: RefCell::new(values),
+                counted,
+            }),
         }
+    }
+
+    fn borrow(&self) -> Ref<'_, [Value]> {
+        Ref::map(self.all.values.borrow(), |values| {
+            values.get(self.part.clone()).unwrap_or_default()
+        })
     }
 }
 
-impl Drop for Items {
+impl Drop for Elements {
     fn drop(&mut self) {
         if self.counted > 0 {
             held::remove(self.counted);
@@ -89,7 +108,7 @@ impl List {
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.items.as_ref().map_or(0, |items| items.values.borrow().len())
+        self.items.as_ref().map_or(0, |items| items.part.len())
     }
 
     /// Whether there are no elements.
@@ -97,33 +116,63 @@ impl List {
         self.len() == 0
     }
 
+    /// How many elements a slice of it may have.
+    pub fn capacity(&self) -> usize {
+        self.items
+            .as_ref()
+            .map_or(0, |items| items.end - items.part.start)
+    }
+
+    /// A part of it that shares the elements, with a capacity up to `end`; `None` where that is not within its own.
+    #[must_use]
+    pub fn slice(&self, part: Range<usize>, end: usize) -> Option<Self> {
+        if part.start > part.end || part.end > end || end > self.capacity() {
+            return None;
+        }
+        let items = self.items.as_ref().map(|items| {
+            Rc::new(Items {
+                all: Rc::clone(&items.all),
+                part: items.part.start + part.start..items.part.start + part.end,
+                end: items.part.start + end,
+            })
+        });
+        Some(Self {
+            slice_type: self.slice_type,
+            items,
+        })
+    }
+
     /// The element at `index`.
     pub fn get(&self, index: usize) -> Option<Value> {
-        self.items.as_ref()?.values.borrow().get(index).cloned()
+        self.items.as_ref()?.borrow().get(index).cloned()
     }
 
     /// The elements, borrowed; `None` for the nil slice. Don't call back into a template while it is held.
-    pub fn borrow(&self) -> Option<Ref<'_, Vec<Value>>> {
-        self.items.as_ref().map(|items| items.values.borrow())
+    pub fn borrow(&self) -> Option<Ref<'_, [Value]>> {
+        self.items.as_ref().map(|items| items.borrow())
     }
 
     /// The elements for a change that all holders see; `None` for the nil slice.
-    pub fn borrow_mut(&self) -> Option<RefMut<'_, Vec<Value>>> {
-        self.items.as_ref().map(|items| items.values.borrow_mut())
+    pub fn borrow_mut(&self) -> Option<RefMut<'_, [Value]>> {
+        self.items.as_ref().map(|items| {
+            RefMut::map(items.all.values.borrow_mut(), |values| {
+                values.get_mut(items.part.clone()).unwrap_or_default()
+            })
+        })
     }
 
     /// The elements as a vector of its own.
     pub fn to_vec(&self) -> Vec<Value> {
         self.items
             .as_ref()
-            .map(|items| items.values.borrow().clone())
+            .map(|items| items.borrow().to_vec())
             .unwrap_or_default()
     }
 
     /// Whether both are the same elements in memory.
     pub fn same(&self, other: &Self) -> bool {
         match (&self.items, &other.items) {
-            (Some(a), Some(b)) => Rc::ptr_eq(a, b),
+            (Some(a), Some(b)) => Rc::ptr_eq(&a.all, &b.all) && a.part == b.part,
             (None, None) => true,
             _ => false,
         }
@@ -131,10 +180,7 @@ impl List {
 
     pub(super) fn map_items(&self, change: impl FnMut(&Value) -> Value) -> Self {
         match &self.items {
-            Some(items) => Self::typed(
-                self.slice_type,
-                items.values.borrow().iter().map(change).collect(),
-            ),
+            Some(items) => Self::typed(self.slice_type, items.borrow().iter().map(change).collect()),
             None => self.clone(),
         }
     }
