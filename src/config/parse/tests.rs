@@ -172,7 +172,7 @@ fn the_meta_document_is_checked() {
 
 #[test]
 fn what_is_not_supported_yet_is_kept_for_who_plans_the_image() {
-    let text = "project: demo\nconfigVersion: 1\nbuild: {platform: [a]}\n---\nimage: a\nfrom: b\nansible: {}\n---\n\
+    let text = "project: demo\nconfigVersion: 1\nbuild: {platform: [linux/aarch64/v8]}\n---\nimage: a\nfrom: b\nansible: {}\n---\n\
                 image: c\nfrom: d\n";
     let config = parse("werf.yaml", text).expect("a good file");
     let of = |list: &[Diagnostic]| -> Vec<String> {
@@ -181,7 +181,7 @@ fn what_is_not_supported_yet_is_kept_for_who_plans_the_image() {
             .collect()
     };
     assert_eq!(of(&config.meta.unsupported), [""; 0]);
-    assert_eq!(config.images[0].platforms, ["a"]);
+    assert_eq!(config.images[0].platforms, ["linux/arm64".parse().unwrap()]);
     assert_eq!(
         of(&config.images[0].unsupported),
         ["7: `ansible` is not supported yet"]
