@@ -1,6 +1,6 @@
 //! Between the configuration and the registry: keys, the engine, the build.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -446,7 +446,7 @@ pub(crate) async fn build(
         .hint("build them with `kiel build`, or leave out --require-built-images"));
     }
     let running = Arc::new(Mutex::new(Running::default()));
-    let options = engine_options(args, &registry, plan.hosts(), context);
+    let options = engine_options(args, &registry, &plan, context);
     let deps = BuildDeps {
         registry: registry.clone(),
         connect: connect(args, options.clone(), Arc::clone(&running)),
@@ -567,9 +567,14 @@ fn unknown_to_engine(host: &str, options: &EngineOptions) -> Option<String> {
 fn engine_options(
     args: &BuildArgs,
     registry: &Registry,
-    mut hosts: BTreeSet<String>,
+    plan: &BuildPlan,
     context: &Context,
 ) -> EngineOptions {
+    let mut hosts = plan.hosts();
+    let architectures = plan
+        .images
+        .iter()
+        .map(|state| state.image.platform.architecture.as_str());
     // Docker Hub never wants plain HTTP, whatever --insecure-registry says of others.
     hosts.remove(DOCKER_HUB);
     let search = context.env.get("PATH").unwrap_or_default();
@@ -596,6 +601,7 @@ fn engine_options(
             .into_iter()
             .filter_map(|name| Some((name.into(), context.env.get(name)?.into())))
             .collect(),
+        emulators: engine::emulators(architectures, search.as_ref()),
         kiel: None,
     }
 }

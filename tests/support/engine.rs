@@ -170,6 +170,7 @@ pub(crate) fn options(state: &Path, tools: &Tools) -> Result<EngineOptions> {
     let mirrors = vec![Url::parse(&variable("KIEL_TEST_MIRROR")?)?];
     let environment = BTreeMap::from([(OsString::from("PATH"), OsString::from(variable("PATH")?))]);
     Ok(EngineOptions {
+        emulators: Vec::new(),
         state_home: state.to_owned(),
         buildkitd: tools.buildkitd.clone(),
         runc: tools.runc.clone(),
