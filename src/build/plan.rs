@@ -56,7 +56,8 @@ impl BuildPlan {
         for state in &self.images {
             match &state.image.kind {
                 PlannedKind::Dockerfile(plan) => {
-                    let read = plan.bases.iter().chain(&plan.images).chain(&plan.syntax);
+                    let bases = plan.bases.iter().map(|base| &base.name);
+                    let read = bases.chain(&plan.images).chain(&plan.syntax);
                     names.extend(read.map(String::as_str));
                 }
                 PlannedKind::Stapel(plan) => {

@@ -462,7 +462,7 @@ async fn complete_ids(
     Ok(())
 }
 
-fn registry_platform(platform: &Platform) -> crate::registry::Platform {
+pub(crate) fn registry_platform(platform: &Platform) -> crate::registry::Platform {
     crate::registry::Platform {
         architecture: platform.architecture.clone(),
         os: platform.os.clone(),

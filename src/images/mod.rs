@@ -24,9 +24,9 @@ use crate::config::model::{Config, Image, ImageKind};
 use crate::git::patterns::{IgnoreFileError, PatternError};
 use crate::git::{CommitFiles, GitError, SourceTree};
 
-pub use dockerfile::DockerfileError;
 pub(crate) use dockerfile::context_triggers;
-pub use dockerfile_image::{BuildArg, DockerfilePlan};
+pub use dockerfile::{BasePlatform, DockerfileError};
+pub use dockerfile_image::{BaseImage, BuildArg, DockerfilePlan};
 pub use graph::{Edge, EdgeKind, GraphError, ImageGraph, Node, graph};
 pub use platforms::PlannedIndex;
 use stapel_image::KnownKeys;
@@ -216,7 +216,7 @@ pub struct PlannedImage {
     pub kind: PlannedKind,
 }
 
-fn as_text<S: serde::Serializer>(platform: &Platform, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_text<S: serde::Serializer>(platform: &Platform, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(platform)
 }
 

@@ -247,7 +247,11 @@ fn only_files_that_count_are_sent() {
         .map(|entry| entry.path.as_str())
         .collect();
     assert_eq!(paths, ["lock", "src/a", "src/b"]);
-    assert_eq!(plan.bases, ["alpine:3"]);
+    let base = BaseImage {
+        name: "alpine:3".into(),
+        platform: BasePlatform::Target,
+    };
+    assert_eq!(plan.bases, [base]);
 }
 
 #[test]
