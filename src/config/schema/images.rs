@@ -155,8 +155,8 @@ const PLATFORM: Key = key(
     "platform",
     Texts,
     "`build.platform`, else this machine's",
-    "What the image is built for; this version builds for the machine that it runs on",
-    "{image: app, dockerfile: Dockerfile, platform: linux/amd64}",
+    "What the image is built for: `os/architecture[/variant]`; of several, an index is published",
+    "{image: app, dockerfile: Dockerfile, platform: [linux/amd64, linux/arm64]}",
 );
 
 const SECRET_KEYS: &[Key] = &[
@@ -358,8 +358,8 @@ pub(crate) const STAPEL: &[Key] = &[
         "platform",
         Texts,
         "`build.platform`, else this machine's",
-        "What the image is built for; this version builds for the machine that it runs on",
-        "{image: app, from: \"alpine:3.20\", platform: linux/amd64}",
+        "What the image is built for: `os/architecture[/variant]`; of several, an index is published",
+        "{image: app, from: \"alpine:3.20\", platform: linux/arm64}",
     ),
     map(
         "docker",
