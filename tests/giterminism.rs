@@ -444,3 +444,69 @@ fn keys_under_dev_are_those_of_commits_in_submodules_and_here() {
     assert_eq!(image_names(&project, &[]), taken);
     assert_eq!(image_names(&project, &["--dev"]), taken);
 }
+
+#[test]
+fn what_is_allowed_may_be_ignored_by_git() {
+    let images = "# {{ (.Files.Get \"made/list.yml\" | fromYaml).size }} {{ len (.Files.Glob \"made/*\") }}\nimage: a\nfrom: b\n";
+    let rules = "config: {goTemplateRendering: {allowUncommittedFiles: [\"made/*.yml\"]}}\n";
+    let project = project(images, rules, &[(".gitignore", "/made/\n/huge/\n")]);
+    project.write("made/list.yml", "size: 1\n");
+    project.write("made/other", "x");
+    project.write("huge/x.yml", "x");
+    renders(&project, &[], "# 1 1\nimage: a\nfrom: b\n");
+    renders(&project, &["--dev"], "# 1 1\nimage: a\nfrom: b\n");
+    project.write("made/list.yml", "size: 2\n");
+    renders(&project, &[], "# 2 1\nimage: a\nfrom: b\n");
+}
+
+#[test]
+fn templates_read_files_of_the_repository_beside_the_project() {
+    let images = concat!(
+        "# {{ .Files.Get \"../../shared/a.txt\" }}{{ .Files.Get \"/own.txt\" }}{{ .Files.Exists \"../x\" }}",
+        "{{ .Files.IsDir \"../../shared\" }}{{ .Files.Exists \"../../../up\" }}{{ keys (.Files.Glob \"../../shared/*\") }}\n",
+        "image: a\nfrom: b\n"
+    );
+    let config = format!("{META}{images}");
+    let project = Project::with(
+        "giterminism",
+        &[
+            ("docs/site/werf.yaml", &config),
+            ("docs/site/own.txt", "own "),
+            ("shared/a.txt", "shared "),
+            ("shared/sub/b.txt", "b"),
+        ],
+    );
+    let flags = ["--dir", "docs/site"];
+    renders(
+        &project,
+        &flags,
+        "# shared own falsetruefalse[../../shared/a.txt]\nimage: a\nfrom: b\n",
+    );
+    let args = [&RENDER[..], &flags].concat();
+    project.write("shared/new.txt", "x");
+    refuses(
+        &project,
+        &args,
+        "error calling Glob: the untracked file \"../../shared/new.txt\" must be committed",
+    );
+    project.write("shared/a.txt", "changed");
+    refuses(
+        &project,
+        &args,
+        "{{ .Files.Get \"../../shared/a.txt\" }}: the file \"../../shared/a.txt\" must be committed",
+    );
+}
+
+#[test]
+fn a_glob_looks_into_no_folder_that_it_cannot_match() {
+    let library = Project::with("library", &[("lib.txt", "one\n")]);
+    let images = "# {{ len (.Files.Glob \"images/*/{Dockerfile,werf.inc.yaml}\") }}\nimage: a\nfrom: b\n";
+    let origin = project(images, "", &[("images/a/Dockerfile", "FROM scratch\n")]);
+    origin.add_submodule(&library, "images/a/vendor");
+    origin.commit(&[]);
+    let clone = Project::empty("giterminism");
+    let from = origin.path().display().to_string();
+    clone.git(&["clone", "-q", &from, "clone"]);
+    let run = clone.kiel(&["config", "render", "--dir", "clone"]).expect_code(0);
+    assert_eq!(run.stdout, format!("{META}# 1\nimage: a\nfrom: b\n"));
+}

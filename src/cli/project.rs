@@ -147,7 +147,7 @@ impl Project {
             variables: Arc::new(move |name| variables.get_raw(name).map(ToOwned::to_owned)),
             glob: |pattern| {
                 let glob = Glob::new(pattern).map_err(|error| error.to_string())?;
-                Ok(Box::new(move |path| glob.matches(path)))
+                Ok(Box::new(giterminism::FileGlob(glob)))
             },
             inspector: Arc::new(TemplateGuard(guard.clone())),
             environment: Arc::new(Clock),

@@ -174,10 +174,15 @@ fn own_names(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<String>> {
     let names = reader.strings(node, key)?;
     for name in &names {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
-        if name.is_empty() || !name.chars().all(good) || name.split('/').any(str::is_empty) {
-            let at = value(node, key).unwrap_or(node);
-            let hint = Some("use Latin letters, digits, `_`, `.`, `-`, in parts separated by `/`".to_owned());
-            reader.mistake(at, format!("`{name}` is no name for an image"), hint);
+        let at = value(node, key).unwrap_or(node);
+        let hint = "use Latin letters, digits, `_`, `.`, `-`, in parts separated by `/`".to_owned();
+        let is_odd = |c: char| {
+            c.is_control() || c.is_whitespace() || matches!(c, '&' | '|' | '$' | '!' | '*' | '?' | '[' | '\\')
+        };
+        if name.split('/').any(str::is_empty) || name.contains(is_odd) {
+            reader.mistake(at, format!("`{name}` is no name for an image"), Some(hint));
+        } else if !name.chars().all(good) {
+            reader.outdated(at, &format!("the name `{name}` of an image"), hint);
         }
     }
     Some(names)
@@ -312,6 +317,7 @@ fn read_stapel(reader: &mut Reader, node: &Node<'_>, own: &[String], names: &Has
         .or_else(|| reader.text(node, "fromArtifact"));
     let is_external_base = reader.boolean(node, "fromExternal").unwrap_or(false);
     let base = match (from_image, reader.text(node, "from")) {
+        (Some(image), None) if is_external(&image) => source(image, names),
         (Some(image), None) => From::Image(image),
         (None, Some(from)) if is_external_base && from != "scratch" => From::External(from),
         (None, Some(from)) if own.contains(&from) => From::External(from),
@@ -757,7 +763,8 @@ fn relative(reader: &mut Reader, node: &Node<'_>, key: &str) -> Option<String> {
 /// An absolute path in an image.
 fn absolute(reader: &mut Reader, node: &Node<'_>, key: &str, what: &str) -> Option<String> {
     let text = reader.required(node, key, what)?;
-    let path = text.strip_prefix('/').and_then(relative_path);
+    let is_absolute = text.starts_with('/');
+    let path = relative_path(text.trim_start_matches('/')).filter(|_| is_absolute);
     if path.is_none() {
         let at = value(node, key).unwrap_or(node);
         reader.mistake(

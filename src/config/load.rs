@@ -88,7 +88,13 @@ pub fn load(
         });
     };
     let text = std::str::from_utf8(&content).map_err(|_| ConfigError::NotText(file.clone()))?;
-    let rendered = render(files, text, options).map_err(|error| template_error(&file, text, &error))?;
+    let rendered = render(files, text, options).map_err(|error| {
+        let own = Source {
+            file: file.clone(),
+            text: text.to_owned(),
+        };
+        template_error(own, files, options.templates_dir, &error)
+    })?;
     let shown = if rendered == text {
         file.clone()
     } else {
@@ -106,18 +112,50 @@ pub fn load(
     })
 }
 
-/// An error in the file itself shows its line; one in a template names that template.
-fn template_error(file: &str, text: &str, error: &kiel_template::Error) -> ConfigError {
+/// A file with a template.
+struct Source {
+    file: String,
+    text: String,
+}
+
+/// Shows the line of the innermost template that is in a file: werf.yaml itself, one of the templates folder, or a file
+/// that was given to `tpl`.
+fn template_error(
+    own: Source,
+    files: &Arc<dyn FileTree + Send + Sync>,
+    templates_dir: &str,
+    error: &kiel_template::Error,
+) -> ConfigError {
     let message = error
         .to_string()
         .replace(MESSAGE_START, "")
         .replace(MESSAGE_END, "");
-    if error.template() != TEMPLATE || error.line() == 0 {
-        return ConfigError::TemplateFile(message);
+    let is_own = |error: &kiel_template::Error| error.template() == TEMPLATE && error.line() > 0;
+    let mut place = is_own(error).then(|| (own, error));
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let name = error.template();
+        let in_folder = format!("{}/{name}", templates_dir.trim_matches('/'));
+        let read = |file: &str| {
+            let content = files.read(file).ok().flatten()?;
+            let text = std::str::from_utf8(&content).ok()?.to_owned();
+            let file = file.to_owned();
+            Some(Source { file, text })
+        };
+        if !is_own(error)
+            && error.line() > 0
+            && let Some(source) = read(&in_folder).or_else(|| read(name))
+        {
+            place = Some((source, error));
+        }
+        next = error.cause();
     }
+    let Some((source, error)) = place else {
+        return ConfigError::TemplateFile(message);
+    };
     ConfigError::Template(Mistakes {
-        file: file.to_owned(),
-        text: text.to_owned(),
+        file: source.file,
+        text: source.text,
         list: vec![Diagnostic {
             line: error.line(),
             column: error.column().unwrap_or(0) + 1,

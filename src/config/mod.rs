@@ -21,7 +21,9 @@ pub mod slug;
 
 pub use self::load::{ConfigError, Loaded, NAMES, load};
 pub use self::names::{NameError, namespace_name, release_name};
-pub use self::options::{Everything, GlobMaker, Inspector, LoadOptions, SharedEnvironment, Variables};
+pub use self::options::{
+    Everything, GlobMaker, Inspector, LoadOptions, PathGlob, SharedEnvironment, Variables,
+};
 pub use self::parse::{documents_as_json, documents_of};
 pub use self::schema::{giterminism_page, json_schema, page};
 pub use self::select::{SelectError, select};

@@ -11,7 +11,16 @@ pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 pub type SharedEnvironment = Arc<dyn Environment + Send + Sync>;
 
 /// Makes a matcher of a glob by werf's rules; they live with Git, which this folder does not know.
-pub type GlobMaker = fn(&str) -> Result<Box<dyn Fn(&str) -> bool>, String>;
+pub type GlobMaker = fn(&str) -> Result<Box<dyn PathGlob>, String>;
+
+/// A glob that was read.
+pub trait PathGlob {
+    /// Whether the whole path matches.
+    fn matches(&self, path: &str) -> bool;
+
+    /// Whether a path below the folder can match.
+    fn may_match_below(&self, dir: &str) -> bool;
+}
 
 /// Says what the templates of werf.yaml may read.
 pub trait Inspector: Send + Sync {
@@ -21,11 +30,11 @@ pub trait Inspector: Send + Sync {
     /// Why it may not be read.
     fn file(&self, path: &str) -> Result<(), String>;
 
-    /// The same for all files that `matches` takes.
+    /// The same for all files below `dir` that the glob matches; it sees them with `dir` before them.
     ///
     /// # Errors
     /// Why they may not be read.
-    fn files(&self, matches: &dyn Fn(&str) -> bool) -> Result<(), String>;
+    fn files(&self, dir: &str, glob: &dyn PathGlob) -> Result<(), String>;
 
     /// Whether a variable may be read.
     fn allows_variable(&self, name: &str) -> bool;
@@ -43,7 +52,7 @@ impl Inspector for Everything {
         Ok(())
     }
 
-    fn files(&self, _: &dyn Fn(&str) -> bool) -> Result<(), String> {
+    fn files(&self, _: &str, _: &dyn PathGlob) -> Result<(), String> {
         Ok(())
     }
 

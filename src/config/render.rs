@@ -1,13 +1,15 @@
 //! werf.yaml through its templates.
 
 use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use kiel_template::files::FileTree;
 use kiel_template::functions::{self, Certificates, Environment};
-use kiel_template::value::{CallError, Function, Functions, Object, Type};
-use kiel_template::{Error, MissingKey, Options, TemplateSet, Value};
+use kiel_template::value::{CallError, Function, Functions, Object, Str, Type};
+use kiel_template::{Error, MissingKey, Options, TemplateSet, Value, json, yaml};
 
 use super::options::{GlobMaker, Inspector, LoadOptions, SharedEnvironment};
 
@@ -43,9 +45,10 @@ fn render_here(
     text: &str,
     options: &LoadOptions<'_>,
 ) -> Result<String, Error> {
+    let texts = Rc::new(Texts::default());
     let mut set = TemplateSet::new(Options {
         name: TEMPLATE.to_owned(),
-        functions: functions(options),
+        functions: functions(options, &texts),
         missing_key: MissingKey::Default,
         stack_budget: STACK - (1 << 20),
         ..Options::default()
@@ -63,14 +66,32 @@ fn render_here(
         }
     }
     set.parse(TEMPLATE, text)?;
-    set.execute(TEMPLATE, &data(files, options))
+    set.execute(TEMPLATE, &data(files, options, &texts))
+}
+
+/// The names of texts that are given to `tpl`: of files' texts their paths.
+#[derive(Default)]
+struct Texts(RefCell<HashMap<Str, Str>>);
+
+impl Texts {
+    fn read(&self, path: &str, text: &Str) {
+        let mut names = self.0.borrow_mut();
+        names.entry(text.clone()).or_insert_with(|| path.into());
+    }
+
+    fn name(&self, text: &Str) -> Str {
+        let mut names = self.0.borrow_mut();
+        let count = names.len();
+        let name = names.entry(text.clone());
+        name.or_insert_with(|| format!("tpl-{count}").into()).clone()
+    }
 }
 
 /// What `.` is.
-fn data(files: &Arc<dyn FileTree + Send + Sync>, options: &LoadOptions<'_>) -> Value {
+fn data(files: &Arc<dyn FileTree + Send + Sync>, options: &LoadOptions<'_>, texts: &Rc<Texts>) -> Value {
     let date = Value::map([
         ("Human", Value::from(options.commit_date)),
-        ("Unix", Value::int64(options.commit_time)),
+        ("Unix", Value::from(options.commit_time.to_string())),
     ]);
     let commit = Value::map([("Hash", Value::from(options.commit_id)), ("Date", date)]);
     Value::map([
@@ -82,21 +103,28 @@ fn data(files: &Arc<dyn FileTree + Send + Sync>, options: &LoadOptions<'_>) -> V
                 tree: Arc::clone(files),
                 glob: options.glob,
                 inspector: Arc::clone(&options.inspector),
+                texts: Rc::clone(texts),
             }),
         ),
     ])
 }
 
-fn functions(options: &LoadOptions<'_>) -> Functions {
+fn functions(options: &LoadOptions<'_>, texts: &Rc<Texts>) -> Functions {
     let mut functions = functions::all(&shared(&options.environment));
-    functions.add("include", &[Type::String, Type::Any], |call, args| {
-        let name = args[0].as_string().cloned().unwrap_or_default();
-        Ok(call.include(&name, &args[1])?.into())
-    });
-    functions.add("tpl", &[Type::String, Type::Any], |call, args| {
-        let text = args[0].as_string().cloned().unwrap_or_default();
-        Ok(call.tpl(&text, &args[1])?.into())
-    });
+    for name in ["include", "include_debug"] {
+        functions.add(name, &[Type::String, Type::Any], |call, args| {
+            let name = args[0].as_string().cloned().unwrap_or_default();
+            Ok(call.include(&name, &args[1])?.into())
+        });
+    }
+    for name in ["tpl", "tpl_debug"] {
+        let texts = Rc::clone(texts);
+        functions.add(name, &[Type::String, Type::Any], move |call, args| {
+            let text = args[0].as_string().cloned().unwrap_or_default();
+            Ok(call.define(&texts.name(&text), &text, &args[1])?.into())
+        });
+    }
+    add_readers(&mut functions);
     let (variables, inspector) = (Arc::clone(&options.variables), Arc::clone(&options.inspector));
     functions.add_variadic("env", &[Type::String], Type::String, move |_, args| {
         let name = args[0].as_str().unwrap_or_default();
@@ -120,10 +148,33 @@ fn functions(options: &LoadOptions<'_>) -> Functions {
             ))),
         }
     });
-    for debug in ["include_debug", "tpl_debug", "printf_debug", "dump_debug"] {
+    for debug in ["printf_debug", "dump_debug"] {
         functions.add_variadic(debug, &[], Type::Any, |_, _| Ok(Value::from("")));
     }
     functions
+}
+
+/// Readers of texts, where werf's are not Helm's: integers of YAML are integers, a mistake is an error, JSON may be anything.
+fn add_readers(functions: &mut Functions) {
+    functions.add("fromYaml", &[Type::String], |_, args| {
+        let text = String::from_utf8_lossy(args[0].as_string().map_or(&[], |text| text)).into_owned();
+        match yaml::from_str_native(&text).map_err(|error| CallError::new(error.to_string()))? {
+            Value::Nil => Ok(Value::map(Vec::<(&str, Value)>::new())),
+            found @ Value::Map(_) => Ok(found),
+            other => {
+                let kind = match other {
+                    Value::List(_) => "!!seq",
+                    _ => "!!str",
+                };
+                Err(CallError::new(format!(
+                    "yaml: unmarshal errors:\n  line 1: cannot unmarshal {kind} into map[string]interface {{}}"
+                )))
+            }
+        }
+    });
+    functions.add("fromJson", &[Type::String], |_, args| {
+        Ok(json::from_str(args[0].as_string().map_or(&[], |text| text)).unwrap_or_default())
+    });
 }
 
 /// Clock and entropy as the functions take them.
@@ -148,6 +199,7 @@ struct Files {
     tree: Arc<dyn FileTree + Send + Sync>,
     glob: GlobMaker,
     inspector: Arc<dyn Inspector>,
+    texts: Rc<Texts>,
 }
 
 impl Object for Files {
@@ -178,33 +230,48 @@ impl Object for Files {
 impl Files {
     /// A file that may not be read counts as none.
     fn is_file(&self, path: &str) -> Result<bool, CallError> {
-        let content = self.tree.read(path).map_err(|error| error.to_string())?;
-        Ok(content.is_some() && self.inspector.file(path).is_ok())
+        let path = relative(path);
+        let content = self.tree.read(&path).map_err(|error| error.to_string())?;
+        Ok(content.is_some() && self.inspector.file(&path).is_ok())
     }
 
     fn is_dir(&self, path: &str) -> Result<bool, CallError> {
-        Ok(self.tree.is_dir(path).map_err(|error| error.to_string())?)
+        let found = self.tree.is_dir(&relative(path));
+        Ok(found.map_err(|error| error.to_string())?)
     }
 
-    fn get(&self, path: &str) -> Result<Value, CallError> {
-        let refuse = |reason: String| CallError::new(format!("{{{{ .Files.Get {path:?} }}}}: {reason}"));
-        self.inspector.file(path).map_err(refuse)?;
-        match self.tree.read(path).map_err(|error| refuse(error.to_string()))? {
-            Some(content) => Ok(Value::from(content.to_vec())),
-            None => Err(refuse(not_found(path, self.inspector.is_loose()))),
+    fn get(&self, given: &str) -> Result<Value, CallError> {
+        let path = relative(given);
+        let refuse = |reason: String| CallError::new(format!("{{{{ .Files.Get {given:?} }}}}: {reason}"));
+        self.inspector.file(&path).map_err(refuse)?;
+        match self.tree.read(&path).map_err(|error| refuse(error.to_string()))? {
+            Some(content) => Ok(self.text(&path, &content)),
+            None => Err(refuse(not_found(given, self.inspector.is_loose()))),
         }
+    }
+
+    fn text(&self, path: &str, content: &[u8]) -> Value {
+        let text = Str::from(content);
+        self.texts.read(path, &text);
+        Value::Str(text)
     }
 
     /// Path to content, by werf's globs.
     fn glob(&self, pattern: &str) -> Result<Value, CallError> {
-        let fits = (self.glob)(pattern)?;
-        self.inspector.files(&fits)?;
+        let pattern = relative(pattern);
+        let glob = (self.glob)(&pattern)?;
+        let dir = folder_of(&pattern);
+        self.inspector.files(dir, &*glob)?;
+        let (fits, enters) = (
+            |path: &str| glob.matches(path),
+            |dir: &str| glob.may_match_below(dir),
+        );
         let mut found = Vec::new();
-        for path in self.tree.list("").map_err(|error| error.to_string())? {
-            if fits(&path)
-                && let Some(content) = self.tree.read(&path).map_err(|error| error.to_string())?
-            {
-                found.push((path, Value::from(content.to_vec())));
+        let listed = self.tree.list_some(dir, &fits, &enters);
+        for path in listed.map_err(|error| error.to_string())? {
+            if let Some(content) = self.tree.read(&path).map_err(|error| error.to_string())? {
+                let text = self.text(&path, &content);
+                found.push((path, text));
             }
         }
         Ok(Value::map(found))
@@ -219,4 +286,26 @@ pub(super) fn not_found(path: &str, is_loose: bool) -> String {
 
 fn argument(args: &[Value]) -> &str {
     args[0].as_str().unwrap_or_default().trim_start_matches("./")
+}
+
+/// Go: what `filepath.Join` makes of the project's folder and a path: a slash before it changes nothing, `..` leads out of
+/// the folder.
+fn relative(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => _ = parts.pop(),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// The folder that all files are in which a glob may match.
+fn folder_of(pattern: &str) -> &str {
+    let special = pattern.find(['*', '?', '[', '{', '\\']).unwrap_or(pattern.len());
+    pattern[..special]
+        .rsplit_once('/')
+        .map_or("", |(folder, _)| folder)
 }

@@ -6,6 +6,7 @@ use gix::objs::tree::EntryKind;
 use kiel_stapel::listing::FileMode;
 use kiel_template::files::{FileError, FileTree};
 
+use super::patterns::PathMatch;
 use super::tree::Entry;
 use super::{GitError, SourceTree};
 
@@ -13,7 +14,7 @@ use super::{GitError, SourceTree};
 const MAX_LINKS: usize = 40;
 
 /// The files of a folder of a commit. Links are followed as long as they stay in the repository; one that leads out
-/// of it is an error when it is read. A link into nothing is nothing.
+/// of it is an error when it is read. A link into nothing is nothing, and so is a path that leads out by itself.
 #[derive(Debug, Clone)]
 pub struct CommitFiles {
     tree: SourceTree,
@@ -24,12 +25,42 @@ pub struct CommitFiles {
 /// Links to folders can multiply without a loop; nobody has so many.
 const MAX_FOLDER_LINKS: usize = 10_000;
 
-#[derive(Default)]
-struct ListWalk {
+struct ListWalk<'a> {
     /// Where the folders lie that are being listed.
     above: Vec<String>,
     followed: usize,
     found: Vec<String>,
+    wanted: Wanted<'a>,
+}
+
+/// Which files a list has, and in which folders some may be.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    matches: &'a dyn Fn(&str) -> bool,
+    enters: &'a dyn Fn(&str) -> bool,
+}
+
+/// What counts of a folder that has another name in the list: a link may lead to a folder.
+struct Named<'a> {
+    prefix: &'a str,
+    wanted: Wanted<'a>,
+}
+
+impl Named<'_> {
+    fn name(&self, path: &str) -> String {
+        format!("{}/{path}", self.prefix).trim_matches('/').to_owned()
+    }
+}
+
+impl PathMatch for Named<'_> {
+    fn matches(&self, path: &str) -> bool {
+        let name = self.name(path);
+        (self.wanted.matches)(&name) || (self.wanted.enters)(&name)
+    }
+
+    fn may_match_below(&self, dir: &str) -> bool {
+        (self.wanted.enters)(&self.name(dir))
+    }
 }
 
 impl SourceTree {
@@ -76,6 +107,7 @@ impl SourceTree {
             match part.as_str() {
                 "" | "." => continue,
                 ".." if done.pop().is_some() => continue,
+                ".." if links == 0 => return Ok(None),
                 ".." => {
                     return Err(GitError::LinkLeaves {
                         path: last_link.0,
@@ -128,7 +160,7 @@ impl CommitFiles {
     }
 
     /// Lists the folder at `real` under the name `prefix`.
-    fn collect(&self, prefix: &str, real: &str, walk: &mut ListWalk) -> Result<(), GitError> {
+    fn collect(&self, prefix: &str, real: &str, walk: &mut ListWalk<'_>) -> Result<(), GitError> {
         if walk.above.iter().any(|folder| folder == real) {
             return Ok(());
         }
@@ -137,11 +169,14 @@ impl CommitFiles {
             return Err(GitError::LinkLoop(prefix.into()));
         }
         walk.above.push(real.to_owned());
-        let listing = self.tree.listing(real, |_: &str| true)?;
+        let wanted = walk.wanted;
+        let listing = self
+            .tree
+            .listing(real, &Named { prefix, wanted } as &dyn PathMatch)?;
         for file in listing.entries() {
             let path = format!("{prefix}/{}", file.path).trim_matches('/').to_owned();
             match file.mode {
-                FileMode::Regular | FileMode::Executable => walk.found.push(path),
+                FileMode::Regular | FileMode::Executable => walk.add(path),
                 FileMode::Commit => {}
                 FileMode::Link => match self.tree.follow(&format!("{real}/{}", file.path)) {
                     Ok(Some((
@@ -165,7 +200,7 @@ impl CommitFiles {
                     ) => {}
                     // A link that cannot be followed is an error for who reads it, not for who lists its folder.
                     Ok(Some(_)) | Err(GitError::LinkLeaves { .. } | GitError::LinkLoop(_)) => {
-                        walk.found.push(path);
+                        walk.add(path);
                     }
                     Err(error) => return Err(error),
                 },
@@ -188,8 +223,13 @@ impl CommitFiles {
         }
     }
 
-    fn try_list(&self, dir: &str) -> Result<Vec<String>, GitError> {
-        let mut walk = ListWalk::default();
+    fn try_list(&self, dir: &str, wanted: Wanted<'_>) -> Result<Vec<String>, GitError> {
+        let mut walk = ListWalk {
+            above: Vec::new(),
+            followed: 0,
+            found: Vec::new(),
+            wanted,
+        };
         if let Some((
             real,
             Entry {
@@ -205,13 +245,31 @@ impl CommitFiles {
     }
 }
 
+impl ListWalk<'_> {
+    fn add(&mut self, path: String) {
+        if (self.wanted.matches)(&path) {
+            self.found.push(path);
+        }
+    }
+}
+
 impl FileTree for CommitFiles {
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FileError> {
         self.try_read(path).map_err(|error| file_error(&error))
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>, FileError> {
-        self.try_list(dir).map_err(|error| file_error(&error))
+        self.list_some(dir, &|_| true, &|_| true)
+    }
+
+    fn list_some(
+        &self,
+        dir: &str,
+        matches: &dyn Fn(&str) -> bool,
+        enters: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<String>, FileError> {
+        let found = self.try_list(dir, Wanted { matches, enters });
+        found.map_err(|error| file_error(&error))
     }
 
     fn is_dir(&self, path: &str) -> Result<bool, FileError> {

@@ -20,6 +20,7 @@ use gix::index::extension::Tree as RecordedTree;
 use gix::objs::tree::EntryKind;
 use kiel_stapel::listing::FileMode;
 
+use self::work_tree::Ignored;
 pub(in crate::git) use self::work_tree::{Taken, WorkTree};
 use super::index::Asked;
 use super::patterns::PathMatch;
@@ -96,6 +97,16 @@ impl Repository {
         scopes: &[Scope<'_>],
         files: &[&str],
     ) -> Result<Differences, GitError> {
+        self.changes_with(tree, scopes, files, Ignored::LeftOut)
+    }
+
+    fn changes_with(
+        &self,
+        tree: &SourceTree,
+        scopes: &[Scope<'_>],
+        files: &[&str],
+        ignored: Ignored,
+    ) -> Result<Differences, GitError> {
         let repo = self.inner.to_thread_local();
         let Some(work_dir) = repo.workdir() else {
             return Ok(Differences::new());
@@ -125,10 +136,11 @@ impl Repository {
         for file in &singles {
             gathered.file(file)?;
         }
-        let work_tree = WorkTree::new(&repo, &index, work_dir).map_err(|source| GitError::Index {
+        let mut work_tree = WorkTree::new(&repo, &index, work_dir).map_err(|source| GitError::Index {
             dir: work_dir.to_owned(),
             source,
         })?;
+        work_tree.ignored = ignored;
         let mut changed = compared(work_tree, &index, gathered, asked)?;
         for submodule in mounted {
             submodule.differences(work_dir, scopes, files, &mut changed)?;
@@ -147,6 +159,20 @@ impl Repository {
         files: &[&str],
     ) -> Result<Vec<String>, GitError> {
         Ok(self.differences(tree, scopes, files)?.into_keys().collect())
+    }
+
+    /// As [`Self::uncommitted`], with new files that Git ignores.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn uncommitted_or_ignored(
+        &self,
+        tree: &SourceTree,
+        scope: Scope<'_>,
+    ) -> Result<Vec<String>, GitError> {
+        let found = self.changes_with(tree, &[scope], &[], Ignored::Taken)?;
+        let names = found.into_keys();
+        Ok(names.map(|path| path.to_str_lossy().into_owned()).collect())
     }
 }
 

@@ -39,6 +39,20 @@ pub trait FileTree {
     /// Every regular file below `dir` (`""` is the root), as sorted paths relative to the tree's root.
     fn list(&self, dir: &str) -> Result<Vec<String>, FileError>;
 
+    /// Those of [`FileTree::list`] that `matches` takes. Folders that `enters` refuses need not be looked at: nothing in
+    /// them matches.
+    fn list_some(
+        &self,
+        dir: &str,
+        matches: &dyn Fn(&str) -> bool,
+        enters: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<String>, FileError> {
+        let _ = enters;
+        let mut found = self.list(dir)?;
+        found.retain(|path| matches(path));
+        Ok(found)
+    }
+
     /// Whether `path` is a folder.
     fn is_dir(&self, path: &str) -> Result<bool, FileError>;
 }

@@ -228,7 +228,7 @@ impl Namespace {
         }
     }
 
-    fn add(&mut self, trees: &Trees) {
+    pub(crate) fn add(&mut self, trees: &Trees) {
         for tree in trees {
             if !is_empty(tree) || self.get(&tree.name).is_none() {
                 self.own.insert(tree.name.clone(), Rc::clone(tree));

@@ -8,9 +8,9 @@ use super::{Guard, Mode, Refusal, clean, to_allow};
 use crate::cli::env::Environment;
 use crate::cli::error::CommandError;
 use crate::config::model::ExternalKind;
-use crate::config::{ConfigError, Inspector, Loaded};
+use crate::config::{ConfigError, Inspector, Loaded, PathGlob};
 use crate::diagnostic::{Diagnostic, Mistakes};
-use crate::git::patterns::Glob;
+use crate::git::patterns::{Glob, PathMatch};
 use crate::git::{GitError, SourceTree};
 
 const RENDER: &str = "unable to render werf config: ";
@@ -185,6 +185,42 @@ pub(crate) fn machine_path(dir: &Path, path: &str, env: &Environment) -> String 
     format!("/{}", clean(&full.to_string_lossy()))
 }
 
+/// A glob of `.Files.Glob`.
+pub(crate) struct FileGlob(pub(crate) Glob);
+
+impl PathGlob for FileGlob {
+    fn matches(&self, path: &str) -> bool {
+        self.0.matches(path)
+    }
+
+    fn may_match_below(&self, dir: &str) -> bool {
+        self.0.may_match_below(dir)
+    }
+}
+
+/// The same in a folder.
+struct Below<'a> {
+    dir: &'a str,
+    glob: &'a dyn PathGlob,
+}
+
+impl Below<'_> {
+    fn full(&self, path: &str) -> String {
+        let slash = if self.dir.is_empty() { "" } else { "/" };
+        format!("{}{slash}{path}", self.dir)
+    }
+}
+
+impl PathMatch for Below<'_> {
+    fn matches(&self, path: &str) -> bool {
+        self.glob.matches(&self.full(path))
+    }
+
+    fn may_match_below(&self, dir: &str) -> bool {
+        dir.is_empty() || self.glob.may_match_below(&self.full(dir))
+    }
+}
+
 /// What the templates of the configuration may read.
 pub(crate) struct TemplateGuard(pub(crate) Guard);
 
@@ -205,8 +241,8 @@ impl Inspector for TemplateGuard {
         }
     }
 
-    fn files(&self, matches: &dyn Fn(&str) -> bool) -> Result<(), String> {
-        match self.0.folder("", &|path: &str| matches(path), TEMPLATE_FILES) {
+    fn files(&self, dir: &str, glob: &dyn PathGlob) -> Result<(), String> {
+        match self.0.folder(dir, &Below { dir, glob }, TEMPLATE_FILES) {
             Ok(Some(refusal)) => Err(refusal.sentence),
             Ok(None) => Ok(()),
             Err(error) => Err(error.to_string()),

@@ -5,6 +5,7 @@
 //! tree counts as if it had been committed.
 
 mod config;
+mod covered;
 mod project;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,11 @@ use std::sync::Arc;
 
 use kiel_template::files::FileTree as _;
 
-pub(crate) use self::config::{TemplateGuard, machine_path};
+pub(crate) use self::config::{FileGlob, TemplateGuard, machine_path};
+use self::covered::{Covered, is_covered};
 use super::error::CommandError;
 use crate::config::giterminism::{FILE, Giterminism, RULES, RuleType};
-use crate::git::patterns::{Glob, PathMatch};
+use crate::git::patterns::PathMatch;
 use crate::git::{Difference, GitError, Repository, Scope, SourceTree};
 
 /// How many files a warning or a remedy names.
@@ -172,7 +174,6 @@ impl Guard {
     pub(crate) fn inputs(&self, config: &[&str]) -> Result<SourceTree, CommandError> {
         let mut paths = Vec::new();
         match self.mode {
-            Mode::Dev => {}
             Mode::Loose => {
                 let config: Vec<String> = config.iter().map(|path| self.in_repository(path)).collect();
                 let config: Vec<&str> = config.iter().map(String::as_str).collect();
@@ -182,24 +183,21 @@ impl Guard {
                 };
                 paths = self.repository.uncommitted(&self.commit, &[all], &config)?;
             }
-            Mode::Strict => {
-                if self.rules.allows("config.allowUncommitted") {
+            Mode::Strict | Mode::Dev => {
+                if self.mode == Mode::Strict && self.rules.allows("config.allowUncommitted") {
                     let config: Vec<String> = config.iter().map(|path| self.in_repository(path)).collect();
                     let config: Vec<&str> = config.iter().map(String::as_str).collect();
                     paths.extend(self.repository.uncommitted(&self.commit, &[], &config)?);
                 }
                 let lists = RULES.iter().filter(|rule| rule.key.contains("llowUncommitted"));
-                let allowed: Vec<&str> = lists
-                    .flat_map(|rule| self.rules.list(rule.key))
-                    .map(String::as_str)
-                    .collect();
+                let allowed = Covered::new(lists.flat_map(|rule| self.rules.list(rule.key)));
                 if !allowed.is_empty() {
-                    let filter = |path: &str| allowed.iter().any(|pattern| is_covered(pattern, path));
+                    // What is allowed is often ignored as well: files that a job has made or brought.
                     let scope = Scope {
                         dir: self.repository.prefix(),
-                        filter: &filter,
+                        filter: &allowed,
                     };
-                    paths.extend(self.repository.uncommitted(&self.commit, &[scope], &[])?);
+                    paths.extend(self.repository.uncommitted_or_ignored(&self.commit, scope)?);
                 }
             }
         }
@@ -212,6 +210,10 @@ impl Guard {
             return Ok(None);
         }
         let full = self.in_repository(path);
+        if full.starts_with("..") {
+            return Ok(None);
+        }
+        let path = &*self.in_project(&full);
         let found = self.repository.differences(&self.commit, &[], &[&full])?;
         let found: BTreeMap<String, Difference> = found
             .into_iter()
@@ -311,6 +313,9 @@ impl Guard {
         }
         // The folder may be a link.
         let full = self.in_repository(dir);
+        if full.starts_with("..") {
+            return Ok(None);
+        }
         let full = self.commit.resolve(&full)?.unwrap_or(full);
         let scope = Scope { dir: &full, filter };
         let found = self.repository.differences(&self.commit, &[scope], &[])?;
@@ -372,25 +377,23 @@ impl Guard {
                 .any(|pattern| is_covered(pattern, path))
     }
 
-    /// A path of the project as one of the repository.
+    /// A path of the project as one of the repository; what lies outside of that begins with `../`.
     fn in_repository(&self, path: &str) -> String {
-        match (self.repository.prefix(), path) {
-            ("", path) => path.to_owned(),
-            (prefix, "") => prefix.to_owned(),
-            (prefix, path) => format!("{prefix}/{path}"),
-        }
+        clean(&format!("{}/{path}", self.repository.prefix()))
     }
 
-    /// The other way round; what lies outside begins with `../`.
+    /// The other way round; what lies outside of the project begins with `../`.
     fn in_project(&self, path: &str) -> String {
-        let prefix = self.repository.prefix();
-        if prefix.is_empty() {
-            return path.to_owned();
+        let (mut folders, mut rest) = (self.repository.prefix(), path);
+        while let Some((folder, below)) = rest.split_once('/')
+            && let Some(deeper) = folders.strip_prefix(folder)
+            && (deeper.is_empty() || deeper.starts_with('/'))
+            && !folders.is_empty()
+        {
+            (folders, rest) = (deeper.trim_start_matches('/'), below);
         }
-        match path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')) {
-            Some(rest) => rest.to_owned(),
-            None => format!("{}{path}", "../".repeat(prefix.split('/').count())),
-        }
+        let above = folders.split('/').filter(|folder| !folder.is_empty()).count();
+        format!("{}{rest}", "../".repeat(above))
     }
 }
 
@@ -435,15 +438,6 @@ fn sentence(paths: &[String], kind: Difference) -> String {
             format!("the following {word}files must be committed:\n\n{lines}")
         }
     }
-}
-
-/// Whether a rule's path, folder or glob covers a path.
-fn is_covered(pattern: &str, path: &str) -> bool {
-    let pattern = clean(pattern);
-    let below = path
-        .strip_prefix(pattern.as_str())
-        .is_some_and(|rest| rest.starts_with('/'));
-    pattern.is_empty() || pattern == path || below || Glob::new(&pattern).is_ok_and(|glob| glob.matches(path))
 }
 
 /// Without `.`, `x/..` and double slashes.

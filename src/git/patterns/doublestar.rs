@@ -54,6 +54,17 @@ impl Glob {
             .iter()
             .any(|tokens| matches_tokens(tokens, name))
     }
+
+    /// Whether a name below the folder `dir` can match.
+    #[must_use]
+    pub fn may_match_below(&self, dir: &str) -> bool {
+        let below = |tokens: &Vec<Token>| {
+            follow(tokens, &format!("{dir}/")).is_none_or(|States { at, within }| {
+                at[..tokens.len()].contains(&true) || within.contains(&true)
+            })
+        };
+        dir.is_empty() || self.alternatives.iter().any(below)
+    }
 }
 
 /// The position behind a backslash's character, or behind a class; `at` is where it begins.
@@ -207,16 +218,23 @@ fn escaped(chars: &[char], at: &mut usize) -> Option<char> {
     Some(char)
 }
 
-/// Follows every way through the tokens at once.
-fn matches_tokens(tokens: &[Token], name: &str) -> bool {
+/// Where the ways through the tokens are behind some characters.
+struct States {
+    /// The next character meets this token.
+    at: Vec<bool>,
+    /// It may still belong to the star or parts here.
+    within: Vec<bool>,
+}
+
+/// Follows every way through the tokens at once; nothing where whatever comes matches.
+fn follow(tokens: &[Token], name: &str) -> Option<States> {
     let count = tokens.len();
-    // `at[i]`: the next character meets token i; `within[i]`: it may still belong to the star or parts at i.
     let (mut at, mut within) = (vec![false; count + 1], vec![false; count]);
     at[0] = true;
     for char in name.chars() {
         for (i, token) in tokens.iter().enumerate() {
             match token {
-                Token::Rest if at[i] => return true,
+                Token::Rest if at[i] => return None,
                 Token::Star => {
                     within[i] |= at[i];
                     at[i + 1] |= within[i];
@@ -242,7 +260,14 @@ fn matches_tokens(tokens: &[Token], name: &str) -> bool {
         }
         (at, within) = (next_at, next_within);
     }
-    (0..=count).any(|i| {
+    Some(States { at, within })
+}
+
+fn matches_tokens(tokens: &[Token], name: &str) -> bool {
+    let Some(States { at, within }) = follow(tokens, name) else {
+        return true;
+    };
+    (0..=tokens.len()).any(|i| {
         let after_star = i > 0 && within[i - 1] && tokens[i - 1] == Token::Star;
         (at[i] || after_star) && takes_nothing(&tokens[i..])
     })

@@ -64,3 +64,27 @@ fn long_names_take_linear_time() {
     let glob = Glob::new(&format!("{}b", "*a".repeat(30))).expect("a pattern");
     assert!(!glob.matches(&"a".repeat(20_000)));
 }
+
+#[test]
+fn folders_are_known_in_which_nothing_matches() {
+    for (pattern, dir, want) in [
+        ("images/*/{Dockerfile,werf.inc.yaml}", "images", true),
+        ("images/*/{Dockerfile,werf.inc.yaml}", "images/app", true),
+        ("images/*/{Dockerfile,werf.inc.yaml}", "images/app/src", false),
+        ("images/*/{Dockerfile,werf.inc.yaml}", "other", false),
+        ("*.yaml", "a", false),
+        ("a*/b", "ab", true),
+        ("a*/b", "b", false),
+        ("**/*.yaml", "a/b/c", true),
+        ("a/**", "a/b/c", true),
+        ("a/**", "b", false),
+        ("a/**/b", "a/x/y", true),
+        ("a", "a", false),
+        ("{a,b/c}/x", "b", true),
+        ("{a,b/c}/x", "b/d", false),
+        (".werf/*", "", true),
+    ] {
+        let glob = Glob::new(pattern).expect("a glob");
+        assert_eq!(glob.may_match_below(dir), want, "{pattern} {dir}");
+    }
+}

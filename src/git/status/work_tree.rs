@@ -27,6 +27,13 @@ pub(in crate::git) enum Taken {
     Commit(ObjectId),
 }
 
+/// What becomes of new files that Git ignores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ignored {
+    LeftOut,
+    Taken,
+}
+
 /// The work tree with what is needed to compare its files.
 pub(in crate::git) struct WorkTree<'a> {
     repo: &'a gix::Repository,
@@ -41,6 +48,8 @@ pub(in crate::git) struct WorkTree<'a> {
     excludes: gix::AttributeStack<'a>,
     /// Folders that are folders, not links to some.
     folders: BTreeSet<BString>,
+    /// Of new files in scopes.
+    pub(super) ignored: Ignored,
 }
 
 impl<'a> WorkTree<'a> {
@@ -75,6 +84,7 @@ impl<'a> WorkTree<'a> {
             attributes: repo.attributes_only(index, attributes::Source::WorktreeThenIdMapping)?,
             excludes: repo.excludes(index, None, ignore::Source::WorktreeThenIdMappingIfNotSkipped)?,
             folders: BTreeSet::new(),
+            ignored: Ignored::LeftOut,
         })
     }
 
@@ -300,7 +310,7 @@ impl<'a> WorkTree<'a> {
             let cut = prefix.len();
             return self.new_files_below(prefix.as_bstr(), cut, scope.filter, known, changed);
         }
-        if scope.filter.matches("") && !known.contains_key(dir) && !self.is_ignored(dir, Mode::FILE)? {
+        if scope.filter.matches("") && !known.contains_key(dir) && !self.leaves_out(dir, Mode::FILE)? {
             changed.insert(dir.to_owned(), Difference::Untracked);
         }
         Ok(())
@@ -334,7 +344,7 @@ impl<'a> WorkTree<'a> {
             if !kind.is_dir() {
                 if !known.contains_key(&path)
                     && filter.matches(&path[cut..].to_str_lossy())
-                    && !self.is_ignored(path.as_bstr(), Mode::FILE)?
+                    && !self.leaves_out(path.as_bstr(), Mode::FILE)?
                 {
                     changed.insert(path, Difference::Untracked);
                 }
@@ -344,7 +354,7 @@ impl<'a> WorkTree<'a> {
                 continue;
             }
             if tracked != Some(Mode::DIR) {
-                if self.is_ignored(path.as_bstr(), Mode::DIR)? {
+                if self.leaves_out(path.as_bstr(), Mode::DIR)? {
                     continue;
                 }
                 if entry.path().join(".git").exists() {
@@ -385,6 +395,10 @@ impl<'a> WorkTree<'a> {
             }
         }
         names
+    }
+
+    fn leaves_out(&mut self, path: &BStr, mode: Mode) -> Result<bool, GitError> {
+        Ok(self.ignored == Ignored::LeftOut && self.is_ignored(path, mode)?)
     }
 
     pub(super) fn is_ignored(&mut self, path: &BStr, mode: Mode) -> Result<bool, GitError> {

@@ -141,6 +141,21 @@ impl Renderer for Machine<'_> {
         written.map_err(|error| failed("error during tpl function execution for", *error))
     }
 
+    fn define(&mut self, name: &Str, text: &Str, data: &Value) -> Result<Str, CallError> {
+        if self.nested_texts >= MAX_TPL || self.stack.nearly_exhausted() {
+            return Err(CallError::new("tpl is nested too deeply"));
+        }
+        let trees = self.set.parse_cached(name, text, &self.stack)?;
+        Rc::make_mut(&mut self.namespace).add(&trees);
+        self.nested_texts += 1;
+        let written = self.captured(
+            |machine| machine.execute_named(name, data),
+            |text| Str::from(text),
+        );
+        self.nested_texts -= 1;
+        Ok(written.map_err(|error| *error)?)
+    }
+
     fn count(&mut self, steps: u64) -> Result<(), CallError> {
         if self.limits.step(steps) {
             Ok(())

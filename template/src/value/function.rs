@@ -198,6 +198,8 @@ pub trait Renderer {
     fn include(&mut self, name: &Str, data: &Value) -> Result<Str, CallError>;
     /// See [`Call::tpl`].
     fn tpl(&mut self, text: &Str, data: &Value) -> Result<Str, CallError>;
+    /// See [`Call::define`].
+    fn define(&mut self, name: &Str, text: &Str, data: &Value) -> Result<Str, CallError>;
     /// See [`Call::count`].
     fn count(&mut self, steps: u64) -> Result<(), CallError>;
     /// See [`Call::invoke`].
@@ -227,6 +229,12 @@ impl<'a> Call<'a> {
     /// definitions live as long as this call. Literal `<no value>`s are removed from the result.
     pub fn tpl(&mut self, text: &Str, data: &Value) -> Result<Str, CallError> {
         self.renderer()?.tpl(text, data)
+    }
+
+    /// werf's `tpl`: adds a template of this name, whose definitions are seen by all that is executed later, and returns its
+    /// output as it is. A text always has the same name.
+    pub fn define(&mut self, name: &Str, text: &Str, data: &Value) -> Result<Str, CallError> {
+        self.renderer()?.define(name, text, data)
     }
 
     /// Counts work that the engine cannot see in arguments and result, in steps of about 50 nanoseconds; the error

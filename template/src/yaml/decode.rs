@@ -271,6 +271,44 @@ impl Target for Value {
     }
 }
 
+/// A value that was never JSON.
+pub(super) struct Native(pub(super) Value);
+
+impl Target for Native {
+    fn null() -> Self {
+        Self(Value::Nil)
+    }
+
+    fn boolean(value: bool) -> Self {
+        Self(Value::Bool(value))
+    }
+
+    fn int(value: i64) -> Self {
+        Self(Value::int(value))
+    }
+
+    fn uint(value: u64) -> Self {
+        Self(Value::Uint(value, crate::value::UintKind::Uint64))
+    }
+
+    fn float(value: f64) -> Self {
+        Self(Value::Float(value))
+    }
+
+    fn text(value: &str) -> Self {
+        Self(Value::string(value))
+    }
+
+    fn list(items: Vec<Self>) -> Self {
+        Self(Value::list(items.into_iter().map(|item| item.0).collect()))
+    }
+
+    fn map(entries: Vec<(Cow<'_, str>, Self)>) -> Self {
+        let entries = entries.into_iter().map(|(key, value)| (key, value.0));
+        Self(<Value as Target>::map(entries.collect()))
+    }
+}
+
 impl Target for serde_json::Value {
     fn null() -> Self {
         Self::Null

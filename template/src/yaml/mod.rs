@@ -58,6 +58,18 @@ pub fn from_str(text: &str) -> Result<Value, YamlError> {
     decode_first(text)
 }
 
+/// The first document as a template value, integers as such; nil for a text without a document.
+///
+/// # Errors
+/// As Go's `gopkg.in/yaml.v2`, but for what a key may be: keys become texts.
+pub fn from_str_native(text: &str) -> Result<Value, YamlError> {
+    let document = Parser::new(text).and_then(|mut parser| parser.document())?;
+    match document {
+        Some(node) => Ok(decode::decode::<decode::Native>(&node)?.0),
+        None => Ok(Value::Nil),
+    }
+}
+
 /// The first document as the JSON that Helm and kubectl would send: integers stay exact, floats without a
 /// fraction become integers, keys become texts and keep their order.
 ///
