@@ -51,6 +51,7 @@ impl BuildPlan {
                         From::External(name) => Some(name.as_str()),
                         From::Image(_) | From::Scratch => None,
                     }));
+                    names.extend(plan.spec.toolchain());
                 }
             }
         }

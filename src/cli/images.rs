@@ -43,7 +43,6 @@ pub(crate) fn plan_images(
         return Ok(Vec::new());
     }
     let names: Vec<String> = selected.into_iter().map(|image| image.name.clone()).collect();
-    project.check_supported(&names)?;
     project.check_dockerfiles(&names)?;
     let files = ImageFiles {
         sources: &project.tree.files_at(project.repository.prefix()),

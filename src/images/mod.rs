@@ -67,16 +67,6 @@ pub enum ImagesError {
     /// The graph is not sound.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// A key of it is known and not honoured.
-    #[error("cannot plan image `{image}`: {message} (line {line} of werf.yaml)")]
-    Unsupported {
-        /// The image.
-        image: String,
-        /// Its line.
-        line: usize,
-        /// Which key.
-        message: String,
-    },
     /// Git content cannot be read.
     #[error("cannot read the sources of image `{image}`")]
     Git {
@@ -243,13 +233,6 @@ pub fn plan_images(
     let mut keys = KnownKeys::default();
     let mut planned: Vec<PlannedImage> = Vec::with_capacity(order.len());
     for image in order.iter().filter_map(|name| config.image(name)) {
-        if let Some(key) = config.meta.unsupported.iter().chain(&image.unsupported).next() {
-            return Err(ImagesError::Unsupported {
-                image: image.name.clone(),
-                line: key.line,
-                message: key.message.clone(),
-            });
-        }
         check_plannable(image, platform)?;
         let sources = files.of_images.get(&image.name).unwrap_or(files.sources);
         let kind = match &image.kind {

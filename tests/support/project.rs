@@ -86,7 +86,6 @@ impl Project {
             meta: Meta {
                 project: "test".into(),
                 deploy,
-                unsupported: Vec::new(),
             },
             images: self.images.clone(),
             external: Vec::new(),
@@ -253,7 +252,6 @@ pub(crate) fn image(name: &str, kind: ImageKind) -> Image {
         kind,
         image_spec: None,
         secrets: Vec::new(),
-        unsupported: Vec::new(),
         remotes: BTreeMap::new(),
         platforms: Vec::new(),
         line: 1,
