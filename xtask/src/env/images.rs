@@ -15,6 +15,7 @@ use super::debian;
 use super::hub::Hub;
 use super::layer::{Layer, Packed};
 use super::oci::{self, Local};
+use super::toolchain;
 use crate::cache::Cache;
 use crate::{say, shell};
 
@@ -26,7 +27,7 @@ pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") {
 };
 
 /// The images that examples and tests may name.
-const IMAGES: [Image; 3] = [
+const IMAGES: [Image; 4] = [
     Image {
         repository: "library/busybox",
         tag: "1.36",
@@ -41,6 +42,11 @@ const IMAGES: [Image; 3] = [
         repository: "library/python",
         tag: "3.13-slim",
         recipe: Recipe::Python,
+    },
+    Image {
+        repository: "werf/stapel",
+        tag: "0.6.2",
+        recipe: Recipe::Toolchain,
     },
 ];
 
@@ -73,11 +79,13 @@ struct Image {
 }
 
 /// How a stand-in is made.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Recipe {
     Busybox,
     Debian,
     Python,
+    /// Of another registry: never fetched from Docker Hub.
+    Toolchain,
 }
 
 /// Makes or fetches what the cache lacks. `registry_program` serves to read Docker Hub.
@@ -94,10 +102,8 @@ pub(crate) fn prepare(cache: &Cache, registry_program: &Path) -> Result<()> {
     for image in missing {
         let started = Instant::now();
         let temporary = tempfile::tempdir_in(cache.path("images"))?;
-        let source = match hub
-            .as_ref()
-            .map(|hub| hub.fetch(image.repository, image.tag, temporary.path()))
-        {
+        let hub = hub.as_ref().filter(|_| image.recipe != Recipe::Toolchain);
+        let source = match hub.map(|hub| hub.fetch(image.repository, image.tag, temporary.path())) {
             Some(Ok(source)) => format!("from {source}"),
             Some(Err(error)) => {
                 say::note(&format!("cannot get {} from Docker Hub: {error:#}", image.name()));
@@ -165,7 +171,7 @@ impl Image {
     }
 
     fn folder(&self, cache: &Cache) -> PathBuf {
-        cache.path("images").join(self.name().replace(':', "-"))
+        cache.path("images").join(self.name().replace([':', '/'], "-"))
     }
 
     /// Makes the stand-in in `folder` and tells what it is.
@@ -175,6 +181,7 @@ impl Image {
             Recipe::Busybox => (vec![busybox(work.path())?], "sh"),
             Recipe::Debian => (vec![debian_base(work.path())?.0], "bash"),
             Recipe::Python => (python(work.path())?, "python3"),
+            Recipe::Toolchain => (vec![toolchain::layer(work.path())?], "none"),
         };
         let config = json!({
             "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
