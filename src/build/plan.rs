@@ -1,8 +1,10 @@
 //! Which images are there: one HEAD per image, all at once.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
+use kiel_stapel::ansible::TOOLCHAIN;
 use kiel_stapel::spec::From;
 use serde::Serialize;
 
@@ -20,6 +22,9 @@ pub struct BuildPlan {
     pub commit: String,
     /// In an order in which they can be built.
     pub images: Vec<PlannedState>,
+    /// Where werf's image of Ansible is, without its tag, if not in its own registry.
+    #[serde(skip)]
+    pub stapel_image: Option<String>,
 }
 
 /// An image and its state.
@@ -38,6 +43,7 @@ impl BuildPlan {
     #[must_use]
     pub fn hosts(&self) -> BTreeSet<String> {
         let mut names: Vec<&str> = Vec::new();
+        let mut toolchains = Vec::new();
         for state in &self.images {
             match &state.image.kind {
                 PlannedKind::Dockerfile(plan) => {
@@ -51,17 +57,29 @@ impl BuildPlan {
                         From::External(name) => Some(name.as_str()),
                         From::Image(_) | From::Scratch => None,
                     }));
-                    names.extend(plan.spec.toolchain());
+                    toolchains.extend(plan.spec.toolchain().map(|name| self.toolchain(name)));
                 }
             }
         }
         let parsed = names
             .into_iter()
+            .chain(toolchains.iter().map(|name| &**name))
             .filter_map(|name| name.parse::<Reference>().ok());
         let mut hosts: BTreeSet<String> = parsed.map(|reference| reference.registry().to_owned()).collect();
         hosts.insert(self.repository.registry().to_owned());
         hosts.insert(DOCKER_HUB.to_owned());
         hosts
+    }
+
+    /// Where an image that holds Ansible is pulled from.
+    pub(crate) fn toolchain<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        match &self.stapel_image {
+            Some(copy) if name == TOOLCHAIN => {
+                let tag = name.rsplit_once(':').map_or("latest", |(_, tag)| tag);
+                Cow::Owned(format!("{copy}:{tag}"))
+            }
+            _ => Cow::Borrowed(name),
+        }
     }
 
     /// The images that have to be built: those that are missing and final, or needed by one that has to be built.
@@ -111,5 +129,6 @@ pub async fn plan(
         repository: repository.clone(),
         commit: commit.to_owned(),
         images,
+        stapel_image: None,
     })
 }

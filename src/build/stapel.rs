@@ -255,12 +255,12 @@ impl<'a> Builder<'a> {
     /// The filesystem of the image that holds Ansible.
     async fn toolchain(&mut self, name: &str) -> Result<Output, BuildError> {
         if self.toolchain.is_none() {
-            let error = of_image(self.ctx.name);
-            let reference: Reference = name.parse().map_err(error)?;
+            let name = self.ctx.toolchain(name);
+            let reference: Reference = name.parse().map_err(of_image(self.ctx.name))?;
             let found = self.ctx.read(&reference).await?;
             let missing = || BuildError::NoToolchain {
                 image: self.ctx.name.to_owned(),
-                toolchain: name.to_owned(),
+                toolchain: name.into_owned(),
                 platform: self.ctx.platform.to_string(),
             };
             self.toolchain = Some(found.ok_or_else(missing)?.reference);

@@ -121,7 +121,8 @@ impl Project {
     }
 
     pub(crate) async fn build_from(&mut self, dir: &Path) -> Result<Result<BuildReport, BuildError>> {
-        let (plan, tree) = self.plan(dir).await?;
+        let (mut plan, tree) = self.plan(dir).await?;
+        plan.stapel_image = Some(format!("{}/werf/stapel", self.repository.registry()));
         let (events, mut receiver) = Events::channel();
         let deps = BuildDeps {
             registry: self.registry.clone(),
