@@ -219,7 +219,7 @@ pub(crate) async fn failure(bench: Bench) -> Result<()> {
         .expect_err("a task is wrong")
         .to_string();
     ensure!(
-        told.contains("--> TASK [x] (copy)") && told.contains("failed: ") && told.contains("sate"),
+        told.contains("--> TASK [x] (file)") && told.contains("failed: ") && told.contains("sate"),
         "{told}"
     );
 
