@@ -152,6 +152,14 @@ pub enum BuildError {
     Several(Vec<BuildError>),
 }
 
+impl BuildError {
+    /// The remedy, where one is known that the message does not name.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        failure::hint(self)
+    }
+}
+
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use kiel_llb::Platform;
 use kiel_stapel::spec::{
     EnvDependency, EnvImport, From, GitMapping, Import, Mount, MountKind, NamePart, Network, Position, Shell,
     StageDependencies, StapelSpec,
@@ -56,7 +57,7 @@ pub(crate) fn read(
         }
         ImageKind::Dockerfile(docker) => ImageKind::Dockerfile(docker),
     };
-    let platforms = reader.texts(node, "platform").unwrap_or_default();
+    let platforms = read_platforms(reader, node);
     let platforms = if platforms.is_empty() {
         defaults.platforms.clone()
     } else {
@@ -82,6 +83,24 @@ pub(crate) fn read(
         line,
     };
     image_names.into_iter().map(image).collect()
+}
+
+/// `platform`: one, or a list.
+pub(crate) fn read_platforms(reader: &mut Reader, map: &Node<'_>) -> Vec<Platform> {
+    let Some(node) = value(map, "platform") else {
+        return Vec::new();
+    };
+    let mut platforms = Vec::new();
+    for text in reader.texts(map, "platform").unwrap_or_default() {
+        match text.parse() {
+            Ok(platform) => platforms.push(platform),
+            Err(_) => {
+                let hint = "write os/architecture[/variant]: linux/amd64, linux/arm64, linux/arm/v7";
+                reader.mistake(node, format!("`{text}` is no platform"), Some(hint.to_owned()));
+            }
+        }
+    }
+    platforms
 }
 
 /// Whether it is the image without a name: `image:` with nothing behind it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
+use kiel_llb::Platform;
 use kiel_stapel::spec::{From, ImageSpec, Import, NamePart, Network, StapelSpec};
 use serde::Serialize;
 
@@ -74,7 +75,7 @@ pub struct Image {
     pub secrets: Vec<Secret>,
     /// What it is to be built for; empty for what builds it.
     #[serde(skip)]
-    pub platforms: Vec<String>,
+    pub platforms: Vec<Platform>,
     /// Its line in werf.yaml as rendered.
     #[serde(skip)]
     pub line: usize,

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use kiel_llb::Platform;
 use kiel_stapel::spec::ImageSpec;
 use kiel_template::yaml::{self, Node};
 use regex::Regex;
@@ -156,7 +157,7 @@ pub(crate) struct Defaults {
     /// `cacheVersion`, for images without one.
     pub(crate) cache_version: Option<String>,
     /// `platform`, for images without one.
-    pub(crate) platforms: Vec<String>,
+    pub(crate) platforms: Vec<Platform>,
     /// `imageSpec`: what it sets wins over that of an image.
     pub(crate) image_spec: Option<ImageSpec>,
 }
@@ -200,7 +201,7 @@ fn defaults(reader: &mut Reader, build: &Node<'_>) -> Defaults {
     reader.boolean(build, "staged");
     Defaults {
         cache_version: reader.text(build, "cacheVersion"),
-        platforms: reader.texts(build, "platform").unwrap_or_default(),
+        platforms: image::read_platforms(reader, build),
         image_spec: value(build, "imageSpec").map(|spec| settings::read_image_spec(reader, spec)),
     }
 }

@@ -198,6 +198,25 @@ pub struct Index {
 }
 
 impl Index {
+    /// An OCI index.
+    #[must_use]
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: MEDIA_OCI_INDEX.to_owned(),
+            manifests,
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// The bytes that are published, in the form of [`Manifest::to_bytes`].
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        serde_json::to_vec_pretty(self)
+            .expect("strings, numbers and maps are always serializable")
+            .into()
+    }
+
     /// The manifest for a platform. An entry that names no platform serves any, if nothing fits better.
     #[must_use]
     pub fn find(&self, platform: &Platform) -> Option<&Descriptor> {

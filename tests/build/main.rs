@@ -6,6 +6,7 @@ mod broken;
 #[allow(dead_code, reason = "shared with the tests of the engine")]
 mod engine;
 mod links;
+mod platforms;
 #[path = "../support/project.rs"]
 mod project;
 mod surroundings;
@@ -71,6 +72,15 @@ fn main() -> ExitCode {
         test(
             "folders_of_the_machine_are_copied_for_commands_and_never_written",
             surroundings::host_folders,
+        ),
+        test("several_platforms_are_an_index_of_images", platforms::indexes),
+        test(
+            "an_index_is_set_when_all_its_images_are_there",
+            platforms::failures,
+        ),
+        test(
+            "a_program_that_the_machine_cannot_run_has_a_remedy",
+            platforms::without_emulator,
         ),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()

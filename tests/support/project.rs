@@ -129,7 +129,6 @@ impl Project {
             connect: self.connect(),
             tree,
             config: self.config(),
-            platform: platform(),
             secrets: BTreeMap::from([("token".to_owned(), "s3cret".into())]),
             agents: self.agents.clone(),
             host_paths: BTreeMap::new(),

@@ -172,10 +172,10 @@ fn the_meta_document_is_checked() {
 
 #[test]
 fn what_all_images_are_built_for_is_what_the_meta_document_says() {
-    let text = "project: demo\nconfigVersion: 1\nbuild: {platform: [a]}\n---\nimage: a\nfrom: b\n---\nimage: c\nfrom: d\nplatform: e\n";
+    let text = "project: demo\nconfigVersion: 1\nbuild: {platform: [linux/aarch64/v8]}\n---\nimage: a\nfrom: b\n---\nimage: c\nfrom: d\nplatform: linux/amd64\n";
     let config = parse("werf.yaml", text).expect("a good file");
-    assert_eq!(config.images[0].platforms, ["a"]);
-    assert_eq!(config.images[1].platforms, ["e"]);
+    assert_eq!(config.images[0].platforms, ["linux/arm64".parse().unwrap()]);
+    assert_eq!(config.images[1].platforms, ["linux/amd64".parse().unwrap()]);
 }
 
 #[test]
