@@ -1,9 +1,11 @@
 //! Which images are there: one HEAD per image and platform, and one per index, all at once.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use futures::future::{try_join, try_join_all};
 use kiel_llb::Platform;
+use kiel_stapel::ansible::TOOLCHAIN;
 use kiel_stapel::key::Key;
 use kiel_stapel::spec::From;
 use serde::Serialize;
@@ -24,6 +26,9 @@ pub struct BuildPlan {
     pub images: Vec<PlannedState>,
     /// What is over those of several platforms.
     pub indexes: Vec<IndexState>,
+    /// Where werf's image of Ansible is, without its tag, if not in its own registry.
+    #[serde(skip)]
+    pub stapel_image: Option<String>,
 }
 
 /// An image and its state.
@@ -53,6 +58,7 @@ impl BuildPlan {
     #[must_use]
     pub fn hosts(&self) -> BTreeSet<String> {
         let mut names: Vec<&str> = Vec::new();
+        let mut toolchains = Vec::new();
         for state in &self.images {
             match &state.image.kind {
                 PlannedKind::Dockerfile(plan) => {
@@ -67,16 +73,29 @@ impl BuildPlan {
                         From::External(name) => Some(name.as_str()),
                         From::Image(_) | From::Scratch => None,
                     }));
+                    toolchains.extend(plan.spec.toolchain().map(|name| self.toolchain(name)));
                 }
             }
         }
         let parsed = names
             .into_iter()
+            .chain(toolchains.iter().map(|name| &**name))
             .filter_map(|name| name.parse::<Reference>().ok());
         let mut hosts: BTreeSet<String> = parsed.map(|reference| reference.registry().to_owned()).collect();
         hosts.insert(self.repository.registry().to_owned());
         hosts.insert(DOCKER_HUB.to_owned());
         hosts
+    }
+
+    /// Where an image that holds Ansible is pulled from.
+    pub(crate) fn toolchain<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        match &self.stapel_image {
+            Some(copy) if name == TOOLCHAIN => {
+                let tag = name.rsplit_once(':').map_or("latest", |(_, tag)| tag);
+                Cow::Owned(format!("{copy}:{tag}"))
+            }
+            _ => Cow::Borrowed(name),
+        }
     }
 
     /// The images that have to be built: those that are missing and final, or needed by one that has to be built, or
@@ -141,5 +160,6 @@ pub async fn plan(
         commit: commit.to_owned(),
         images,
         indexes,
+        stapel_image: None,
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! A failed image stops only those that need it; the others are finished and published, then the run fails.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -526,6 +527,11 @@ impl ImageBuild<'_> {
             image_spec: None,
             ..*self
         })
+    }
+
+    /// Where an image that holds Ansible is pulled from.
+    pub(crate) fn toolchain<'b>(&self, name: &'b str) -> Cow<'b, str> {
+        self.plan.toolchain(name)
     }
 
     /// The platform as the registry has it.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use kiel_llb::Platform;
+use kiel_stapel::ansible::TOOLCHAIN;
 use kiel_stapel::spec::{From, MountKind};
 
 use super::Context;
@@ -43,7 +44,6 @@ pub(crate) fn plan_images(
         return Ok(PlannedImages::default());
     }
     let names: Vec<String> = selected.into_iter().map(|image| image.name.clone()).collect();
-    project.check_supported(&names)?;
     project.check_dockerfiles(&names)?;
     let files = ImageFiles {
         sources: &project.tree.files_at(project.repository.prefix()),
@@ -204,6 +204,28 @@ impl Project {
             ));
         }
     }
+}
+
+/// Where werf's image of Ansible is copied to, for machines that cannot reach its registry.
+fn stapel_image(plan: &BuildPlan, context: &Context) -> Option<String> {
+    let is_used = |image: &PlannedImage| match &image.kind {
+        PlannedKind::Stapel(plan) => plan.spec.toolchain() == Some(TOOLCHAIN),
+        PlannedKind::Dockerfile(_) => false,
+    };
+    if !plan.missing().into_iter().any(is_used) {
+        return None;
+    }
+    let read = |name: &str| {
+        let own = context.env.get(&format!("KIEL_{name}"));
+        own.or_else(|| context.env.get(&format!("WERF_{name}")))
+    };
+    let version = read("STAPEL_IMAGE_VERSION");
+    if let Some(version) = version.filter(|version| !TOOLCHAIN.ends_with(&format!(":{version}"))) {
+        context.events.warn(format!(
+            "WERF_STAPEL_IMAGE_VERSION `{version}` counts in no key, and is not used: write `toolchain: NAME:{version}` in `ansible`"
+        ));
+    }
+    read("STAPEL_IMAGE_NAME").map(str::to_owned)
 }
 
 /// What is built for: what this machine runs.
@@ -432,7 +454,8 @@ pub(crate) async fn build(
     let tree = project
         .tree
         .with_objects_of(mapping_trees(&planned.images).iter());
-    let plan = build::plan(planned, &registry, &repository, &project.commit.id).await?;
+    let mut plan = build::plan(planned, &registry, &repository, &project.commit.id).await?;
+    plan.stapel_image = stapel_image(&plan, context);
     let missing: Vec<&str> = plan
         .missing()
         .into_iter()

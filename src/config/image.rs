@@ -10,6 +10,7 @@ use kiel_stapel::spec::{
 use kiel_stapel::stage::UserStage;
 use kiel_template::yaml::Node;
 
+use super::ansible;
 use super::includes::read_auth;
 use super::model::{
     ArgDependency, ArgImport, DockerfileImage, ExternalKind, GitReference, GitRemote, Image, ImageKind,
@@ -78,7 +79,6 @@ pub(crate) fn read(
         image_spec: image_spec.clone(),
         remotes: remotes.clone(),
         secrets: secrets.clone(),
-        unsupported: Vec::new(),
         platforms: platforms.clone(),
         line,
     };
@@ -124,6 +124,10 @@ fn note_outdated(reader: &mut Reader, node: &Node<'_>) {
         ("fromArtifact", "from: NAME"),
         ("docker", "imageSpec: {config: {…}}"),
         ("disableGitAfterPatch", "stageDependencies` of what commands need"),
+        (
+            "ansible",
+            "shell: {…}` with the commands, or with `ansible-playbook",
+        ),
     ] {
         if let Some(at) = value(node, key) {
             let name = scalar(at).unwrap_or("NAME");
@@ -371,6 +375,7 @@ fn read_stapel(reader: &mut Reader, node: &Node<'_>, own: &[String], names: &Has
         shell: value(node, "shell")
             .map(|shell| read_shell(reader, shell))
             .unwrap_or_default(),
+        ansible: ansible::read(reader, node),
         imports: maps(node, "import")
             .into_iter()
             .filter_map(|import| read_import(reader, import, names))

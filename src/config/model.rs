@@ -1,5 +1,4 @@
-//! werf.yaml after validation: what the other folders read. Only values that this version honours; the
-//! [schema](super::schema) knows the rest and refuses it.
+//! werf.yaml after validation: what the other folders read.
 
 use std::collections::BTreeMap;
 
@@ -32,9 +31,6 @@ pub struct Meta {
     pub project: String,
     /// `deploy`, with its defaults filled in.
     pub deploy: Deploy,
-    /// Keys that are known and not honoured: no image can be built.
-    #[serde(skip)]
-    pub unsupported: Vec<Diagnostic>,
 }
 
 /// `deploy` of the meta document.
@@ -77,9 +73,6 @@ pub struct Image {
     /// What its commands may read and its key does not count.
     #[serde(skip)]
     pub secrets: Vec<Secret>,
-    /// Keys that are known and not honoured: it cannot be built.
-    #[serde(skip)]
-    pub unsupported: Vec<Diagnostic>,
     /// What it is to be built for; empty for what builds it.
     #[serde(skip)]
     pub platforms: Vec<Platform>,

@@ -69,16 +69,6 @@ pub enum ImagesError {
     /// The graph is not sound.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// A key of it is known and not honoured.
-    #[error("cannot plan image `{image}`: {message} (line {line} of werf.yaml)")]
-    Unsupported {
-        /// The image.
-        image: String,
-        /// Its line.
-        line: usize,
-        /// Which key.
-        message: String,
-    },
     /// Git content cannot be read.
     #[error("cannot read the sources of image `{image}`")]
     Git {
@@ -269,13 +259,6 @@ pub fn plan_images(
     let mut keys: BTreeMap<&Platform, KnownKeys> = BTreeMap::new();
     let mut planned = PlannedImages::default();
     for image in order.iter().filter_map(|name| config.image(name)) {
-        if let Some(key) = config.meta.unsupported.iter().chain(&image.unsupported).next() {
-            return Err(ImagesError::Unsupported {
-                image: image.name.clone(),
-                line: key.line,
-                message: key.message.clone(),
-            });
-        }
         check_plannable(image)?;
         let is_index = platforms::is_index(image);
         let platforms = targets.get(image.name.as_str()).map_or(&[][..], Vec::as_slice);

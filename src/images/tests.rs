@@ -60,7 +60,6 @@ fn image(name: &str, kind: ImageKind) -> Image {
         kind,
         image_spec: None,
         secrets: Vec::new(),
-        unsupported: Vec::new(),
         remotes: std::collections::BTreeMap::new(),
         platforms: Vec::new(),
         line: 1,
@@ -80,7 +79,6 @@ fn config(images: Vec<Image>) -> Config {
         meta: Meta {
             project: "p".into(),
             deploy,
-            unsupported: Vec::new(),
         },
         images,
         external: Vec::new(),

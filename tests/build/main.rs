@@ -1,5 +1,6 @@
 //! Builds on a real engine and a real registry: what is published, what is reused, what a failure leaves.
 
+mod ansible;
 mod broken;
 mod dockerfiles;
 #[path = "../support/engine.rs"]
@@ -54,6 +55,8 @@ fn main() -> ExitCode {
         test("a_base_that_reads_the_context_is_refused", dockerfiles::onbuild),
         test("a_missing_base_is_named", dockerfiles::missing_base),
         test("secrets_and_mounts_are_there_and_stay_out", secrets_and_mounts),
+        test("tasks_of_ansible_make_stages", ansible::stages),
+        test("a_task_that_fails_is_named", ansible::failure),
         test("owners_by_name_are_those_of_the_image", surroundings::owners),
         test("pointers_of_lfs_are_told", surroundings::pointers),
         test(

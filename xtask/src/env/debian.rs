@@ -225,8 +225,23 @@ pub(crate) fn download(packages: &[&str], folder: &Path, missing: Missing) -> Re
         _ => with_lists(fetch),
     }
     .with_context(|| format!("cannot download the Debian packages {}", packages.join(", ")))?;
+    archives_in(&archives)
+}
+
+/// Downloads packages without what they depend on into `folder`, and gives the files, sorted by name.
+pub(crate) fn download_alone(packages: &[&str], folder: &Path) -> Result<Vec<PathBuf>> {
+    fs_err::create_dir_all(folder)?;
+    with_lists(|| {
+        let mut apt = shell::command("apt-get", ["-qq", "-o", "APT::Sandbox::User=root", "download"]);
+        shell::run(apt.args(packages).current_dir(folder)).map(drop)
+    })
+    .with_context(|| format!("cannot download the Debian packages {}", packages.join(", ")))?;
+    archives_in(folder)
+}
+
+fn archives_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = BTreeSet::new();
-    for entry in fs_err::read_dir(&archives)? {
+    for entry in fs_err::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "deb") {
             files.insert(path);

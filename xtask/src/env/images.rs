@@ -15,6 +15,7 @@ use super::debian;
 use super::hub::Hub;
 use super::layer::{Layer, Packed};
 use super::oci::{self, Local};
+use super::toolchain;
 use crate::cache::Cache;
 use crate::{say, shell};
 
@@ -33,7 +34,7 @@ pub(crate) const FOREIGN: &str = if cfg!(target_arch = "aarch64") {
 };
 
 /// The images that examples and tests may name.
-const IMAGES: [Image; 4] = [
+const IMAGES: [Image; 5] = [
     Image {
         repository: "library/busybox",
         tag: "1.37",
@@ -53,6 +54,11 @@ const IMAGES: [Image; 4] = [
         repository: "library/python",
         tag: "3.13-slim",
         recipe: Recipe::Python,
+    },
+    Image {
+        repository: "werf/stapel",
+        tag: "0.6.2",
+        recipe: Recipe::Toolchain,
     },
 ];
 
@@ -85,13 +91,15 @@ struct Image {
 }
 
 /// How a stand-in is made.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Recipe {
     Busybox,
     /// An index of this machine's architecture and the other one.
     BusyboxOfBoth,
     Debian,
     Python,
+    /// Of another registry: never fetched from Docker Hub.
+    Toolchain,
 }
 
 /// Makes or fetches what the cache lacks. `registry_program` serves to read Docker Hub.
@@ -108,8 +116,9 @@ pub(crate) fn prepare(cache: &Cache, registry_program: &Path) -> Result<()> {
     for image in missing {
         let started = Instant::now();
         let temporary = tempfile::tempdir_in(cache.path("images"))?;
-        let source = match hub.as_ref().map(|hub| image.fetch(hub, temporary.path())) {
-            Some(Ok(())) => format!("from {}", hub.as_ref().map_or("", Hub::url)),
+        let hub = hub.as_ref().filter(|_| image.recipe != Recipe::Toolchain);
+        let source = match hub.map(|hub| image.fetch(hub, temporary.path())) {
+            Some(Ok(())) => format!("from {}", hub.map_or("", Hub::url)),
             Some(Err(error)) => {
                 say::note(&format!("cannot get {} from Docker Hub: {error:#}", image.name()));
                 image.make(temporary.path())?
@@ -171,7 +180,7 @@ impl Image {
     }
 
     fn folder(&self, cache: &Cache) -> PathBuf {
-        cache.path("images").join(self.name().replace(':', "-"))
+        cache.path("images").join(self.name().replace([':', '/'], "-"))
     }
 
     fn fetch(&self, hub: &Hub, folder: &Path) -> Result<()> {
@@ -231,6 +240,7 @@ impl Image {
             Recipe::Busybox => (vec![busybox(work.path())?], "sh"),
             Recipe::Debian => (vec![debian_base(work.path())?.0], "bash"),
             Recipe::Python => (python(work.path())?, "python3"),
+            Recipe::Toolchain => (vec![toolchain::layer(work.path())?], "none"),
         };
         let manifest = assemble(folder, ARCHITECTURE, &layers, configuration(command))?;
         fs_err::write(folder.join("manifest.json"), serde_json::to_vec(&manifest)?)?;

@@ -18,6 +18,7 @@ mod process;
 mod programs;
 mod registry;
 mod settings;
+mod toolchain;
 mod wheel;
 
 use std::path::PathBuf;
