@@ -131,7 +131,7 @@ fn template_error(
         .replace(MESSAGE_START, "")
         .replace(MESSAGE_END, "");
     let is_own = |error: &kiel_template::Error| error.template() == TEMPLATE && error.line() > 0;
-    let mut place = is_own(error).then(|| (own, error));
+    let mut place = is_own(error).then_some((own, error));
     let mut next = Some(error);
     while let Some(error) = next {
         let name = error.template();
