@@ -219,7 +219,7 @@ pub(crate) fn config(tree: &SourceTree) -> Result<Config> {
         variables: Arc::new(|_| None),
         glob: |pattern| {
             let glob = Glob::new(pattern).map_err(|error| error.to_string())?;
-            Ok(Box::new(move |path| glob.matches(path)))
+            Ok(Box::new(move |path: &str| glob.matches(path)))
         },
         inspector: Arc::new(Everything),
         environment: Arc::new(NoClock),
