@@ -127,15 +127,16 @@ fn ansible(tasks: &[Task], root: Option<&Output>, around: Surroundings<'_>, name
 /// Commands may write to all of them. A copy of the machine's folder goes on as they leave it, until that folder is
 /// another: an engine keeps one cache for each content that it began with.
 fn with_mount(exec: Exec, mount: &Mount, around: Surroundings<'_>) -> Exec {
-    let project = around.project;
+    // What commands of one architecture leave there is not for another.
+    let owner = format!("kiel/{}/{}", around.project, around.platform);
     match &mount.kind {
         MountKind::TmpDir => exec.tmpfs(&mount.to),
         MountKind::BuildDir => {
-            let id = format!("kiel/{project}{}", mount.to);
+            let id = format!("{owner}{}", mount.to);
             exec.cache(&id, None, Sharing::Shared, &mount.to)
         }
         MountKind::FromPath(path) => {
-            let id = format!("kiel/{project}:from_path:{path}");
+            let id = format!("{owner}:from_path:{path}");
             match around.host.get(path) {
                 Some(HostPath::File(files, name)) => exec.bind(files, &format!("/{name}"), &mount.to),
                 Some(HostPath::Folder(files)) => exec.cache(&id, Some(files), Sharing::Shared, &mount.to),
