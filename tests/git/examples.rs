@@ -59,7 +59,7 @@ fn plan(sandbox: &Sandbox) -> (Vec<PlannedImage>, u64) {
         variables: Arc::new(|_| None),
         glob: |pattern| {
             let glob = Glob::new(pattern).map_err(|error| error.to_string())?;
-            Ok(Box::new(move |path| glob.matches(path)))
+            Ok(Box::new(move |path: &str| glob.matches(path)))
         },
         inspector: Arc::new(Everything),
         environment: Arc::new(NoClock),
