@@ -266,7 +266,7 @@ fn an_image_of_nothing_is_built_and_reported() {
 /// Files and secrets that a rule allows reach the build; the key counts the files and not the secrets.
 #[test]
 fn added_files_and_secrets() {
-    let images = "image: app\ndockerfile: Dockerfile\ncontextAddFiles: [made/a.bin]\nsecrets:\n- env: KIEL_TEST_TOKEN\n- {id: word, value: canary-word}\n";
+    let images = "image: app\ndockerfile: Dockerfile\ncontextAddFiles: [made]\nsecrets:\n- env: KIEL_TEST_TOKEN\n- {id: word, value: canary-word}\n";
     let rules = "config:\n  dockerfile: {allowContextAddFiles: [made]}\n  secrets: {allowEnvVariables: [KIEL_TEST_TOKEN], allowValueIds: [word]}\n";
     let dockerfile = "FROM busybox:1.36\nCOPY made /made\nRUN --mount=type=secret,id=KIEL_TEST_TOKEN --mount=type=secret,id=word \
                       cat /made/a.bin /run/secrets/KIEL_TEST_TOKEN /run/secrets/word | wc -c > /count && grep -q bin-1 /made/a.bin\n";
@@ -509,4 +509,28 @@ fn a_glob_looks_into_no_folder_that_it_cannot_match() {
     clone.git(&["clone", "-q", &from, "clone"]);
     let run = clone.kiel(&["config", "render", "--dir", "clone"]).expect_code(0);
     assert_eq!(run.stdout, format!("{META}# 1\nimage: a\nfrom: b\n"));
+}
+
+#[test]
+fn mappings_are_of_the_repository_wherever_the_project_is() {
+    let images =
+        "image: a\nfrom: busybox:1.36\ngit: [{add: /lib, to: /lib}]\n---\nimage: b\ndockerfile: Dockerfile\n";
+    let config = format!("{META}{images}");
+    let names = "{{- range .Values.werf.image }}\n# {{ . }}\n{{- end }}\n";
+    let files = |dir: &str, lib: &'static str| {
+        let path = |name: &str| format!("{dir}{name}");
+        let files = [
+            (path("werf.yaml"), config.as_str()),
+            (path("Dockerfile"), "FROM busybox:1.36\n"),
+            (path(".helm/templates/a.yaml"), names),
+            ("lib/x".to_owned(), lib),
+        ];
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+        Project::with("giterminism", &files)
+    };
+    let above = image_names(&files("", "1"), &[]);
+    let below = image_names(&files("docs/site/", "1"), &["--dir", "docs/site"]);
+    assert_eq!(above, below);
+    let other = image_names(&files("docs/site/", "2"), &["--dir", "docs/site"]);
+    assert_ne!(below, other);
 }

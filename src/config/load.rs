@@ -89,7 +89,7 @@ pub fn load(
     };
     let text = std::str::from_utf8(&content).map_err(|_| ConfigError::NotText(file.clone()))?;
     let rendered = render(files, text, options).map_err(|error| {
-        let own = Source {
+        let own = || Source {
             file: file.clone(),
             text: text.to_owned(),
         };
@@ -121,7 +121,7 @@ struct Source {
 /// Shows the line of the innermost template that is in a file: werf.yaml itself, one of the templates folder, or a file
 /// that was given to `tpl`.
 fn template_error(
-    own: Source,
+    own: impl Fn() -> Source,
     files: &Arc<dyn FileTree + Send + Sync>,
     templates_dir: &str,
     error: &kiel_template::Error,
@@ -130,24 +130,21 @@ fn template_error(
         .to_string()
         .replace(MESSAGE_START, "")
         .replace(MESSAGE_END, "");
-    let is_own = |error: &kiel_template::Error| error.template() == TEMPLATE && error.line() > 0;
-    let mut place = is_own(error).then_some((own, error));
-    let mut next = Some(error);
-    while let Some(error) = next {
+    let in_folder = |name: &str| format!("{}/{name}", templates_dir.trim_matches('/'));
+    let read = |file: &str| {
+        let content = files.read(file).ok().flatten()?;
+        let text = std::str::from_utf8(&content).ok()?.to_owned();
+        let file = file.to_owned();
+        Some(Source { file, text })
+    };
+    let (mut place, mut next) = (None, Some(error));
+    while let Some(error) = next.filter(|error| error.line() > 0) {
         let name = error.template();
-        let in_folder = format!("{}/{name}", templates_dir.trim_matches('/'));
-        let read = |file: &str| {
-            let content = files.read(file).ok().flatten()?;
-            let text = std::str::from_utf8(&content).ok()?.to_owned();
-            let file = file.to_owned();
-            Some(Source { file, text })
+        let found = match name {
+            TEMPLATE => Some(own()),
+            name => read(&in_folder(name)).or_else(|| read(name)),
         };
-        if !is_own(error)
-            && error.line() > 0
-            && let Some(source) = read(&in_folder).or_else(|| read(name))
-        {
-            place = Some((source, error));
-        }
+        place = found.map(|source| (source, error)).or(place);
         next = error.cause();
     }
     let Some((source, error)) = place else {

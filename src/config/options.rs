@@ -18,8 +18,17 @@ pub trait PathGlob {
     /// Whether the whole path matches.
     fn matches(&self, path: &str) -> bool;
 
-    /// Whether a path below the folder can match.
-    fn may_match_below(&self, dir: &str) -> bool;
+    /// Whether a path below the folder can match; `true` where that is not known.
+    fn may_match_below(&self, dir: &str) -> bool {
+        let _ = dir;
+        true
+    }
+}
+
+impl<F: Fn(&str) -> bool> PathGlob for F {
+    fn matches(&self, path: &str) -> bool {
+        self(path)
+    }
 }
 
 /// A function of whole paths, which tells nothing of folders.

@@ -178,7 +178,7 @@ fn meta(reader: &mut Reader, node: &Node<'_>) -> Option<ReadMeta> {
         );
     }
     let version = reader.required(node, "configVersion", "the meta document");
-    if let Some(version) = version.filter(|version| version != "1") {
+    if let Some(version) = version.filter(|version| !matches!(version.as_str(), "1" | "1.0")) {
         let at = value(node, "configVersion").unwrap_or(node);
         reader.mistake(
             at,
@@ -341,7 +341,7 @@ fn check_names(reader: &mut Reader, images: &[Image]) {
         }
     }
     if let Some(image) = images.iter().find(|image| image.name == NAMELESS)
-        && images.len() > 1
+        && images.iter().filter(|image| image.is_final).count() > 1
     {
         reader.mistakes.push(Diagnostic {
             line: image.line,

@@ -84,15 +84,14 @@ pub enum GitError {
         source: gix::Error,
     },
     /// An object that a commit needs is not there or damaged.
-    #[error(
-        "cannot read the object `{id}` of `{path}`; if this clone is a partial one, `git checkout` or \
-         `git fetch --refetch` brings what is missing, else see `git fsck`"
-    )]
+    #[error("cannot read the object `{id}` of `{path}`: {remedy}")]
     Object {
         /// The object's id.
         id: String,
         /// Where the commit has it.
         path: String,
+        /// Whether it is missing, and the commands that bring it.
+        remedy: String,
         /// gix's reason.
         #[source]
         source: gix::Error,

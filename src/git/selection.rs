@@ -216,6 +216,7 @@ impl<F: PathMatch> Walk<'_, F> {
         let hash = hash.map_err(|source| GitError::Object {
             id: id.to_string(),
             path: here,
+            remedy: super::tree::DAMAGED.to_owned(),
             source,
         });
         hash.map(Some)

@@ -339,6 +339,16 @@ impl PathMatch for Within<'_> {
     }
 }
 
+impl Submodules {
+    /// The repository of the submodule that a file is in, of those within each other the innermost.
+    pub(super) fn repository_of(&self, file: &str) -> Option<gix::Repository> {
+        let mounted = self.mounted.iter().find(|mounted| mounted.holds(file))?;
+        let inner = below(&mounted.path, file)?;
+        let deeper = mounted.tree.submodules().repository_of(inner);
+        deeper.or_else(|| Some(mounted.tree.repo()))
+    }
+}
+
 impl Mounted {
     /// Whether a file of the repository around it is one of the submodule.
     pub(super) fn holds(&self, file: &str) -> bool {

@@ -253,11 +253,15 @@ impl SourceTree {
             }
         }
         Err(match source {
-            Some(source) => GitError::Object {
-                id: id.to_string(),
-                path: path.into(),
-                source,
-            },
+            Some(source) => {
+                let submodule = self.inner.submodules.repository_of(path);
+                GitError::Object {
+                    remedy: remedy(submodule.as_ref().unwrap_or(repo), id),
+                    id: id.to_string(),
+                    path: path.into(),
+                    source,
+                }
+            }
             None => GitError::Id(id.to_string()),
         })
     }
@@ -374,6 +378,38 @@ impl<F: PathMatch> Walk<'_, F> {
     }
 }
 
+pub(super) const DAMAGED: &str = "it is damaged; `git fsck` tells what else is";
+
+/// What brings an object that a repository has not got. A partial clone gets single objects when git reads them, and
+/// all of them only when its filter is set aside.
+fn remedy(repo: &gix::Repository, id: ObjectId) -> String {
+    if repo.has_object(id) {
+        return DAMAGED.to_owned();
+    }
+    let git = match repo.workdir().filter(|dir| dir.is_dir()) {
+        Some(dir) => format!("git -C {}", dir.display()),
+        None => format!("git --git-dir {}", repo.git_dir().display()),
+    };
+    let config = repo.config_snapshot();
+    let is_partial = |name: &str| {
+        config
+            .string(&format!("remote.{name}.partialclonefilter"))
+            .is_some()
+            || config.boolean(&format!("remote.{name}.promisor")) == Some(true)
+    };
+    let names = repo.remote_names();
+    let partial = names.iter().map(|name| name.to_str_lossy());
+    match partial.into_iter().find(|name| is_partial(name)) {
+        Some(remote) => format!(
+            "this partial clone has not got it; `{git} cat-file -e {id}` brings it, `{git} fetch --refetch --no-filter \
+             {remote}` brings all that is missing"
+        ),
+        None => format!(
+            "the repository has not got it; `{git} fetch --refetch` may bring it, `{git} fsck` tells what else is missing"
+        ),
+    }
+}
+
 /// The entries of a tree, `path` is for the message.
 pub(super) fn entries<'a>(
     content: &'a [u8],
@@ -383,6 +419,7 @@ pub(super) fn entries<'a>(
     let damaged = move |source| GitError::Object {
         id: id.to_string(),
         path: path.to_owned(),
+        remedy: DAMAGED.to_owned(),
         source,
     };
     TreeRefIter::from_bytes(content, id.kind()).map(move |entry| entry.map_err(damaged))

@@ -110,7 +110,8 @@ impl Sources {
         };
         let of_mapping = |(index, mapping): (usize, &GitMapping)| {
             if !image.remotes.contains_key(&index) {
-                return Ok(own.clone());
+                // Wherever the project is in it, `add` is a path of the repository, as in werf.
+                return Ok(own.tree().files_at(""));
             }
             match remotes.get(&(image.name.clone(), index)) {
                 Some(tree) => Ok(tree.files_at("")),

@@ -113,13 +113,94 @@ fn of_a_partial_clone_only_what_is_read_must_be_there() {
         .blob(&id)
         .expect_err("it is not here")
         .to_string();
+    let [bring, bring_all] = commands(&error);
+    run(&bring);
+    assert_eq!(head(&sparse).1.blob(&id).expect("it was brought"), b"a\n");
+    let (_, other) = tree.entry("top").expect("an entry").expect("a file");
+    sandbox.git_in(&sparse, &["checkout", "-q", "--detach", "HEAD~1"]);
+    let older = head(&sparse).1;
+    let (_, older) = older.entry("docs/a").expect("an entry").expect("a file");
+    assert_eq!((older, tree.blob(&other).is_ok()), (id, true));
+    run(&bring_all);
+    assert_eq!(contents(&head(&sparse).1).len(), want.len());
+    assert_eq!(contents(&tree), want);
+}
+
+/// Of a partial clone: what brings one object, and what brings all.
+#[track_caller]
+fn commands(error: &str) -> [String; 2] {
+    let (_, remedy) = error
+        .split_once(": this partial clone has not got it; ")
+        .expect(error);
+    let parts: Vec<&str> = remedy.split('`').collect();
+    let [_, one, _, all, _] = parts[..] else {
+        panic!("{error}")
+    };
+    [one.to_owned(), all.to_owned()]
+}
+
+#[track_caller]
+fn run(command: &str) {
+    let done = std::process::Command::new("sh").args(["-c", command]).output();
+    let done = done.expect("a shell");
     assert!(
-        error.contains("if this clone is a partial one, `git checkout` or `git fetch --refetch`"),
+        done.status.success(),
+        "{command}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+#[test]
+fn of_a_partial_submodule_the_commands_are_about_it() {
+    let (lib, app) = (sample(&[]), Sandbox::new());
+    lib.git(&["config", "uploadpack.allowFilter", "true"]);
+    let url = format!("file://{}", lib.dir().display());
+    app.write("main", "1\n");
+    app.commit();
+    app.git(&[
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        &url,
+        "vendor/lib",
+    ]);
+    app.commit();
+    let folder = clone(&app, "partial", &["--no-checkout"]);
+    app.git_in(&folder, &["checkout", "-q"]);
+    let allowed = ["-c", "protocol.file.allow=always"];
+    let update = ["submodule", "--quiet", "update", "--init", "--filter=blob:none"];
+    app.git_in(&folder, &[&allowed[..], &update].concat());
+    // A file of the submodule that nothing has brought yet.
+    lib.write("late", "late\n");
+    lib.commit();
+    app.git_in(&folder.join("vendor/lib"), &["fetch", "-q"]);
+    app.git_in(&folder.join("vendor/lib"), &["update-ref", "HEAD", "FETCH_HEAD"]);
+    app.git_in(&folder, &["commit", "-q", "-a", "-m", "on"]);
+    let (repository, tree) = head(&folder);
+    let tree = repository.with_submodules(&tree).expect("submodules");
+    let read = |path: &str| kiel_template::files::FileTree::read(&tree.files_at(""), path);
+    assert!(read("vendor/lib/top").expect("it is checked out").is_some());
+    let error = read("vendor/lib/late").expect_err("it is not here").to_string();
+    let [bring, bring_all] = commands(
+        &error
+            .split(": cannot")
+            .next()
+            .unwrap_or_default()
+            .replace("\n", " "),
+    );
+    let place = format!("git -C {} ", folder.join("vendor/lib").display());
+    assert!(
+        bring.starts_with(&place) && bring_all.starts_with(&place),
         "{error}"
     );
-    // What the message says helps.
-    sandbox.git_in(&sparse, &["fetch", "-q", "--refetch", "--filter=blob:limit=1g"]);
-    assert_eq!(contents(&head(&sparse).1), want);
+    run(&bring);
+    assert_eq!(
+        &*read("vendor/lib/late").expect("it was brought").expect("a file"),
+        b"late\n"
+    );
+    run(&bring_all);
 }
 
 #[test]
@@ -129,8 +210,8 @@ fn of_a_clone_without_trees_a_missing_one_is_named() {
     let (_, tree) = head(&folder);
     let error = tree.listing("", all).expect_err("no tree is here").to_string();
     assert!(error.starts_with("cannot read the object `"), "{error}");
-    assert!(error.contains("partial one"), "{error}");
-    sandbox.git_in(&folder, &["checkout", "-q", "HEAD"]);
+    let [_, bring_all] = commands(&error);
+    run(&bring_all);
     assert_eq!(contents(&head(&folder).1), contents(&sandbox.tree()));
 }
 

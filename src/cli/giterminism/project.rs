@@ -165,7 +165,11 @@ impl Project {
             .map(|(path, kind)| (guard.in_project(&path), kind))
             // kiel's own files, not some of the project.
             .filter(|(path, _)| {
-                path != DEFAULT_REPORT && path != DEFAULT_DEPLOY_REPORT && !added.contains(path)
+                let is_added = |added: &String| {
+                    path.strip_prefix(added.as_str())
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                };
+                path != DEFAULT_REPORT && path != DEFAULT_DEPLOY_REPORT && !added.iter().any(is_added)
             });
         Ok(guard.judge(found, None))
     }
@@ -187,26 +191,42 @@ impl Project {
             if docker.context_add_files.is_empty() {
                 continue;
             }
-            let paths: Vec<String> = docker
-                .context_add_files
-                .iter()
-                .map(|path| self.guard.in_repository(path))
-                .collect();
-            for (path, full) in docker.context_add_files.iter().zip(&paths) {
-                let is_there = self
-                    .repository
-                    .work_dir()
-                    .is_some_and(|dir| dir.join(full).is_file());
-                if !is_there {
+            let mut paths = Vec::new();
+            for path in &docker.context_add_files {
+                let found = self.added_paths(&self.guard.in_repository(path));
+                if found.is_empty() {
                     return Err(CommandError::new(format!(
                         "cannot add `{path}` to the context of image `{}`: the work tree has no such file",
                         image.name
                     )));
                 }
+                paths.extend(found);
             }
             let tree = self.repository.overlay(&self.tree, &paths)?;
             of_images.insert(image.name.clone(), tree.files_at(self.repository.prefix()));
         }
         Ok(of_images)
+    }
+
+    /// A file or link of the work tree, or all of them in a folder. Names that are no text are left out.
+    fn added_paths(&self, path: &str) -> Vec<String> {
+        let Some(work_dir) = self.repository.work_dir() else {
+            return Vec::new();
+        };
+        let (mut found, mut left) = (Vec::new(), vec![path.to_owned()]);
+        while let Some(path) = left.pop() {
+            let full = work_dir.join(&path);
+            let Ok(kind) = full.symlink_metadata().map(|found| found.file_type()) else {
+                continue;
+            };
+            if !kind.is_dir() {
+                found.push(path);
+                continue;
+            }
+            let entries = fs_err::read_dir(&full).into_iter().flatten().flatten();
+            let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+            left.extend(names.map(|name| format!("{path}/{name}")));
+        }
+        found
     }
 }

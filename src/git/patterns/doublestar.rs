@@ -55,11 +55,20 @@ impl Glob {
             .any(|tokens| matches_tokens(tokens, name))
     }
 
+    /// Whether the whole of `path` matches, or a folder that it is in.
+    #[must_use]
+    pub fn matches_with_folders(&self, path: &str) -> bool {
+        let matches = |tokens: &Vec<Token>| {
+            follow(tokens, path, |states| accepts(tokens, states)).is_none_or(|end| accepts(tokens, &end))
+        };
+        self.alternatives.iter().any(matches)
+    }
+
     /// Whether a name below the folder `dir` can match.
     #[must_use]
     pub fn may_match_below(&self, dir: &str) -> bool {
         let below = |tokens: &Vec<Token>| {
-            follow(tokens, &format!("{dir}/")).is_none_or(|States { at, within }| {
+            follow(tokens, &format!("{dir}/"), |_| false).is_none_or(|States { at, within }| {
                 at[..tokens.len()].contains(&true) || within.contains(&true)
             })
         };
@@ -226,47 +235,73 @@ struct States {
     within: Vec<bool>,
 }
 
-/// Follows every way through the tokens at once; nothing where whatever comes matches.
-fn follow(tokens: &[Token], name: &str) -> Option<States> {
+/// Follows every way through the tokens at once; nothing where whatever comes matches, or `is_enough` says so before a
+/// separator.
+fn follow(tokens: &[Token], name: &str, is_enough: impl Fn(&States) -> bool) -> Option<States> {
     let count = tokens.len();
-    let (mut at, mut within) = (vec![false; count + 1], vec![false; count]);
-    at[0] = true;
+    let empty = || States {
+        at: vec![false; count + 1],
+        within: vec![false; count],
+    };
+    let (mut now, mut next) = (empty(), empty());
+    now.at[0] = true;
+    // All ways stand between these two; none goes back.
+    let (mut low, mut high) = (0, 0);
     for char in name.chars() {
-        for (i, token) in tokens.iter().enumerate() {
-            match token {
-                Token::Rest if at[i] => return None,
+        if char == '/' && is_enough(&now) {
+            return None;
+        }
+        let mut i = low;
+        while i <= high && i < count {
+            match tokens[i] {
+                Token::Rest if now.at[i] => return None,
                 Token::Star => {
-                    within[i] |= at[i];
-                    at[i + 1] |= within[i];
+                    now.within[i] |= now.at[i];
+                    now.at[i + 1] |= now.within[i];
                 }
-                Token::Parts if at[i] => {
-                    within[i] = true;
-                    at[i + 1] = true;
+                Token::Parts if now.at[i] => {
+                    now.within[i] = true;
+                    now.at[i + 1] = true;
                 }
                 _ => {}
             }
+            high = high.max(if now.at[i + 1] { i + 1 } else { i });
+            i += 1;
         }
-        let (mut next_at, mut next_within) = (vec![false; count + 1], vec![false; count]);
-        for (i, token) in tokens.iter().enumerate() {
-            match token {
-                Token::Star => next_within[i] = within[i] && char != '/',
+        let end = (high + 1).min(count);
+        next.at[low..=end].fill(false);
+        next.within[low..end].fill(false);
+        for i in low..end {
+            match &tokens[i] {
+                Token::Star => next.within[i] = now.within[i] && char != '/',
                 Token::Parts => {
-                    next_within[i] = within[i];
-                    next_at[i + 1] |= within[i] && char == '/';
+                    next.within[i] = now.within[i];
+                    next.at[i + 1] |= now.within[i] && char == '/';
                 }
                 Token::Rest => {}
-                single => next_at[i + 1] |= at[i] && takes(single, char),
+                single => next.at[i + 1] |= now.at[i] && takes(single, char),
             }
         }
-        (at, within) = (next_at, next_within);
+        // What is behind in the other two is out of every way's reach, and stays as it was made.
+        now.at[low..=end].fill(false);
+        now.within[low..end].fill(false);
+        std::mem::swap(&mut now, &mut next);
+        let is_alive = |i: &usize| now.at[*i] || *i < count && now.within[*i];
+        match (low..=end).find(is_alive) {
+            Some(first) => low = first,
+            None => break,
+        }
+        high = (low..=end).rev().find(is_alive).unwrap_or(low);
     }
-    Some(States { at, within })
+    Some(now)
 }
 
 fn matches_tokens(tokens: &[Token], name: &str) -> bool {
-    let Some(States { at, within }) = follow(tokens, name) else {
-        return true;
-    };
+    follow(tokens, name, |_| false).is_none_or(|end| accepts(tokens, &end))
+}
+
+/// Whether a way is through with the tokens.
+fn accepts(tokens: &[Token], States { at, within }: &States) -> bool {
     (0..=tokens.len()).any(|i| {
         let after_star = i > 0 && within[i - 1] && tokens[i - 1] == Token::Star;
         (at[i] || after_star) && takes_nothing(&tokens[i..])

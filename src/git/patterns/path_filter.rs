@@ -15,9 +15,14 @@ pub struct PathFilter {
 
 #[derive(Debug, Clone)]
 struct TreeGlob {
-    globs: Vec<Glob>,
+    /// As it is, where it ends in stars.
+    whole: Option<Glob>,
+    /// Without them: what it takes, with all that is below.
+    trimmed: Glob,
     /// The leading parts without any special character.
     literal: Vec<String>,
+    /// There are no others, but for stars at the end.
+    is_literal: bool,
 }
 
 impl PathFilter {
@@ -74,29 +79,33 @@ impl TreeGlob {
         {
             parts.pop();
         }
-        let trimmed = parts.join("/");
-        let below = if trimmed.is_empty() {
-            "**/*".into()
-        } else {
-            clean(&format!("{trimmed}/**/*"))
-        };
-        let globs = [cleaned.as_str(), &trimmed, &below]
-            .into_iter()
-            .map(Glob::new)
-            .collect::<Result<_, _>>()
-            .map_err(|error| PatternError {
+        let read = |glob: &str| {
+            Glob::new(glob).map_err(|error| PatternError {
                 pattern: pattern.into(),
                 ..error
-            })?;
+            })
+        };
+        let whole = read(&cleaned)?;
+        let joined = parts.join("/");
+        let trimmed = read(&joined)?;
         let special = |part: &String| part.contains(['*', '?', '[', '{', '\\']);
+        let is_literal = !parts.iter().any(special);
         Ok(Self {
-            globs,
+            whole: (joined != cleaned).then_some(whole),
+            trimmed,
             literal: parts.into_iter().take_while(|part| !special(part)).collect(),
+            is_literal,
         })
     }
 
     fn matches(&self, path: &str) -> bool {
-        self.globs.iter().any(|glob| glob.matches(path))
+        let mut parts = path.split('/');
+        let is_below = self.literal.iter().all(|literal| parts.next() == Some(literal));
+        let is_taken = || {
+            self.trimmed.matches_with_folders(path)
+                || self.whole.as_ref().is_some_and(|glob| glob.matches(path))
+        };
+        is_below && (self.is_literal || is_taken())
     }
 
     /// Compares the parts that both have.
