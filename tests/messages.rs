@@ -272,6 +272,27 @@ fn failing_command_of_a_stage() {
 }
 
 #[test]
+fn failing_task_of_a_stage() {
+    let toolchain = format!("{}/werf/stapel:0.6.2", variable("KIEL_TEST_REGISTRY"));
+    let images = format!(
+        "image: a\nfrom: busybox:1.36\nansible:\n  toolchain: {toolchain}\n  install:\n  - name: greet\n    command: echo almost there\n\
+         \x20 - name: deliver\n    shell: echo nobody at home >&2; exit 7\n"
+    );
+    let project = project("task-fails", &images, &[]);
+    fails_in_repo(
+        ("build-task-fails", "A task of Ansible fails"),
+        &project,
+        &["build"],
+        &[
+            "install",
+            "TASK [deliver] (shell)",
+            "nobody at home",
+            "non-zero return code",
+        ],
+    );
+}
+
+#[test]
 fn registry_down() {
     let project = project("registry-down", "image: a\nfrom: busybox:1.36\n", &[]);
     fails(

@@ -226,7 +226,7 @@ pub(crate) async fn failure(bench: Bench) -> Result<()> {
     tasks_of(&mut project).toolchain = Some("busybox:0.1".into());
     let told = project.try_build().await?.expect_err("no toolchain").to_string();
     ensure!(
-        told.contains("there is no image `busybox:0.1`") && told.contains("`ansible.toolchain`"),
+        told.contains("cannot get `busybox:0.1`") && told.contains("`ansible.toolchain`"),
         "{told}"
     );
     Ok(())
