@@ -307,6 +307,7 @@ fn is_module(name: &str, knows_full_names: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kiel_stapel::ansible::Task;
     use kiel_stapel::spec::StapelSpec;
 
     use crate::config::model::ImageKind;
@@ -329,7 +330,7 @@ mod tests {
              \x20   rescue: [{debug: {msg: z}}]\n    always: [{command: \"true\"}]\n  setup:\n  cacheVersion: 2\n  installCacheVersion: a\n",
         );
         let ansible = spec.ansible.expect("it has tasks");
-        let texts: Vec<String> = ansible.install.iter().map(|task| task.text()).collect();
+        let texts: Vec<String> = ansible.install.iter().map(Task::text).collect();
         assert_eq!(
             texts,
             [
