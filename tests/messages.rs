@@ -272,6 +272,34 @@ fn failing_command_of_a_stage() {
 }
 
 #[test]
+fn failing_task_of_a_stage() {
+    let images = "image: a\nfrom: busybox:1.36\nansible:\n  install:\n  - name: greet\n    command: echo almost there\n\
+                  \x20 - name: deliver\n    shell: echo nobody at home >&2; exit 7\n";
+    let project = project("task-fails", images, &[]);
+    let mut command = project.command(&["build", "--repo", &project.repo]);
+    // The default toolchain, from where it is here.
+    let copy = format!("{}/werf/stapel", variable("KIEL_TEST_REGISTRY"));
+    let run = Run::of(
+        &command
+            .env("WERF_STAPEL_IMAGE_NAME", copy)
+            .output()
+            .expect("kiel runs"),
+    );
+    check(
+        ("build-task-fails", "A task of Ansible fails"),
+        &project,
+        &["build"],
+        run,
+        &[
+            "install",
+            "TASK [deliver] (shell)",
+            "nobody at home",
+            "non-zero return code",
+        ],
+    );
+}
+
+#[test]
 fn registry_down() {
     let project = project("registry-down", "image: a\nfrom: busybox:1.36\n", &[]);
     fails(

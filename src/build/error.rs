@@ -50,18 +50,21 @@ pub enum BuildError {
         /// What was asked for.
         platform: String,
     },
-    /// The image that holds Ansible is not there.
+    /// The image that holds Ansible cannot be had.
     #[error(
-        "cannot build image `{image}`: there is no image `{toolchain}` for {platform}, which holds Ansible for its tasks; name \
-         one in `ansible.toolchain`"
+        "cannot build image `{image}`: cannot get `{toolchain}` for {platform}, which holds Ansible for its tasks; name another \
+         in `ansible.toolchain`, or in the variable KIEL_STAPEL_IMAGE_NAME a copy of the default one"
     )]
     NoToolchain {
         /// The image.
         image: String,
-        /// The missing one, as written.
+        /// The missing one.
         toolchain: String,
         /// What was asked for.
         platform: String,
+        /// Why; nothing where there is no such image.
+        #[source]
+        source: Option<RegistryError>,
     },
     /// The owner of a git mapping is not known to the image.
     #[error(

@@ -257,13 +257,17 @@ impl<'a> Builder<'a> {
         if self.toolchain.is_none() {
             let name = self.ctx.toolchain(name);
             let reference: Reference = name.parse().map_err(of_image(self.ctx.name))?;
-            let found = self.ctx.read(&reference).await?;
-            let missing = || BuildError::NoToolchain {
+            let missing = |source| BuildError::NoToolchain {
                 image: self.ctx.name.to_owned(),
-                toolchain: name.into_owned(),
+                toolchain: name.to_string(),
                 platform: self.ctx.platform.to_string(),
+                source,
             };
-            self.toolchain = Some(found.ok_or_else(missing)?.reference);
+            let found = match self.ctx.read(&reference).await {
+                Err(BuildError::Registry { source, .. }) => Err(missing(Some(source))),
+                found => found,
+            };
+            self.toolchain = Some(found?.ok_or_else(|| missing(None))?.reference);
         }
         let reference = self.toolchain.as_ref().map(ToString::to_string);
         let reference = reference.unwrap_or_default();

@@ -258,3 +258,24 @@ fn file_names(names: &[String]) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_first_other_task_is_named() {
+        let (a, b) = (r#"{"name":"a","command":"x"}"#, r#"{"copy":{"dest":"/y"}}"#);
+        for (now, before, want) in [
+            (json!([a, b]), json!([a]), "the task `copy`"),
+            (json!([a, b]), json!([b]), "the task `a`"),
+            (json!([a]), json!([a, b]), "a task is gone"),
+            (json!([a]), Value::Null, "the task `a`"),
+            (Value::Null, json!([a]), "tasks of Ansible are gone"),
+        ] {
+            assert_eq!(task(&now, &before), want);
+        }
+    }
+}

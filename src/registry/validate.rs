@@ -92,7 +92,7 @@ pub async fn image(
         format!("HEAD tells {head:?}, GET {descriptor:?}")
     });
     check_manifest(&mut faults, &image, &bytes);
-    let diff_ids = check_config(&mut faults, &image, platform);
+    let diff_ids = check_config(&mut faults, &image);
     let mut files = BTreeMap::new();
     for (number, layer) in image.manifest.layers.iter().enumerate() {
         let OpenBlob { body, size } = registry
@@ -218,7 +218,7 @@ fn check_manifest(faults: &mut Faults, image: &Image, bytes: &[u8]) {
 }
 
 /// Tells the diff ids.
-fn check_config(faults: &mut Faults, image: &Image, platform: &Platform) -> Vec<Digest> {
+fn check_config(faults: &mut Faults, image: &Image) -> Vec<Digest> {
     faults.check(image.config.len() as u64 == image.manifest.config.size, || {
         "the config's size is wrong".to_owned()
     });
@@ -231,14 +231,6 @@ fn check_config(faults: &mut Faults, image: &Image, platform: &Platform) -> Vec<
             return Vec::new();
         }
     };
-    let own = Platform {
-        architecture: config.architecture().to_string(),
-        os: config.os().to_string(),
-        variant: config.variant().clone(),
-    };
-    faults.check(platform.accepts(&own), || {
-        format!("the config is for {own}, not {platform}")
-    });
     faults.check(config.rootfs().typ() == "layers", || {
         "rootfs is not of type layers".to_owned()
     });

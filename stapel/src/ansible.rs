@@ -129,7 +129,6 @@ pub(crate) fn variables(path: &str) -> Vec<(&'static str, String)> {
         ("LC_ALL", "C.UTF-8".to_owned()),
         ("LD_LIBRARY_PATH", format!("{overlay}/lib")),
         ("PATH", format!("{overlay}/bin:{path}:{}", last.join(":"))),
-        ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
         ("PYTHONIOENCODING", "utf-8".to_owned()),
     ]
 }

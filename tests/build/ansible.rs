@@ -63,7 +63,7 @@ fn project(bench: Bench) -> Result<Project> {
                 {"name": "not reached", "file": {"path": "/never", "state": "touch"}}
              ],
              "rescue": [{"name": "rescue", "shell": "echo rescued $BUILDER_TAG > /rescued"}],
-             "always": [{"name": "turns", "shell": "echo {{ item }} >> /turns", "with_items": ["a", "b"]}]},
+             "always": [{"name": "turns", "shell": "echo {{ item.of }} >> /turns", "with_items": [{"of": "a"}, {"of": "b"}]}]},
             {"script": "/app/run.sh"},
         ])),
         ..Ansible::default()
@@ -158,7 +158,7 @@ pub(crate) async fn stages(bench: Bench) -> Result<()> {
         "$ TASK [not that] (shell)\nskipped",
         "$ TASK [say] (debug)\nsaid 2 lines\nok",
         "failed, ignored: non-zero return code",
-        "changed (a)\nchanged (b)",
+        "changed ({\"of\": \"a\"})\nchanged ({\"of\": \"b\"})",
     ] {
         ensure!(logs.contains(line), "the log lacks {line:?}:\n{logs}");
     }
@@ -226,7 +226,7 @@ pub(crate) async fn failure(bench: Bench) -> Result<()> {
     tasks_of(&mut project).toolchain = Some("busybox:0.1".into());
     let told = project.try_build().await?.expect_err("no toolchain").to_string();
     ensure!(
-        told.contains("there is no image `busybox:0.1`") && told.contains("`ansible.toolchain`"),
+        told.contains("cannot get `busybox:0.1`") && told.contains("`ansible.toolchain`"),
         "{told}"
     );
     Ok(())

@@ -249,7 +249,7 @@ pub(crate) async fn broken_images(server: &Server) -> Result<()> {
             &good,
             with("os", "plan9".into()),
             MEDIA_OCI_LAYER,
-            "the config is for plan9/",
+            "it is for plan9/",
         ),
         (
             &good,

@@ -70,9 +70,10 @@ fn tasks(text: &mut String) {
         text,
         "\nAnsible comes from `{TOOLCHAIN}`, werf's own image: Ansible 2.7 and Python 2.7,\n\
          for linux/amd64. `toolchain` names another, such as one with a newer Ansible; like the base it counts as written.\n\
-         Nothing of it gets into the image. It has to have, for the platform that is built for:\n\n\
+         Nothing of it gets into the image. Where the default one cannot be reached, `KIEL_STAPEL_IMAGE_NAME` (or werf's\n\
+         `WERF_STAPEL_IMAGE_NAME`) names a copy of it, without the tag; keys stay the same. A toolchain has to have, for the platform that is built for:\n\n\
          | path | is |\n|---|---|\n\
-         | `{TOOLCHAIN_FOLDER}/embedded/bin/python` | Python that runs whatever the image holds: with its own C library or none; modules run by it too |\n\
+         | `{TOOLCHAIN_FOLDER}/embedded/bin/python` | Python that runs whatever the image holds: with its own C library or none; modules run by it too, in the locale `C.UTF-8` |\n\
          | `{TOOLCHAIN_FOLDER}/embedded/bin/ansible-playbook` | the Python program, started by that Python |\n\
          | `{TOOLCHAIN_FOLDER}/embedded/bin/sudo` | only for tasks with `become_user` |\n\
          | `{TOOLCHAIN_FOLDER}/ansible_tools_overlay/{{bin,lib}}` | programs and libraries that stand before the image's own in PATH and LD_LIBRARY_PATH; may be absent |\n\

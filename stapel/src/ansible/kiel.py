@@ -39,10 +39,10 @@ class CallbackModule(CallbackBase):
         for line in text.rstrip().splitlines():
             self._display.display(line)
 
-    def _text(self, value):
+    def _text(self, value, indent=2):
         if hasattr(value, "splitlines"):
             return value
-        return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=repr)
+        return json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False, default=repr)
 
     def _output(self, result, is_failed):
         """What a task, or one turn of its loop, wrote."""
@@ -65,7 +65,7 @@ class CallbackModule(CallbackBase):
         values = result._result
         label = values.get("_ansible_item_label", values.get("item"))
         if label is not None:
-            word = "%s (%s)" % (word, self._text(label))
+            word = "%s (%s)" % (word, self._text(label, None))
         self._print("%s: %s" % (word, detail) if detail else word)
 
     def _message(self, result):
