@@ -51,8 +51,9 @@ class CallbackModule(CallbackBase):
         for name in ("stdout", "stderr", "module_stdout", "module_stderr"):
             if values.get(name):
                 self._print(self._text(values[name]))
-        if is_failed and values.get("exception") and not values.get("module_stderr"):
-            self._print(self._text(values["exception"]))
+        trace = self._text(values.get("exception") or "")
+        if is_failed and "Traceback" in trace and not values.get("module_stderr"):
+            self._print(trace)
         if action in SAYING and not is_failed:
             said = [name for name in sorted(values) if name not in COMMON and not name.startswith("_")]
             for name in said:
