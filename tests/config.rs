@@ -87,9 +87,6 @@ fn keys_of(value: &Value, above: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// What no image can be built with, so far.
-const REFUSED: [&str; 1] = ["ansible"];
-
 #[test]
 fn the_corpus_has_every_key() {
     let schema = kiel::config::json_schema();
@@ -115,7 +112,7 @@ fn the_corpus_has_every_key() {
         let secret = |key: &str| !has_dockerfile && key.starts_with("secrets.");
         let missing: Vec<&String> = known
             .difference(&got)
-            .filter(|key| !REFUSED.contains(&key.as_str()) && !is_shared(key) && !secret(key))
+            .filter(|key| !is_shared(key) && !secret(key))
             .collect();
         assert!(missing.is_empty(), "{missing:?}");
     }

@@ -67,6 +67,9 @@ fn main() -> ExitCode {
         Trial::ignorable_test("an_ordinary_user_builds_and_leaves_nothing", || {
             finished(rootless::builds())
         }),
+        Trial::ignorable_test("programs_of_another_architecture_run_for_an_engine_alone", || {
+            finished(rootless::foreign_programs())
+        }),
         Trial::ignorable_test("lacks_of_a_rootless_engine_are_named_with_their_remedy", || {
             finished(rootless::lacks())
         }),

@@ -133,13 +133,17 @@ fn unknown_key_with_its_neighbour() {
 }
 
 #[test]
-fn known_key_that_does_not_work_yet() {
-    let project = project("not-yet", "image: a\nfrom: b\nansible: {}\n", &[]);
-    fails_in_repo(
-        ("config-not-supported", "A key that kiel does not know yet"),
+fn a_task_of_ansible_with_an_unknown_module() {
+    let images = "image: a\nfrom: alpine:3.20\nansible:\n  install:\n  - name: sources\n    git: {repo: b}\n";
+    let project = project("ansible-module", images, &[]);
+    fails(
+        (
+            "config-ansible-module",
+            "A task of Ansible with a module that is not in the list",
+        ),
         &project,
-        &["build"],
-        &["werf.yaml:6:1", "`ansible` is not supported yet"],
+        &["config", "list"],
+        &["werf.yaml:9:5", "unsupported ansible task"],
     );
 }
 

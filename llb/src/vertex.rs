@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::pb;
 
-/// What an operation runs on, `os/architecture[/variant]`.
+/// What an operation runs on, `os/architecture[/variant]`, in the one form that it has: `arm64/v8` is `arm64`, `arm`
+/// is `arm/v7`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Platform {
     /// As Go names it: `linux`.
@@ -39,17 +40,44 @@ impl FromStr for Platform {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
         };
-        let parts: Vec<&str> = text.split('/').collect();
+        let lower = text.to_ascii_lowercase();
+        let mut parts: Vec<&str> = lower.split('/').collect();
+        if ARCHITECTURES.contains(&lower.as_str()) {
+            parts.insert(0, "linux");
+        }
         match parts.as_slice() {
             [os, architecture, rest @ ..] if rest.len() < 2 && parts.iter().all(|part| word(part)) => {
+                let (architecture, variant) = one_form(architecture, rest.first().copied());
                 Ok(Self {
                     os: (*os).to_owned(),
-                    architecture: (*architecture).to_owned(),
-                    variant: rest.first().map(|variant| (*variant).to_owned()),
+                    architecture: architecture.to_owned(),
+                    variant: variant.map(str::to_owned),
                 })
             }
             _ => Err(PlatformError(text.to_owned())),
         }
+    }
+}
+
+/// The architectures that may stand alone, for Linux.
+const ARCHITECTURES: [&str; 14] = [
+    "386", "aarch64", "amd64", "arm", "arm64", "armel", "armhf", "i386", "loong64", "mips64le", "ppc64le",
+    "riscv64", "s390x", "x86_64",
+];
+
+/// The form in which an architecture and its variant are written, of those that are in use.
+fn one_form<'a>(architecture: &'a str, variant: Option<&'a str>) -> (&'a str, Option<&'a str>) {
+    match (architecture, variant) {
+        ("amd64" | "x86_64", None | Some("v1")) => ("amd64", None),
+        ("x86_64", variant) => ("amd64", variant),
+        ("arm64" | "aarch64", None | Some("v8" | "8")) => ("arm64", None),
+        ("aarch64", variant) => ("arm64", variant),
+        ("arm" | "armhf", None | Some("7")) => ("arm", Some("v7")),
+        ("armel", None) | ("arm", Some("6")) => ("arm", Some("v6")),
+        ("arm", Some("5")) => ("arm", Some("v5")),
+        ("arm", Some("8")) => ("arm", Some("v8")),
+        ("i386", variant) => ("386", variant),
+        other => other,
     }
 }
 

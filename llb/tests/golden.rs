@@ -137,6 +137,26 @@ fn platforms_are_checked() {
     assert_eq!(platform().to_string(), "linux/arm/v7");
 }
 
+#[test]
+fn a_platform_has_one_form() {
+    for (written, form) in [
+        ("linux/arm64/v8", "linux/arm64"),
+        ("linux/aarch64", "linux/arm64"),
+        ("Linux/AMD64", "linux/amd64"),
+        ("linux/x86_64/v1", "linux/amd64"),
+        ("linux/amd64/v3", "linux/amd64/v3"),
+        ("linux/arm", "linux/arm/v7"),
+        ("linux/armhf", "linux/arm/v7"),
+        ("linux/arm/6", "linux/arm/v6"),
+        ("linux/i386", "linux/386"),
+        ("arm64", "linux/arm64"),
+        ("linux/riscv64", "linux/riscv64"),
+    ] {
+        let platform: Platform = written.parse().expect(written);
+        assert_eq!(platform.to_string(), form);
+    }
+}
+
 fn sha256(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))

@@ -9,11 +9,11 @@ use super::error::BuildError;
 use super::git_layers;
 use super::image_config::{self, Directives, EPOCH};
 use super::publish::of_image;
-use super::run::{Built, ImageBuild};
-use crate::buildkit::{Build, NETWORK_ATTR};
+use super::run::{Built, ImageBuild, registry_platform};
+use crate::buildkit::{Build, NETWORK_ATTR, PLATFORM_ATTR};
 use crate::event::BuildState;
-use crate::images::{BuildArg, DockerfilePlan, context_triggers};
-use crate::registry::Reference;
+use crate::images::{BasePlatform, BuildArg, DockerfilePlan, context_triggers};
+use crate::registry::{Platform, Reference};
 
 const FRONTEND: &str = "dockerfile.v0";
 
@@ -72,12 +72,18 @@ pub(crate) async fn build(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> Result
 /// Bases must exist, and their triggers must not read the context: no key knows what those take.
 async fn check_bases(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> Result<(), BuildError> {
     for base in &plan.bases {
-        let reference: Reference = base.parse().map_err(of_image(ctx.name))?;
-        let Some(image) = ctx.read(&reference).await? else {
+        let reference: Reference = base.name.parse().map_err(of_image(ctx.name))?;
+        let platform = match &base.platform {
+            BasePlatform::Target => ctx.registry_platform(),
+            BasePlatform::Engine => Platform::host(),
+            BasePlatform::Fixed(platform) => registry_platform(platform),
+        };
+        let found = ctx.publisher.registry.image(&reference, &platform).await;
+        let Some(image) = found.map_err(of_image(ctx.name))? else {
             return Err(BuildError::NoBase {
                 image: ctx.name.to_owned(),
-                base: base.clone(),
-                platform: ctx.platform.to_string(),
+                base: base.name.clone(),
+                platform: platform.to_string(),
             });
         };
         let config: Value = serde_json::from_slice(&image.config).unwrap_or_default();
@@ -88,7 +94,7 @@ async fn check_bases(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> Result<(), 
             let lines = reading.join("\n");
             return Err(BuildError::Onbuild {
                 image: ctx.name.to_owned(),
-                base: base.clone(),
+                base: base.name.clone(),
                 lines,
             });
         }
@@ -112,7 +118,7 @@ fn attrs(ctx: &ImageBuild<'_>, plan: &DockerfilePlan) -> BTreeMap<String, String
     let mut attrs = BTreeMap::from([
         ("build-arg:SOURCE_DATE_EPOCH".to_owned(), EPOCH.to_string()),
         ("filename".to_owned(), plan.path.clone()),
-        ("platform".to_owned(), ctx.platform.to_string()),
+        (PLATFORM_ATTR.to_owned(), ctx.platform.to_string()),
     ]);
     if plan.syntax.as_deref().is_none_or(is_built_in) {
         // Otherwise the engine would pull the frontend that `# syntax=` names.

@@ -50,6 +50,19 @@ pub enum BuildError {
         /// What was asked for.
         platform: String,
     },
+    /// The image that holds Ansible is not there.
+    #[error(
+        "cannot build image `{image}`: there is no image `{toolchain}` for {platform}, which holds Ansible for its tasks; name \
+         one in `ansible.toolchain`"
+    )]
+    NoToolchain {
+        /// The image.
+        image: String,
+        /// The missing one, as written.
+        toolchain: String,
+        /// What was asked for.
+        platform: String,
+    },
     /// The owner of a git mapping is not known to the image.
     #[error(
         "cannot build image `{image}`: `{name}` of a git mapping is not in `{file}` of the image; make it in \
@@ -137,6 +150,14 @@ pub enum BuildError {
     /// Several images failed.
     #[error("{}", failure::several(.0))]
     Several(Vec<BuildError>),
+}
+
+impl BuildError {
+    /// The remedy, where one is known that the message does not name.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        failure::hint(self)
+    }
 }
 
 /// Why there is no engine.

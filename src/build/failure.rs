@@ -58,6 +58,23 @@ pub(super) fn step_failed(image: &str, stage: Option<&str>, error: &SolveError) 
     text
 }
 
+/// The remedy, where a program could not be run for its architecture.
+pub(super) fn hint(error: &BuildError) -> Option<String> {
+    match error {
+        BuildError::Solve { failure, .. } => {
+            let last = failure.last_lines.last()?;
+            (last.starts_with("exec ") && last.ends_with("exec format error")).then(|| {
+                "the program is of another architecture than the engine's machine, or a script without `#!`: with the \
+                 package qemu-user-static installed (Linux 6.7 and later), or QEMU registered on the machine, other \
+                 architectures run; else set BUILDKIT_HOST to an engine on such a machine"
+                    .to_owned()
+            })
+        }
+        BuildError::Several(errors) => errors.iter().find_map(hint),
+        _ => None,
+    }
+}
+
 /// The reason in a line, for the moment of the failure: the whole message stands at the end of the run.
 pub(super) fn short(image: &str, error: &BuildError) -> String {
     let text = match error {
@@ -118,6 +135,19 @@ mod tests {
             told,
             "cannot build image `app`: stage `setup` failed with exit code 7\n  --> make all\n  it wrote last:\n     | no rule"
         );
+    }
+
+    #[test]
+    fn a_program_of_another_architecture_has_a_remedy() {
+        let failed = |lines| BuildError::Solve {
+            image: "app".into(),
+            stage: None,
+            failure: Box::new(error(lines)),
+        };
+        let foreign = failed(&["exec /bin/sh: exec format error"]);
+        assert!(hint(&foreign).is_some_and(|hint| hint.contains("qemu-user-static")));
+        assert!(hint(&BuildError::Several(vec![failed(&["no"]), foreign])).is_some());
+        assert_eq!(hint(&failed(&["no rule"])), None);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use serde_json::Value;
 use super::error::BuildError;
 use super::image_config;
 use crate::registry::{
-    Blob, BlobSource, Descriptor, Digest, MEDIA_OCI_CONFIG, MEDIA_OCI_MANIFEST, Manifest, Reference,
-    Registry, RegistryError, Repository,
+    Blob, BlobSource, Descriptor, Digest, Index, MEDIA_OCI_CONFIG, MEDIA_OCI_INDEX, MEDIA_OCI_MANIFEST,
+    Manifest, Reference, Registry, RegistryError, Repository,
 };
 
 /// The media type of an artifact without a config, and that config.
@@ -145,7 +145,7 @@ impl Publisher {
         let bytes = Manifest::new(config, layers).to_bytes();
         let ours = Digest::of(&bytes);
         let started = Instant::now();
-        let digest = self.tag(tag, bytes).await?;
+        let digest = self.tag(tag, MEDIA_OCI_MANIFEST, bytes).await?;
         self.remember(tag, digest, started.elapsed());
         Ok(Published {
             digest,
@@ -169,6 +169,15 @@ impl Publisher {
         Ok(reference)
     }
 
+    /// Publishes an index over images that are there, and tells the digest that the tag has afterwards.
+    pub(crate) async fn index(&self, tag: &str, manifests: Vec<Descriptor>) -> Result<Digest, RegistryError> {
+        let started = Instant::now();
+        let bytes = Index::new(manifests).to_bytes();
+        let digest = self.tag(tag, MEDIA_OCI_INDEX, bytes).await?;
+        self.remember(tag, digest, started.elapsed());
+        Ok(digest)
+    }
+
     /// Publishes content under a tag, as an artifact of this type.
     pub(crate) async fn artifact(
         &self,
@@ -180,7 +189,7 @@ impl Publisher {
         let layer = self.push_bytes(kind, content).await?;
         let mut manifest = Manifest::new(config, vec![layer]);
         manifest.artifact_type = Some(kind.to_owned());
-        self.tag(tag, manifest.to_bytes()).await
+        self.tag(tag, MEDIA_OCI_MANIFEST, manifest.to_bytes()).await
     }
 
     /// The content of an artifact; nothing where there is none.
@@ -203,14 +212,14 @@ impl Publisher {
         tags.window = tags.window.max(took);
     }
 
-    async fn tag(&self, tag: &str, manifest: Bytes) -> Result<Digest, RegistryError> {
+    async fn tag(&self, tag: &str, media_type: &str, manifest: Bytes) -> Result<Digest, RegistryError> {
         let reference: Reference = self.repository.tag(tag)?;
         if let Some(found) = self.registry.head(&reference).await? {
             return Ok(found.digest);
         }
         let pushed = self
             .registry
-            .push_manifest(&reference, MEDIA_OCI_MANIFEST, manifest)
+            .push_manifest(&reference, media_type, manifest)
             .await;
         match (pushed, self.registry.head(&reference).await) {
             (Ok(_), Ok(Some(found))) => Ok(found.digest),

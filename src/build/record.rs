@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::plan::BuildPlan;
 use super::publish::Publisher;
-use super::report::BuildReport;
+use super::report::{BuildReport, ImageReport};
 use crate::registry::{Digest, RegistryError};
 
 const MEDIA_TYPE: &str = "application/vnd.kiel.record.v1+json";
@@ -28,7 +28,7 @@ struct Entry<'a> {
     name: &'a str,
     #[serde(rename = "final")]
     is_final: bool,
-    platform: &'a str,
+    platform: String,
     key: Key,
     digest: Digest,
     inputs: Value,
@@ -41,27 +41,39 @@ pub(crate) async fn publish(
     plan: &BuildPlan,
     report: &BuildReport,
 ) -> Result<(), RegistryError> {
-    let entries = report.images.iter().filter_map(|image| {
-        let planned = plan
-            .images
-            .iter()
-            .find(|planned| planned.image.name == image.name)?;
-        // The whole plan: a Stapel image's stages with their inputs are part of it.
-        let inputs = serde_json::to_value(&planned.image.kind).ok()?;
-        Some(Entry {
-            name: &image.name,
-            is_final: image.is_final,
-            platform: &image.platform,
-            key: image.key,
-            digest: image.digest,
-            inputs,
-        })
-    });
+    let entry = |name, image: &ImageReport, inputs| Entry {
+        name,
+        is_final: image.is_final,
+        platform: image.platform.clone(),
+        key: image.key,
+        digest: image.digest,
+        inputs,
+    };
+    let singles = report
+        .images
+        .iter()
+        .flat_map(ImageReport::singles)
+        .filter_map(|image| {
+            let mut images = plan.images.iter().map(|planned| &planned.image);
+            let planned = images.find(|planned| planned.key() == image.key)?;
+            // The whole plan: a Stapel image's stages with their inputs are part of it.
+            let inputs = serde_json::to_value(&planned.kind).ok()?;
+            Some(entry(planned.name.as_str(), image, inputs))
+        });
+    let indexes = report
+        .images
+        .iter()
+        .filter(|image| image.is_index())
+        .filter_map(|image| {
+            let index = &plan.index(&image.name)?.index;
+            let inputs = serde_json::json!({ "index": index.images });
+            Some(entry(index.name.as_str(), image, inputs))
+        });
     let record = Record {
         version: 1,
         project,
         commit: &plan.commit,
-        images: entries.collect(),
+        images: singles.chain(indexes).collect(),
     };
     let content = serde_json::to_vec(&record).expect("strings and numbers are always serializable");
     let end = blake3::hash(&content).to_hex();

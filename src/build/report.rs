@@ -37,7 +37,7 @@ pub struct ImageReport {
     pub is_final: bool,
     /// `dockerfile` or `stapel`.
     pub kind: &'static str,
-    /// What it is for.
+    /// What it is for; the platforms of an index, joined by commas.
     pub platform: String,
     /// Its key, which is its tag.
     pub key: Key,
@@ -53,6 +53,9 @@ pub struct ImageReport {
     pub used_engine: bool,
     /// Its stages, where this build has looked at them.
     pub stages: Vec<StageReport>,
+    /// The images for each platform, where it is an index of several and this build has looked at them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageReport>,
     /// How long it took.
     #[serde(skip)]
     pub elapsed: Duration,
@@ -80,6 +83,30 @@ pub struct StageReport {
 }
 
 impl ImageReport {
+    /// Whether it is an index of several images.
+    #[must_use]
+    pub fn is_index(&self) -> bool {
+        self.platform.contains(',')
+    }
+
+    /// The images for one platform that this is.
+    pub(crate) fn singles(&self) -> &[Self] {
+        if self.is_index() {
+            &self.images
+        } else {
+            std::slice::from_ref(self)
+        }
+    }
+
+    /// As [`Self::singles`].
+    pub(crate) fn singles_mut(&mut self) -> &mut [Self] {
+        if self.is_index() {
+            &mut self.images
+        } else {
+            std::slice::from_mut(self)
+        }
+    }
+
     /// Another builder's image stands under the key.
     pub(crate) fn replace(&mut self, found: &Image) {
         self.digest = found.descriptor.digest;
@@ -150,21 +177,36 @@ impl BuildReport {
             })
         };
         let image = |image: &ImageReport| {
-            // Of a Dockerfile, werf knows one stage.
-            let stages = if image.kind == "dockerfile" {
-                vec![whole(image)]
+            // Of a Dockerfile, werf knows one stage; of several platforms, those of each, and neither kind nor platform.
+            let stages_of = |image: &ImageReport| -> Vec<Value> {
+                if image.kind == "dockerfile" {
+                    vec![whole(image)]
+                } else {
+                    image.stages.iter().map(stage).collect()
+                }
+            };
+            let named = |image: &ImageReport| {
+                let mut stages = stages_of(image);
+                for stage in &mut stages {
+                    let name = stage["Name"].as_str().unwrap_or_default();
+                    stage["Name"] = format!("{name} ({})", image.platform).into();
+                }
+                stages
+            };
+            let (kind, platform, stages) = if image.is_index() {
+                ("", "", image.images.iter().flat_map(named).collect())
             } else {
-                image.stages.iter().map(stage).collect()
+                (image.kind, image.platform.as_str(), stages_of(image))
             };
             let fields = json!({
                 "WerfImageName": image.name,
-                "ConfigType": image.kind,
+                "ConfigType": kind,
                 "DockerRepo": repository,
                 "DockerTag": image.key,
                 "DockerImageID": text(image.image_id),
                 "DockerImageDigest": image.digest,
                 "DockerImageName": self.reference(image),
-                "TargetPlatform": image.platform,
+                "TargetPlatform": platform,
                 "Rebuilt": image.rebuilt,
                 "Final": image.is_final,
                 "Size": image.size.unwrap_or_default(),

@@ -2,6 +2,7 @@
 //!
 //! A failed image stops only those that need it; the others are finished and published, then the run fails.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,14 +22,14 @@ use super::git_layers::Made;
 use super::plan::BuildPlan;
 use super::publish::{Published, Publisher, of_image};
 use super::report::{BuildReport, ImageReport, StageReport};
-use super::{dockerfile, failure, record, stapel, why};
+use super::{dockerfile, failure, index, record, stapel, why};
 use crate::buildkit::SolveResponse;
 use crate::config::model::Config;
 use crate::event::{BuildState, Event, Events};
 use crate::git::SourceTree;
 use crate::git::layer::LayerError;
 use crate::images::{PlannedImage, PlannedKind, StapelImagePlan};
-use crate::registry::{Blob, Descriptor, Digest, Image, MEDIA_OCI_LAYER, Reference, Registry};
+use crate::registry::{self, Blob, Descriptor, Digest, Image, MEDIA_OCI_LAYER, Reference, Registry};
 
 /// The name of the session's content store.
 const STORE: &str = "kiel";
@@ -46,8 +47,6 @@ pub struct BuildDeps {
     pub tree: SourceTree,
     /// The configuration that was planned.
     pub config: Arc<Config>,
-    /// What is built for.
-    pub platform: Platform,
     /// Secrets by id.
     pub secrets: BTreeMap<String, Bytes>,
     /// Sockets of SSH agents by id.
@@ -61,6 +60,7 @@ pub struct BuildDeps {
 /// An image that is there.
 #[derive(Debug, Clone)]
 pub(crate) struct Built {
+    pub(crate) platform: registry::Platform,
     pub(crate) tag: Reference,
     pub(crate) pinned: Reference,
     pub(crate) image_id: Option<Digest>,
@@ -112,6 +112,7 @@ pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildE
     run.take_present();
     let reasons = tell_reasons(&run);
     run.build_missing().await;
+    let indexes = run.set_indexes().await;
     // Told beside the build, in most cases long before its end.
     drop(reasons.join_all().await);
     let Run {
@@ -133,10 +134,11 @@ pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildE
     let mut images: Vec<ImageReport> = plan
         .images
         .iter()
-        .filter_map(|state| done.remove(&state.image.name))
+        .filter_map(|state| done.remove(&id(&state.image)))
         .map(|built| built.report)
         .collect();
-    take_replaced(&mut images, &publisher, &deps.platform).await?;
+    images.extend(indexes);
+    take_replaced(&mut images, &publisher).await?;
     let report = BuildReport {
         repository: plan.repository.clone(),
         commit: plan.commit.clone(),
@@ -154,20 +156,33 @@ pub async fn run(plan: BuildPlan, deps: BuildDeps) -> Result<BuildReport, BuildE
 }
 
 /// Reports what other builders have set since under the same keys, in place of our own.
-async fn take_replaced(
-    images: &mut [ImageReport],
-    publisher: &Publisher,
-    platform: &Platform,
-) -> Result<(), BuildError> {
+async fn take_replaced(images: &mut [ImageReport], publisher: &Publisher) -> Result<(), BuildError> {
     let all = |source| of_image("all")(source);
     for (tag, digest) in publisher.replaced().await.map_err(all)? {
+        let is_index = |image: &&mut ImageReport| image.is_index() && image.key.to_string() == tag;
+        if let Some(index) = images.iter_mut().find(is_index) {
+            (index.digest, index.image_id) = (digest, Some(digest));
+            continue;
+        }
+        let of_tag = |image: &ImageReport| {
+            image.key.to_string() == tag || image.stages.iter().any(|stage| stage.tag == tag)
+        };
+        let mut named = images.iter_mut().flat_map(ImageReport::singles_mut);
+        let Some(image) = named.find(|image| of_tag(image)) else {
+            continue;
+        };
         let reference = publisher.repository.digest(digest);
-        let platform = registry_platform(platform);
-        let found = publisher.registry.image(&reference, &platform).await;
+        let Ok(platform) = image.platform.parse() else {
+            continue;
+        };
+        let found = publisher
+            .registry
+            .image(&reference, &registry_platform(&platform))
+            .await;
         let Some(found) = found.map_err(all)? else {
             continue;
         };
-        for image in images.iter_mut() {
+        for image in images.iter_mut().flat_map(ImageReport::singles_mut) {
             if image.key.to_string() == tag {
                 image.replace(&found);
             }
@@ -177,6 +192,21 @@ async fn take_replaced(
         }
     }
     Ok(())
+}
+
+/// An image for one platform.
+type Id = (String, Platform);
+
+fn id(image: &PlannedImage) -> Id {
+    (image.name.clone(), image.platform.clone())
+}
+
+/// What an image needs, for its platform.
+fn needs_of(image: &PlannedImage) -> impl Iterator<Item = Id> {
+    image
+        .needs
+        .iter()
+        .map(|need| (need.clone(), image.platform.clone()))
 }
 
 /// Finds out why images are built, while they are.
@@ -203,8 +233,8 @@ struct Run {
     deps: BuildDeps,
     publisher: Publisher,
     engine: Arc<Engine>,
-    done: BTreeMap<String, Built>,
-    failed: BTreeSet<String>,
+    done: BTreeMap<Id, Built>,
+    failed: BTreeSet<Id>,
     errors: Vec<BuildError>,
 }
 
@@ -216,13 +246,20 @@ impl Run {
             let Ok(tag) = self.plan.repository.tag(&image.key().to_string()) else {
                 continue;
             };
-            let detail = tag.to_string();
-            self.tell(&image.name, BuildState::Reused, detail);
+            // An index speaks for its images.
+            if self
+                .plan
+                .index(&image.name)
+                .is_none_or(|index| index.digest.is_none())
+            {
+                self.tell(&image.title, BuildState::Reused, tag.to_string());
+            }
             let report = report_of(image, digest, None, Vec::new());
             let pinned = self.plan.repository.digest(digest);
             self.done.insert(
-                image.name.clone(),
+                id(image),
                 Built {
+                    platform: registry_platform(&image.platform),
                     tag,
                     pinned,
                     image_id: None,
@@ -246,21 +283,22 @@ impl Run {
         let plan = self.plan.clone();
         let mut waiting: Vec<PlannedImage> = plan.missing().into_iter().cloned().collect();
         for image in &waiting {
-            let needs = image.needs.iter().filter(|need| !self.done.contains_key(*need));
-            let needs: Vec<&str> = needs.map(String::as_str).collect();
-            self.tell(&image.name, BuildState::Waiting, needs.join(", "));
+            let needs = needs_of(image).filter(|need| !self.done.contains_key(need));
+            let needs: Vec<String> = needs.map(|(name, _)| name).collect();
+            self.tell(&image.title, BuildState::Waiting, needs.join(", "));
         }
-        let mut running: JoinSet<(String, Result<Built, BuildError>)> = JoinSet::new();
+        let mut running: JoinSet<(PlannedImage, Result<Built, BuildError>)> = JoinSet::new();
         loop {
             self.start_ready(&mut waiting, &mut running);
             let Some(ended) = running.join_next().await else {
                 break;
             };
             match ended {
-                Ok((name, Ok(built))) => drop(self.done.insert(name, built)),
-                Ok((name, Err(error))) => {
-                    self.tell(&name, BuildState::Failed, failure::short(&name, &error));
-                    self.failed.insert(name);
+                Ok((image, Ok(built))) => drop(self.done.insert(id(&image), built)),
+                Ok((image, Err(error))) => {
+                    let short = failure::short(&image.title, &error);
+                    self.tell(&image.title, BuildState::Failed, short);
+                    self.failed.insert(id(&image));
                     self.errors.push(error);
                 }
                 Err(error) => {
@@ -274,22 +312,59 @@ impl Run {
         }
     }
 
+    /// Sets the indexes that are missing and complete.
+    async fn set_indexes(&mut self) -> Vec<ImageReport> {
+        let plan = Arc::clone(&self.plan);
+        let mut reports = Vec::new();
+        for state in &plan.indexes {
+            let name = &state.index.name;
+            let of_name = plan.images.iter().filter(|planned| planned.image.name == *name);
+            let parts: Vec<Built> = of_name
+                .filter_map(|planned| self.done.remove(&id(&planned.image)))
+                .collect();
+            let digest = match state.digest {
+                Some(digest) => Ok(digest),
+                None if parts.len() < state.index.images.len() => {
+                    let lacks = "needs its images for all platforms".to_owned();
+                    self.tell(name, BuildState::Skipped, lacks);
+                    continue;
+                }
+                None => index::publish(state, &parts, &self.publisher).await,
+            };
+            match digest {
+                Ok(digest) => {
+                    let end = match state.digest {
+                        Some(_) => BuildState::Reused,
+                        None => BuildState::Assembled,
+                    };
+                    let detail = format!("{}:{}", plan.repository, state.index.key);
+                    self.tell(name, end, detail);
+                    let images = parts.into_iter().map(|built| built.report).collect();
+                    reports.push(index::report(state, digest, images));
+                }
+                Err(error) => {
+                    self.tell(name, BuildState::Failed, failure::short(name, &error));
+                    self.errors.push(error);
+                }
+            }
+        }
+        reports
+    }
+
     fn start_ready(
         &mut self,
         waiting: &mut Vec<PlannedImage>,
-        running: &mut JoinSet<(String, Result<Built, BuildError>)>,
+        running: &mut JoinSet<(PlannedImage, Result<Built, BuildError>)>,
     ) {
         let mut later = Vec::new();
         for image in waiting.drain(..) {
-            if let Some(need) = image.needs.iter().find(|need| self.failed.contains(*need)) {
-                self.tell(&image.name, BuildState::Skipped, format!("needs `{need}`"));
-                self.failed.insert(image.name.clone());
+            if let Some((need, _)) = needs_of(&image).find(|need| self.failed.contains(need)) {
+                self.tell(&image.title, BuildState::Skipped, format!("needs `{need}`"));
+                self.failed.insert(id(&image));
                 continue;
             }
-            let needs: BTreeMap<String, Built> = image
-                .needs
-                .iter()
-                .filter_map(|need| self.done.get(need).map(|built| (need.clone(), built.clone())))
+            let needs: BTreeMap<String, Built> = needs_of(&image)
+                .filter_map(|need| self.done.get(&need).map(|built| (need.0, built.clone())))
                 .collect();
             if needs.len() < image.needs.len() || running.len() >= PARALLEL {
                 later.push(image);
@@ -298,11 +373,8 @@ impl Run {
             let (deps, publisher, engine) = (self.deps.clone(), self.publisher.clone(), self.engine.clone());
             let plan = self.plan.clone();
             running.spawn(async move {
-                let name = image.name.clone();
-                (
-                    name,
-                    build_image(plan, image, needs, deps, publisher, engine).await,
-                )
+                let built = build_image(plan, &image, needs, deps, publisher, engine).await;
+                (image, built)
             });
         }
         *waiting = later;
@@ -311,19 +383,19 @@ impl Run {
 
 async fn build_image(
     plan: Arc<BuildPlan>,
-    planned: PlannedImage,
+    planned: &PlannedImage,
     mut needs: BTreeMap<String, Built>,
     deps: BuildDeps,
     publisher: Publisher,
     engine: Arc<Engine>,
 ) -> Result<Built, BuildError> {
-    complete_ids(&planned, &mut needs, &publisher, &deps.platform).await?;
+    complete_ids(planned, &mut needs, &publisher).await?;
     let image = deps.config.image(&planned.name);
     let ctx = ImageBuild {
-        name: &planned.name,
+        name: &planned.title,
         key: planned.key(),
         project: &deps.config.meta.project,
-        platform: &deps.platform,
+        platform: &planned.platform,
         image_spec: image.and_then(|image| image.image_spec.as_ref()),
         publisher,
         engine: &engine,
@@ -331,7 +403,7 @@ async fn build_image(
         tree: deps.tree.clone(),
         host_paths: &deps.host_paths,
         plan: &plan,
-        planned: &planned,
+        planned,
         needs,
         started: Instant::now(),
     };
@@ -366,7 +438,6 @@ async fn complete_ids(
     planned: &PlannedImage,
     needs: &mut BTreeMap<String, Built>,
     publisher: &Publisher,
-    platform: &Platform,
 ) -> Result<(), BuildError> {
     let wanted = |need: &str| {
         match &planned.kind {
@@ -384,7 +455,7 @@ async fn complete_ids(
     {
         let image = publisher
             .registry
-            .image(&built.pinned, &registry_platform(platform))
+            .image(&built.pinned, &built.platform)
             .await
             .map_err(of_image(name))?;
         built.image_id = image.map(|image| image.manifest.config.digest);
@@ -392,7 +463,7 @@ async fn complete_ids(
     Ok(())
 }
 
-fn registry_platform(platform: &Platform) -> crate::registry::Platform {
+pub(crate) fn registry_platform(platform: &Platform) -> crate::registry::Platform {
     crate::registry::Platform {
         architecture: platform.architecture.clone(),
         os: platform.os.clone(),
@@ -407,13 +478,13 @@ fn report_of(
     stages: Vec<StageReport>,
 ) -> ImageReport {
     ImageReport {
-        name: image.name.clone(),
+        name: image.title.clone(),
         is_final: image.is_final,
         kind: match image.kind {
             PlannedKind::Dockerfile(_) => "dockerfile",
             PlannedKind::Stapel(_) => "stapel",
         },
-        platform: image.platform.clone(),
+        platform: image.platform.to_string(),
         key: image.key(),
         digest,
         image_id: made.and_then(|(published, ..)| published.config),
@@ -421,6 +492,7 @@ fn report_of(
         rebuilt: made.is_some(),
         used_engine: made.is_some_and(|(.., used_engine)| used_engine),
         stages,
+        images: Vec::new(),
         elapsed: made.map(|(_, elapsed, _)| elapsed).unwrap_or_default(),
     }
 }
@@ -433,7 +505,7 @@ impl ImageBuild<'_> {
         stage: UserStage,
     ) -> Option<(&PlannedImage, &StapelImagePlan, usize)> {
         let mut images = self.plan.images.iter().map(|state| &state.image);
-        let image = images.find(|planned| planned.name == image)?;
+        let image = images.find(|planned| planned.is(image, self.platform))?;
         match &image.kind {
             PlannedKind::Stapel(plan) => Some((image, plan, plan.plan.stage(stage)?)),
             PlannedKind::Dockerfile(_) => None,
@@ -443,9 +515,9 @@ impl ImageBuild<'_> {
     /// For building a stage of another image, of which this one has all needs.
     pub(crate) async fn of<'b>(&'b self, image: &'b PlannedImage) -> Result<ImageBuild<'b>, BuildError> {
         let mut needs = self.needs.clone();
-        complete_ids(image, &mut needs, &self.publisher, self.platform).await?;
+        complete_ids(image, &mut needs, &self.publisher).await?;
         Ok(ImageBuild {
-            name: &image.name,
+            name: &image.title,
             key: image.key(),
             publisher: self.publisher.clone(),
             tree: self.tree.clone(),
@@ -455,6 +527,11 @@ impl ImageBuild<'_> {
             image_spec: None,
             ..*self
         })
+    }
+
+    /// Where an image that holds Ansible is pulled from.
+    pub(crate) fn toolchain<'b>(&self, name: &'b str) -> Cow<'b, str> {
+        self.plan.toolchain(name)
     }
 
     /// The platform as the registry has it.
@@ -651,6 +728,7 @@ impl ImageBuild<'_> {
         let pinned = repository.digest(published.digest);
         let made = Some((&published, self.started.elapsed(), used_engine));
         Built {
+            platform: self.registry_platform(),
             tag: repository
                 .tag(&self.key.to_string())
                 .unwrap_or_else(|_| pinned.clone()),

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use kiel_llb::docker_image;
+use kiel_llb::{Output, docker_image};
 use kiel_stapel::listing::Listing;
 use kiel_stapel::lower::{Surroundings, lower_import, lower_stage};
-use kiel_stapel::spec::{From, Import, Position};
+use kiel_stapel::spec::{From, Import, Instructions, Position};
 use kiel_stapel::stage::{Keyed, MappingContent, Part, UserStage, is_frozen, seen};
 use serde_json::Value;
 
@@ -75,6 +75,8 @@ struct Builder<'a> {
     around: Around,
     /// What `fromPath` mounts hold.
     host_files: HostFiles,
+    /// The image that holds Ansible, by digest, once a stage has needed it.
+    toolchain: Option<Reference>,
     stages: Vec<StageReport>,
     used_engine: bool,
 }
@@ -95,6 +97,7 @@ impl<'a> Builder<'a> {
             saw: None,
             around: Around::default(),
             host_files: HostFiles::default(),
+            toolchain: None,
             stages: Vec::new(),
             used_engine: false,
         })
@@ -226,21 +229,49 @@ impl<'a> Builder<'a> {
                 let root = self.ctx.root(&mut composition).await?;
                 let env = self.env(&composition, *stage);
                 let host = self.host_files.serve(self.ctx, &self.plan.spec).await?;
+                let instructions = self.plan.spec.instructions(*stage);
+                let toolchain = match instructions {
+                    Instructions::Tasks(_, name) => Some(self.toolchain(name).await?),
+                    Instructions::Commands(_) => None,
+                };
                 let around = Surroundings {
                     env: &env,
                     project: self.ctx.project,
                     platform: self.ctx.platform,
                     host: &host,
+                    toolchain: toolchain.as_ref(),
                 };
                 let name = format!("{}: {stage}", self.ctx.name);
                 let output = lower_stage(&self.plan.spec, *stage, root.as_ref(), around, &name);
-                let created_by = format!("{stage}: {}", self.plan.spec.shell.commands(*stage).join(" && "));
+                let created_by = format!("{stage}: {instructions}");
                 composition = self
                     .solve_stage(index, composition, Build::Graph(output.definition()), &created_by)
                     .await?;
             }
         }
         Ok(composition)
+    }
+
+    /// The filesystem of the image that holds Ansible.
+    async fn toolchain(&mut self, name: &str) -> Result<Output, BuildError> {
+        if self.toolchain.is_none() {
+            let name = self.ctx.toolchain(name);
+            let reference: Reference = name.parse().map_err(of_image(self.ctx.name))?;
+            let found = self.ctx.read(&reference).await?;
+            let missing = || BuildError::NoToolchain {
+                image: self.ctx.name.to_owned(),
+                toolchain: name.into_owned(),
+                platform: self.ctx.platform.to_string(),
+            };
+            self.toolchain = Some(found.ok_or_else(missing)?.reference);
+        }
+        let reference = self.toolchain.as_ref().map(ToString::to_string);
+        let reference = reference.unwrap_or_default();
+        Ok(docker_image(
+            &reference,
+            self.ctx.platform,
+            &format!("Ansible from {reference}"),
+        ))
     }
 
     /// The base's variables and those of the dependencies that stand before a stage.

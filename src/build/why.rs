@@ -95,7 +95,7 @@ async fn records(publisher: &Publisher) -> Result<BTreeMap<String, Vec<String>>,
 
 /// Whether the record knows the image.
 fn compare(image: &PlannedImage, record: &Record, tree: &SourceTree, events: &Events) -> bool {
-    let same = |entry: &&Entry| entry.name == image.name && entry.platform == image.platform;
+    let same = |entry: &&Entry| entry.name == image.name && entry.platform == image.platform.to_string();
     let Some(entry) = record.images.iter().find(same) else {
         return false;
     };
@@ -109,7 +109,7 @@ fn compare(image: &PlannedImage, record: &Record, tree: &SourceTree, events: &Ev
     };
     for reason in reasons {
         events.send(Event::Reason {
-            image: image.name.clone(),
+            image: image.title.clone(),
             reason,
         });
     }

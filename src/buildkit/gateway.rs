@@ -28,6 +28,8 @@ use crate::event::Events;
 
 /// The Dockerfile frontend's attribute for the network of its commands.
 pub(crate) const NETWORK_ATTR: &str = "force-network-mode";
+/// The attribute of a frontend that says what it builds for.
+pub(crate) const PLATFORM_ATTR: &str = "platform";
 
 /// How long the end of the progress stream is waited for once the solve has ended.
 const PROGRESS_LIMIT: Duration = Duration::from_secs(5);
@@ -127,6 +129,10 @@ impl Client {
             session.id().to_owned(),
             request.exporter.clone(),
             entitlements(&request.build),
+            match &request.build {
+                Build::Frontend { attrs, .. } => attrs.get(PLATFORM_ATTR).cloned(),
+                Build::Graph(_) => None,
+            },
         ));
         let outcome = self.drive(&id, request, &mut run).await;
         // The stream ends with the build; an engine that hangs does not hold us.
@@ -234,6 +240,7 @@ async fn run_build(
     session: String,
     exporter: Option<Exporter>,
     entitlements: Vec<String>,
+    platform: Option<String>,
 ) -> Result<BTreeMap<String, String>, Status> {
     let exporters = exporter.into_iter().map(|exporter| control::Exporter {
         r#type: exporter.kind,
@@ -244,6 +251,11 @@ async fn run_build(
         session,
         exporters: exporters.collect(),
         entitlements,
+        // What the result is for: the engine holds it against its own platform otherwise.
+        frontend_attrs: platform
+            .map(|platform| (PLATFORM_ATTR.to_owned(), platform))
+            .into_iter()
+            .collect(),
         // Without a record the engine's history does not grow with every build.
         internal: true,
         ..control::SolveRequest::default()

@@ -20,8 +20,8 @@ mod session;
 
 pub use client::{Address, Client, PruneBudget};
 pub use error::{ClientError, SolveError, SourceLines};
-pub(crate) use gateway::NETWORK_ATTR;
 pub use gateway::{Build, Exporter, SolveRequest, SolveResponse};
+pub(crate) use gateway::{NETWORK_ATTR, PLATFORM_ATTR};
 pub use progress::Progress;
 pub use session::{NamedHosts, RegistryAuthority, Session, SessionServices};
 

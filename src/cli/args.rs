@@ -51,6 +51,10 @@ pub(crate) struct ProjectArgs {
     /// Include files from where branches and tags of werf-includes.yaml are now, whatever werf-includes.lock says
     #[arg(long)]
     pub(crate) allow_includes_update: bool,
+    /// Build all images for this platform, whatever werf.yaml says: os/architecture[/variant], such as linux/arm64; may
+    /// be repeated, or several with commas between them [default: $DOCKER_DEFAULT_PLATFORM]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Vec<String>,
     /// Private key for Git repositories behind SSH; may be repeated [default: what `ssh` and its agent have]
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_key: Vec<String>,

@@ -39,11 +39,11 @@ impl BuildCommand {
         project.look_up_latest(&self.registry, context).await?;
         project.warn_outdated(context);
         let planned = images::plan_images(&project, &self.images, context)?;
-        if planned.is_empty() {
+        if planned.images.is_empty() {
             context.events.info("werf.yaml has no images: nothing to build");
             return Ok(DONE);
         }
-        project.check_images(&planned)?;
+        project.check_images(&planned.images)?;
         images::build(&project, planned, &self.build, &self.registry, context).await?;
         context.events.send(Event::Summary);
         Ok(DONE)

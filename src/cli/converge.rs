@@ -16,6 +16,7 @@ use super::secrets::SecretArgs;
 use super::{Context, chart, deploy};
 use crate::deploy::{RunOptions, run_reported};
 use crate::event::Event;
+use crate::images::PlannedImages;
 
 /// Build what is missing, apply the chart, wait until it is up
 ///
@@ -84,18 +85,18 @@ impl ConvergeCommand {
             .secrets
             .read(&self.project.dir, &project, &self.registry, context)?;
         let planned = if self.use_build_report {
-            Vec::new()
+            PlannedImages::default()
         } else {
             images::plan_images(&project, &self.images, context)?
         };
-        project.check_images(&planned)?;
+        project.check_images(&planned.images)?;
         let loaded = dependencies::load_chart(&project, &self.registry, &self.dependencies, context).await?;
         let loaded = chart::with_defaults(loaded, &self.values);
         // A cluster that cannot be reached is known before anything is built.
         let cluster = deploy::connect(&self.kube, context).await?;
         let names = if self.use_build_report {
             images::names_of_saved(&self.build.build_report_path, &project, context)?
-        } else if planned.is_empty() {
+        } else if planned.images.is_empty() {
             Vec::new()
         } else {
             let report = images::build(&project, planned, &self.build, &self.registry, context).await?;

@@ -106,6 +106,7 @@ impl CommandError {
     /// The remedy.
     pub(crate) fn hint_text(&self) -> Option<String> {
         let of_deploy = || self.error.downcast_ref().and_then(DeployError::hint);
+        let of_build = || self.error.downcast_ref().and_then(BuildError::hint);
         let of_charts = || self.error.downcast_ref().and_then(ChartsError::hint);
         let of_secrets = || {
             self.error
@@ -116,6 +117,7 @@ impl CommandError {
         self.hint
             .clone()
             .or_else(of_deploy)
+            .or_else(of_build)
             .or_else(of_charts)
             .or_else(of_secrets)
     }

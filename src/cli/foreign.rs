@@ -8,7 +8,6 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::env::Environment;
 use super::error::CommandError;
-use crate::registry::Platform;
 
 /// What becomes of a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +47,6 @@ const PROJECT: Group = Group {
         ("kube-config", Taken),
         ("kube-config-base64", Taken),
         ("kube-context", Taken),
-        (
-            "platform",
-            Refused("images are built for the platform that kiel runs on"),
-        ),
         ("status-progress-period", Taken),
         ("tmp-dir", Taken),
     ],
@@ -383,9 +378,6 @@ fn asks(flag: &str, value: &str, is_switch: bool) -> bool {
             value.to_lowercase().as_str(),
             "" | "0" | "f" | "false" | "n" | "no" | "off"
         ),
-        "platform" => value
-            .split(',')
-            .any(|one| one.trim() != Platform::host().to_string()),
         "release-storage" => !matches!(value, "" | "secret" | "secrets"),
         "kube-request-timeout" => !matches!(value, "0" | "0s"),
         _ => !value.is_empty(),
@@ -453,12 +445,5 @@ mod tests {
             told(&["build"], &[("WERF_ADD_CUSTOM_TAG_1", "x")]),
             Ok(vec![want])
         );
-    }
-
-    #[test]
-    fn the_host_is_a_platform_that_images_are_built_for() {
-        let host = Platform::host().to_string();
-        assert_eq!(told(&["build", "--platform", &host], &[]), Ok(vec![]));
-        assert!(told(&["build", "--platform", "linux/s390x"], &[]).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Between the configuration and the registry: keys, the engine, the build.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use kiel_llb::Platform;
+use kiel_stapel::ansible::TOOLCHAIN;
 use kiel_stapel::spec::{From, MountKind};
 
 use super::Context;
@@ -22,7 +23,7 @@ use crate::buildkit::{Address, Client, PruneBudget};
 use crate::config;
 use crate::config::model::{ImageKind, SecretSource};
 use crate::git::SourceTree;
-use crate::images::{self, ImageFiles, PlannedImage, PlannedKind};
+use crate::images::{self, ImageFiles, PlannedImage, PlannedImages, PlannedKind};
 use crate::registry::{self, DOCKER_HUB, Insecure, Reference, Registry, RegistryOptions, Repository, Url};
 
 /// What the engine's cache may take: a quarter of it is never pruned.
@@ -37,13 +38,12 @@ pub(crate) fn plan_images(
     project: &Project,
     patterns: &[String],
     context: &Context,
-) -> Result<Vec<PlannedImage>, CommandError> {
+) -> Result<PlannedImages, CommandError> {
     let selected = config::select(&project.config, patterns)?;
     if selected.is_empty() {
-        return Ok(Vec::new());
+        return Ok(PlannedImages::default());
     }
     let names: Vec<String> = selected.into_iter().map(|image| image.name.clone()).collect();
-    project.check_supported(&names)?;
     project.check_dockerfiles(&names)?;
     let files = ImageFiles {
         sources: &project.tree.files_at(project.repository.prefix()),
@@ -206,6 +206,28 @@ impl Project {
     }
 }
 
+/// Where werf's image of Ansible is copied to, for machines that cannot reach its registry.
+fn stapel_image(plan: &BuildPlan, context: &Context) -> Option<String> {
+    let is_used = |image: &PlannedImage| match &image.kind {
+        PlannedKind::Stapel(plan) => plan.spec.toolchain() == Some(TOOLCHAIN),
+        PlannedKind::Dockerfile(_) => false,
+    };
+    if !plan.missing().into_iter().any(is_used) {
+        return None;
+    }
+    let read = |name: &str| {
+        let own = context.env.get(&format!("KIEL_{name}"));
+        own.or_else(|| context.env.get(&format!("WERF_{name}")))
+    };
+    let version = read("STAPEL_IMAGE_VERSION");
+    if let Some(version) = version.filter(|version| !TOOLCHAIN.ends_with(&format!(":{version}"))) {
+        context.events.warn(format!(
+            "WERF_STAPEL_IMAGE_VERSION `{version}` counts in no key, and is not used: write `toolchain: NAME:{version}` in `ansible`"
+        ));
+    }
+    read("STAPEL_IMAGE_NAME").map(str::to_owned)
+}
+
 /// What is built for: what this machine runs.
 fn host_platform() -> Platform {
     let host = registry::Platform::host();
@@ -237,7 +259,7 @@ impl StubArgs {
             return Ok(names);
         }
         let planned = plan_images(project, &[], context)?;
-        project.warn_images(&planned, context)?;
+        project.warn_images(&planned.images, context)?;
         Ok(names_by_key(&planned))
     }
 }
@@ -284,12 +306,15 @@ pub(crate) fn names_of_saved(
 }
 
 /// The names of final images, which their keys alone tell.
-pub(crate) fn names_by_key(images: &[PlannedImage]) -> Vec<ImageName> {
-    let finals = images.iter().filter(|image| image.is_final);
+pub(crate) fn names_by_key(planned: &PlannedImages) -> Vec<ImageName> {
+    let finals = planned.images.iter().filter(|image| image.is_final);
+    let finals = finals.map(|image| (&image.name, image.key()));
+    let indexes = planned.indexes.iter().map(|index| (&index.name, index.key));
     finals
-        .map(|image| ImageName {
-            name: image.name.clone(),
-            tag: image.key().to_string(),
+        .chain(indexes)
+        .map(|(name, key)| ImageName {
+            name: name.clone(),
+            tag: key.to_string(),
             digest: None,
             repo: None,
         })
@@ -299,13 +324,18 @@ pub(crate) fn names_by_key(images: &[PlannedImage]) -> Vec<ImageName> {
 /// The names of final images, with the digests of those that are there.
 pub(crate) fn names_by_plan(plan: &BuildPlan) -> Vec<ImageName> {
     let finals = plan.images.iter().filter(|state| state.image.is_final);
-    let name = |state: &build::PlannedState| ImageName {
-        name: state.image.name.clone(),
-        tag: state.image.key().to_string(),
-        digest: state.digest.map(|digest| digest.to_string()),
-        repo: None,
-    };
-    finals.map(name).collect()
+    let finals = finals.map(|state| (&state.image.name, state.image.key(), state.digest));
+    let indexes = plan.indexes.iter();
+    let indexes = indexes.map(|state| (&state.index.name, state.index.key, state.digest));
+    finals
+        .chain(indexes)
+        .map(|(name, key, digest)| ImageName {
+            name: name.clone(),
+            tag: key.to_string(),
+            digest: digest.map(|digest| digest.to_string()),
+            repo: None,
+        })
+        .collect()
 }
 
 /// The names of final images after a build.
@@ -403,7 +433,7 @@ pub(crate) fn repository(args: &RegistryArgs) -> Result<Repository, CommandError
 /// Builds what is missing of these images and tells where all of them are.
 pub(crate) async fn build(
     project: &Project,
-    images: Vec<PlannedImage>,
+    planned: PlannedImages,
     args: &BuildArgs,
     registry_args: &RegistryArgs,
     context: &Context,
@@ -421,12 +451,15 @@ pub(crate) async fn build(
     }
     let repository = repository(registry_args)?;
     let registry = registry(registry_args, context)?;
-    let tree = project.tree.with_objects_of(mapping_trees(&images).iter());
-    let plan = build::plan(images, &registry, &repository, &project.commit.id).await?;
+    let tree = project
+        .tree
+        .with_objects_of(mapping_trees(&planned.images).iter());
+    let mut plan = build::plan(planned, &registry, &repository, &project.commit.id).await?;
+    plan.stapel_image = stapel_image(&plan, context);
     let missing: Vec<&str> = plan
         .missing()
         .into_iter()
-        .map(|image| image.name.as_str())
+        .map(|image| image.title.as_str())
         .collect();
     if args.require_built_images && !missing.is_empty() {
         return Err(CommandError::new(format!(
@@ -436,13 +469,12 @@ pub(crate) async fn build(
         .hint("build them with `kiel build`, or leave out --require-built-images"));
     }
     let running = Arc::new(Mutex::new(Running::default()));
-    let options = engine_options(args, &registry, plan.hosts(), context);
+    let options = engine_options(args, &registry, &plan, context);
     let deps = BuildDeps {
         registry: registry.clone(),
         connect: connect(args, options.clone(), Arc::clone(&running)),
         tree,
         config: Arc::new(project.config.clone()),
-        platform: host_platform(),
         secrets: build_secrets(project, context)?,
         agents: build_agents(project, context)?,
         host_paths: host_paths(project, context),
@@ -558,9 +590,14 @@ fn unknown_to_engine(host: &str, options: &EngineOptions) -> Option<String> {
 fn engine_options(
     args: &BuildArgs,
     registry: &Registry,
-    mut hosts: BTreeSet<String>,
+    plan: &BuildPlan,
     context: &Context,
 ) -> EngineOptions {
+    let mut hosts = plan.hosts();
+    let architectures = plan
+        .images
+        .iter()
+        .map(|state| state.image.platform.architecture.as_str());
     // Docker Hub never wants plain HTTP, whatever --insecure-registry says of others.
     hosts.remove(DOCKER_HUB);
     let search = context.env.get("PATH").unwrap_or_default();
@@ -587,6 +624,7 @@ fn engine_options(
             .into_iter()
             .filter_map(|name| Some((name.into(), context.env.get(name)?.into())))
             .collect(),
+        emulators: engine::emulators(architectures, search.as_ref()),
         kiel: None,
     }
 }

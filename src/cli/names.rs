@@ -132,7 +132,7 @@ impl GetValuesCommand {
         let missing: Vec<&str> = plan
             .missing()
             .into_iter()
-            .map(|image| image.name.as_str())
+            .map(|image| image.title.as_str())
             .collect();
         if self.require_built_images && !missing.is_empty() {
             return Err(

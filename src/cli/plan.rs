@@ -12,6 +12,7 @@ use super::error::{CommandError, CommandResult, EXIT_CHANGES_PLANNED};
 use super::images::{self, DONE};
 use super::project::Project;
 use super::{Context, chart, deploy};
+use crate::images::PlannedImages;
 use crate::{build, ui};
 
 /// Show what converge would change
@@ -65,10 +66,10 @@ impl PlanCommand {
                 .read(&self.source.project.dir, &project, &self.source.registry, context)?;
         let saved = self.report.image_names(&project, context)?;
         let planned = match &saved {
-            Some(_) => Vec::new(),
+            Some(_) => PlannedImages::default(),
             None => images::plan_images(&project, &[], context)?,
         };
-        project.check_images(&planned)?;
+        project.check_images(&planned.images)?;
         let loaded = dependencies::load_chart(
             &project,
             &self.source.registry,
@@ -80,14 +81,14 @@ impl PlanCommand {
         let cluster = deploy::connect(&self.kube, context).await?;
         let mut missing = Vec::new();
         let mut names = saved.unwrap_or_default();
-        if !planned.is_empty() {
+        if !planned.images.is_empty() {
             let repository = images::repository(&self.source.registry)?;
             let registry = images::registry(&self.source.registry, context)?;
             let images = build::plan(planned, &registry, &repository, &project.commit.id).await?;
             missing = images
                 .missing()
                 .into_iter()
-                .map(|image| image.name.clone())
+                .map(|image| image.title.clone())
                 .collect();
             names = images::names_by_plan(&images);
         }

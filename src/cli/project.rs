@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::tz::{Offset, TimeZone};
+use kiel_llb::Platform;
 use kiel_template::files::FileTree;
 
 use super::Context;
 use super::args::{ProjectArgs, ReleaseArgs};
 use super::clock::Clock;
+use super::env::Environment;
 use super::error::CommandError;
 use super::giterminism::{self, Guard, Mode, TemplateGuard};
 use super::includes::Including;
@@ -161,6 +163,13 @@ impl Project {
             write.map_err(|error| open_error(path, &error))?;
         }
         guard.check_external(&loaded, &args.dir, &context.env)?;
+        let mut config = loaded.config;
+        let platforms = forced_platforms(args, &context.env)?;
+        if !platforms.is_empty() {
+            for image in &mut config.images {
+                image.platforms.clone_from(&platforms);
+            }
+        }
         Ok(Self {
             args: args.clone(),
             repository,
@@ -171,7 +180,7 @@ impl Project {
             guard,
             shown: loaded.shown,
             rendered: loaded.rendered,
-            config: loaded.config,
+            config,
             env: args.env.clone(),
             commit_date,
             remotes,
@@ -261,6 +270,25 @@ fn taken_from_work_tree(
 }
 
 /// As Go says it.
+/// What all images are built for, whatever werf.yaml says.
+fn forced_platforms(args: &ProjectArgs, env: &Environment) -> Result<Vec<Platform>, CommandError> {
+    let mut given = args.platform.clone();
+    if given.is_empty() {
+        given = env.family("platform");
+    }
+    if given.is_empty() {
+        given.extend(env.get("DOCKER_DEFAULT_PLATFORM").map(str::to_owned));
+    }
+    let names = given.iter().flat_map(|list| list.split(',')).map(str::trim);
+    let platforms = names.filter(|name| !name.is_empty()).map(|name| {
+        name.parse().map_err(|_| {
+            CommandError::new(format!("cannot build for `{name}`: it is no platform"))
+                .hint("write os/architecture[/variant]: --platform linux/arm64")
+        })
+    });
+    platforms.collect()
+}
+
 fn open_error(path: &Path, error: &std::io::Error) -> CommandError {
     let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     match error.kind() {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use kiel_llb::Platform;
 use kiel_stapel::spec::{
     EnvDependency, EnvImport, From, GitMapping, Import, Mount, MountKind, NamePart, Network, Position, Shell,
     StageDependencies, StapelSpec,
@@ -9,6 +10,7 @@ use kiel_stapel::spec::{
 use kiel_stapel::stage::UserStage;
 use kiel_template::yaml::Node;
 
+use super::ansible;
 use super::includes::read_auth;
 use super::model::{
     ArgDependency, ArgImport, DockerfileImage, ExternalKind, GitReference, GitRemote, Image, ImageKind,
@@ -55,7 +57,7 @@ pub(crate) fn read(
         }
         ImageKind::Dockerfile(docker) => ImageKind::Dockerfile(docker),
     };
-    let platforms = reader.texts(node, "platform").unwrap_or_default();
+    let platforms = read_platforms(reader, node);
     let platforms = if platforms.is_empty() {
         defaults.platforms.clone()
     } else {
@@ -77,11 +79,28 @@ pub(crate) fn read(
         image_spec: image_spec.clone(),
         remotes: remotes.clone(),
         secrets: secrets.clone(),
-        unsupported: Vec::new(),
         platforms: platforms.clone(),
         line,
     };
     image_names.into_iter().map(image).collect()
+}
+
+/// `platform`: one, or a list.
+pub(crate) fn read_platforms(reader: &mut Reader, map: &Node<'_>) -> Vec<Platform> {
+    let Some(node) = value(map, "platform") else {
+        return Vec::new();
+    };
+    let mut platforms = Vec::new();
+    for text in reader.texts(map, "platform").unwrap_or_default() {
+        match text.parse() {
+            Ok(platform) => platforms.push(platform),
+            Err(_) => {
+                let hint = "write os/architecture[/variant]: linux/amd64, linux/arm64, linux/arm/v7";
+                reader.mistake(node, format!("`{text}` is no platform"), Some(hint.to_owned()));
+            }
+        }
+    }
+    platforms
 }
 
 /// Whether it is the image without a name: `image:` with nothing behind it.
@@ -105,6 +124,10 @@ fn note_outdated(reader: &mut Reader, node: &Node<'_>) {
         ("fromArtifact", "from: NAME"),
         ("docker", "imageSpec: {config: {…}}"),
         ("disableGitAfterPatch", "stageDependencies` of what commands need"),
+        (
+            "ansible",
+            "shell: {…}` with the commands, or with `ansible-playbook",
+        ),
     ] {
         if let Some(at) = value(node, key) {
             let name = scalar(at).unwrap_or("NAME");
@@ -352,6 +375,7 @@ fn read_stapel(reader: &mut Reader, node: &Node<'_>, own: &[String], names: &Has
         shell: value(node, "shell")
             .map(|shell| read_shell(reader, shell))
             .unwrap_or_default(),
+        ansible: ansible::read(reader, node),
         imports: maps(node, "import")
             .into_iter()
             .filter_map(|import| read_import(reader, import, names))

@@ -3,6 +3,7 @@
 //! Collects every mistake before it fails, each with its line. Reads files only through `FileTree`, so only what is
 //! committed counts. Does not know Git, registries or clusters.
 
+mod ansible;
 mod document;
 pub mod giterminism;
 mod image;

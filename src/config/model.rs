@@ -1,9 +1,9 @@
-//! werf.yaml after validation: what the other folders read. Only values that this version honours; the
-//! [schema](super::schema) knows the rest and refuses it.
+//! werf.yaml after validation: what the other folders read.
 
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
+use kiel_llb::Platform;
 use kiel_stapel::spec::{From, ImageSpec, Import, NamePart, Network, StapelSpec};
 use serde::Serialize;
 
@@ -31,9 +31,6 @@ pub struct Meta {
     pub project: String,
     /// `deploy`, with its defaults filled in.
     pub deploy: Deploy,
-    /// Keys that are known and not honoured: no image can be built.
-    #[serde(skip)]
-    pub unsupported: Vec<Diagnostic>,
 }
 
 /// `deploy` of the meta document.
@@ -76,12 +73,9 @@ pub struct Image {
     /// What its commands may read and its key does not count.
     #[serde(skip)]
     pub secrets: Vec<Secret>,
-    /// Keys that are known and not honoured: it cannot be built.
-    #[serde(skip)]
-    pub unsupported: Vec<Diagnostic>,
     /// What it is to be built for; empty for what builds it.
     #[serde(skip)]
-    pub platforms: Vec<String>,
+    pub platforms: Vec<Platform>,
     /// Its line in werf.yaml as rendered.
     #[serde(skip)]
     pub line: usize,

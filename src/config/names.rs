@@ -150,7 +150,6 @@ mod tests {
             meta: Meta {
                 project: "demo".into(),
                 deploy,
-                unsupported: Vec::new(),
             },
             images: Vec::new(),
             external: Vec::new(),

@@ -31,6 +31,17 @@ impl<F: Fn(&str) -> bool> PathGlob for F {
     }
 }
 
+/// A function of whole paths, which tells nothing of folders.
+impl<F: Fn(&str) -> bool> PathGlob for F {
+    fn matches(&self, path: &str) -> bool {
+        self(path)
+    }
+
+    fn may_match_below(&self, _: &str) -> bool {
+        true
+    }
+}
+
 /// Says what the templates of werf.yaml may read.
 pub trait Inspector: Send + Sync {
     /// Refuses a file that is not as the commit has it, in werf's words.

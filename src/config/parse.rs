@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use kiel_llb::Platform;
 use kiel_stapel::spec::ImageSpec;
 use kiel_template::yaml::{self, Node};
 use regex::Regex;
@@ -27,11 +28,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
         };
         if value(&node, "configVersion").is_some() || value(&node, "project").is_some() {
             reader.check_keys(&node, META, "the meta document");
-            let mut read = meta(&mut reader, &node);
-            let unsupported = std::mem::take(&mut reader.unsupported);
-            if let Some((meta, _)) = &mut read {
-                meta.unsupported = unsupported;
-            }
+            let read = meta(&mut reader, &node);
             metas.push((read, node.line + reader.lines_before));
         } else {
             let keys = if value(&node, "dockerfile").is_some() {
@@ -40,11 +37,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
                 STAPEL
             };
             reader.check_keys(&node, keys, "an image");
-            nodes.push((
-                node,
-                document.lines_before,
-                std::mem::take(&mut reader.unsupported),
-            ));
+            nodes.push((node, document.lines_before));
         }
     }
     let meta = single_meta(&mut reader, metas);
@@ -54,13 +47,9 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Config, Mistakes> {
         .map(|(_, defaults)| defaults.clone())
         .unwrap_or_default();
     let mut images = Vec::new();
-    for (node, lines_before, unsupported) in &nodes {
+    for (node, lines_before) in &nodes {
         reader.lines_before = *lines_before;
-        let mut read = image::read(&mut reader, node, &names, &defaults);
-        for image in &mut read {
-            image.unsupported.clone_from(unsupported);
-        }
-        images.extend(read);
+        images.extend(image::read(&mut reader, node, &names, &defaults));
     }
     check_names(&mut reader, &images);
     check_relations(&mut reader, &images);
@@ -158,8 +147,8 @@ fn names_of(node: &Node<'_>) -> Vec<String> {
     }
 }
 
-fn image_names(nodes: &[(Node<'_>, usize, Vec<Diagnostic>)]) -> HashSet<String> {
-    nodes.iter().flat_map(|(node, ..)| names_of(node)).collect()
+fn image_names(nodes: &[(Node<'_>, usize)]) -> HashSet<String> {
+    nodes.iter().flat_map(|(node, _)| names_of(node)).collect()
 }
 
 /// What `build` of the meta document says of all images.
@@ -168,7 +157,7 @@ pub(crate) struct Defaults {
     /// `cacheVersion`, for images without one.
     pub(crate) cache_version: Option<String>,
     /// `platform`, for images without one.
-    pub(crate) platforms: Vec<String>,
+    pub(crate) platforms: Vec<Platform>,
     /// `imageSpec`: what it sets wins over that of an image.
     pub(crate) image_spec: Option<ImageSpec>,
 }
@@ -203,7 +192,6 @@ fn meta(reader: &mut Reader, node: &Node<'_>) -> Option<ReadMeta> {
         Meta {
             project: project?,
             deploy: deploy(reader, node),
-            unsupported: Vec::new(),
         },
         defaults.unwrap_or_default(),
     ))
@@ -213,7 +201,7 @@ fn defaults(reader: &mut Reader, build: &Node<'_>) -> Defaults {
     reader.boolean(build, "staged");
     Defaults {
         cache_version: reader.text(build, "cacheVersion"),
-        platforms: reader.texts(build, "platform").unwrap_or_default(),
+        platforms: image::read_platforms(reader, build),
         image_spec: value(build, "imageSpec").map(|spec| settings::read_image_spec(reader, spec)),
     }
 }

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use kiel_template::yaml::{self, Node, Resolved};
 
 use super::model::{External, ExternalKind};
-use super::schema::{DOCKERFILE, Key, Kind, STAPEL, Support, find, nearest};
+use super::schema::{DOCKERFILE, Key, Kind, STAPEL, find, nearest};
 use crate::diagnostic::{Diagnostic, Mistakes};
 
 /// Reads a strict YAML file of one document: what `read` makes of it (of nothing, where there is none), or all of the
@@ -39,8 +39,6 @@ pub(crate) fn read_strict<T: Default>(
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     pub(crate) mistakes: Vec<Diagnostic>,
-    /// Keys of the document that is read that are known and not honoured.
-    pub(crate) unsupported: Vec<Diagnostic>,
     /// What of that document depends on more than the commit.
     pub(crate) external: Vec<External>,
     /// What works and is gone in werf v3.
@@ -92,22 +90,7 @@ impl Reader {
                 self.mistake(key_node, format!("unknown key `{name}` in {place}"), hint);
                 continue;
             };
-            match key.support {
-                Support::NotYet => {
-                    let unsupported = Diagnostic {
-                        line: key_node.line + self.lines_before,
-                        column: key_node.column,
-                        message: format!("`{}` is not supported yet", key.name),
-                        hint: Some(format!(
-                            "leave it out; kiel refuses what it cannot honour, since the result would differ from what \
-                             the file says\n`{name}`: {}",
-                            key.advice()
-                        )),
-                    };
-                    self.unsupported.push(unsupported);
-                }
-                Support::Yes | Support::NoEffect => self.check_shape(value, key),
-            }
+            self.check_shape(value, key);
         }
     }
 

@@ -1,7 +1,6 @@
 //! Every key that werf.yaml knows (werf v2 and v3): the one table that the reader, the JSON Schema and the reference use.
 //!
-//! An unknown key is a mistake with the nearest known one as hint; a known one that is not honoured yet is refused
-//! too, with words of its own: silence would build something else than the file says.
+//! An unknown key is a mistake with the nearest known one as hint.
 
 mod image_spec;
 mod images;
@@ -35,17 +34,17 @@ pub(crate) enum Kind {
     Map,
     /// A list of such maps, or one.
     Maps,
+    /// A list of Ansible's tasks.
+    Tasks,
     /// Anything: nothing below is looked at.
     Any,
 }
 
 /// Whether a key is honoured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Support {
+enum Support {
     /// It does what it says.
     Yes,
-    /// It is known, and refused where an image is planned, until it works.
-    NotYet,
     /// It may stand in the file: it says what kiel does anyway, or concerns a command that kiel does not have yet.
     NoEffect,
 }
@@ -54,7 +53,7 @@ pub(crate) enum Support {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) name: &'static str,
-    pub(crate) support: Support,
+    support: Support,
     pub(crate) kind: Kind,
     /// What holds without it, for the reference; empty for nothing.
     default: &'static str,
@@ -108,24 +107,10 @@ const fn alias(name: &'static str, kind: Kind, same_as: &'static str, example: &
     }
 }
 
-const fn not_yet(name: &'static str, kind: Kind, about: &'static str, example: &'static str) -> Key {
-    Key {
-        support: Support::NotYet,
-        ..key(name, kind, "", about, example)
-    }
-}
-
 const fn no_effect(name: &'static str, kind: Kind, about: &'static str, example: &'static str) -> Key {
     Key {
         support: Support::NoEffect,
         ..key(name, kind, "", about, example)
-    }
-}
-
-impl Key {
-    /// What replaces a key that is not honoured.
-    pub(crate) fn advice(&self) -> &'static str {
-        self.about
     }
 }
 

@@ -3,6 +3,7 @@
 //! Compares what a plan's keys were made from with the same of an earlier build, as that build's record has it. Pure:
 //! which files differ is asked through a closure, since a key holds only a hash of their names and ids.
 
+use kiel_stapel::ansible::Task;
 use kiel_stapel::listing::FileEntry;
 use kiel_stapel::spec::From;
 use serde_json::Value;
@@ -80,6 +81,21 @@ fn instruction(now: &Value, before: &Value) -> String {
     }
 }
 
+/// The first task that was not there before.
+fn task(now: &Value, before: &Value) -> String {
+    if now.is_null() {
+        return "tasks of Ansible are gone".to_owned();
+    }
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let (now, before) = (list(now), list(before));
+    let first = (0..now.len()).find(|index| now.get(*index) != before.get(*index));
+    let text = first.and_then(|index| now[index].as_str());
+    match text.map(serde_json::from_str::<Task>) {
+        Some(Ok(task)) => format!("the task `{}`", task.name()),
+        _ => "a task is gone".to_owned(),
+    }
+}
+
 /// The names, in first place of each item, of items that differ.
 fn named(what: &str, now: &Value, before: &Value) -> String {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
@@ -101,6 +117,7 @@ fn field_name(field: &str) -> String {
         "syntax" => "the `# syntax=` line".to_owned(),
         "base" | "image" => "the base image".to_owned(),
         "commands" => "the commands".to_owned(),
+        "toolchain" => "the image that holds Ansible".to_owned(),
         "stage" => "the stage that it takes files of".to_owned(),
         "platform" => "the platform".to_owned(),
         other => format!("`{other}`"),
@@ -152,6 +169,10 @@ fn parts(plan: &StapelImagePlan, before: &Value, differs: Differs<'_>) -> Vec<St
                 // What stands before it, which is told itself.
                 "parent" | "parts" => {}
                 "files" => told.push(stage_files(plan, &name, differs)),
+                "tasks" => {
+                    let task = task(&part["inputs"]["tasks"], &same["inputs"]["tasks"]);
+                    told.push(format!("{name}: {task}"));
+                }
                 "env" => told.push(format!(
                     "{name}: {}",
                     named("image", &part["inputs"]["env"], &same["inputs"]["env"])

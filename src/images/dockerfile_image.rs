@@ -12,7 +12,7 @@ use kiel_template::files::FileTree;
 use serde::Serialize;
 
 use super::ImagesError;
-use super::dockerfile::{Dockerfile, Sources, Stage};
+use super::dockerfile::{BasePlatform, Dockerfile, Sources, Stage};
 use crate::config::model::{DockerfileImage, Image, SshAgent};
 use crate::git::patterns::{DockerIgnore, PathMatch};
 use crate::git::{CommitFiles, Selection};
@@ -34,7 +34,7 @@ pub struct DockerfilePlan {
     /// The image of another frontend, as `# syntax=` names it.
     pub syntax: Option<String>,
     /// External base images of the stages that are built.
-    pub bases: Vec<String>,
+    pub bases: Vec<BaseImage>,
     /// Images that these stages take files from.
     pub images: Vec<String>,
     /// Names and addresses that commands know.
@@ -55,6 +55,16 @@ pub struct DockerfilePlan {
     /// The context's folder in the repository.
     #[serde(skip)]
     pub root: String,
+}
+
+/// A base that a registry has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BaseImage {
+    /// Its name, arguments resolved.
+    pub name: String,
+    /// For what.
+    pub platform: BasePlatform,
 }
 
 /// The value of a build argument.
@@ -113,7 +123,7 @@ pub(super) fn plan(
         .filter(|(_, arg)| matches!(arg, BuildArg::Name { .. }))
         .filter_map(|(name, _)| stand_ins.get(name))
         .collect();
-    let external = |base: &&str| !internal.iter().any(|name| base.contains(name.as_str()));
+    let external = |base: &str| !internal.iter().any(|name| base.contains(name.as_str()));
     Ok(DockerfilePlan {
         image: Keyed::new(record),
         path: spec.dockerfile.clone(),
@@ -124,8 +134,11 @@ pub(super) fn plan(
         bases: dockerfile
             .bases()
             .into_iter()
-            .filter(external)
-            .map(str::to_owned)
+            .filter(|(name, _)| external(name))
+            .map(|(name, platform)| BaseImage {
+                name: name.to_owned(),
+                platform: platform.clone(),
+            })
             .collect(),
         images: dockerfile.images().into_iter().map(str::to_owned).collect(),
         hosts: spec.add_hosts.clone(),

@@ -8,6 +8,7 @@ pub(crate) mod changes;
 mod dockerfile;
 mod dockerfile_image;
 mod graph;
+mod platforms;
 mod stapel_image;
 
 use std::collections::BTreeMap;
@@ -23,10 +24,11 @@ use crate::config::model::{Config, Image, ImageKind};
 use crate::git::patterns::{IgnoreFileError, PatternError};
 use crate::git::{CommitFiles, GitError, SourceTree};
 
-pub use dockerfile::DockerfileError;
 pub(crate) use dockerfile::context_triggers;
-pub use dockerfile_image::{BuildArg, DockerfilePlan};
+pub use dockerfile::{BasePlatform, DockerfileError};
+pub use dockerfile_image::{BaseImage, BuildArg, DockerfilePlan};
 pub use graph::{Edge, EdgeKind, GraphError, ImageGraph, Node, graph};
+pub use platforms::PlannedIndex;
 use stapel_image::KnownKeys;
 pub use stapel_image::{MappingSelection, StapelImagePlan};
 
@@ -67,16 +69,6 @@ pub enum ImagesError {
     /// The graph is not sound.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// A key of it is known and not honoured.
-    #[error("cannot plan image `{image}`: {message} (line {line} of werf.yaml)")]
-    Unsupported {
-        /// The image.
-        image: String,
-        /// Its line.
-        line: usize,
-        /// Which key.
-        message: String,
-    },
     /// Git content cannot be read.
     #[error("cannot read the sources of image `{image}`")]
     Git {
@@ -152,17 +144,17 @@ pub enum ImagesError {
         #[source]
         source: PlanError,
     },
-    /// It is to be built for something else, or for more.
+    /// It needs an image that is built for other platforms.
     #[error(
-        "cannot plan image `{image}` for `{wanted}`: kiel builds for the machine that it runs on, which is `{here}`; leave `platform` out, or write `platform: {here}`"
+        "cannot plan image `{image}` for {platform}: image `{needed}`, which it needs, is not built for that; add {platform} to `platform` of `{needed}`"
     )]
     Platform {
         /// The image.
         image: String,
-        /// What werf.yaml says.
-        wanted: String,
-        /// What is built for.
-        here: String,
+        /// What it is to be built for.
+        platform: String,
+        /// The image that it needs.
+        needed: String,
     },
     /// The base of `fromLatest` has not been looked up.
     #[error(
@@ -184,21 +176,38 @@ fn folder_of(files: &CommitFiles, folder: &str) -> String {
     parts.join("/")
 }
 
-/// An image with its key and everything that has to be known to build it.
+/// All images that were asked for, and what they need.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PlannedImages {
+    /// One for each image and platform, in an order in which they can be built.
+    pub images: Vec<PlannedImage>,
+    /// What is over those of several platforms.
+    pub indexes: Vec<PlannedIndex>,
+}
+
+/// An image for one platform, with its key and everything that has to be known to build it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedImage {
     /// Its name in werf.yaml.
     pub name: String,
-    /// Whether the chart may name it.
+    /// Its name for people: with the platform, where there is one for another platform.
+    #[serde(skip)]
+    pub title: String,
+    /// Whether the chart may name it. What is in an index is not named itself.
     #[serde(rename = "final")]
     pub is_final: bool,
     /// What it is built for.
-    pub platform: String,
-    /// Names of the images that must exist before it.
+    #[serde(serialize_with = "as_text")]
+    pub platform: Platform,
+    /// Names of the images that must exist for its platform before it.
     pub needs: Vec<String>,
     /// How it is built.
     #[serde(flatten)]
     pub kind: PlannedKind,
+}
+
+pub(crate) fn as_text<S: serde::Serializer>(platform: &Platform, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(platform)
 }
 
 /// How an image is built.
@@ -226,10 +235,16 @@ impl PlannedImage {
     pub fn key(&self) -> Key {
         self.keyed().key
     }
+
+    /// Whether it is the image of that name for that platform.
+    #[must_use]
+    pub fn is(&self, name: &str, platform: &Platform) -> bool {
+        self.name == name && self.platform == *platform
+    }
 }
 
 /// Computes the keys of `names` (all images where it is empty) and of what they need, in an order in which they can be
-/// built. Reads from disk: not for async code.
+/// built; `host` is what images without a platform are built for. Reads from disk: not for async code.
 ///
 /// # Errors
 /// See [`ImagesError`]; the first mistake in the order of the graph.
@@ -237,50 +252,70 @@ pub fn plan_images(
     config: &Config,
     names: &[String],
     files: ImageFiles<'_>,
-    platform: &Platform,
-) -> Result<Vec<PlannedImage>, ImagesError> {
+    host: &Platform,
+) -> Result<PlannedImages, ImagesError> {
     let order = graph(config)?.order(names)?;
-    let mut keys = KnownKeys::default();
-    let mut planned: Vec<PlannedImage> = Vec::with_capacity(order.len());
+    let targets = platforms::targets(config, &order, host)?;
+    let mut keys: BTreeMap<&Platform, KnownKeys> = BTreeMap::new();
+    let mut planned = PlannedImages::default();
     for image in order.iter().filter_map(|name| config.image(name)) {
-        if let Some(key) = config.meta.unsupported.iter().chain(&image.unsupported).next() {
-            return Err(ImagesError::Unsupported {
-                image: image.name.clone(),
-                line: key.line,
-                message: key.message.clone(),
-            });
+        check_plannable(image)?;
+        let is_index = platforms::is_index(image);
+        let platforms = targets.get(image.name.as_str()).map_or(&[][..], Vec::as_slice);
+        for platform in platforms {
+            let keys = keys.entry(platform).or_default();
+            let image = PlannedImage {
+                name: image.name.clone(),
+                title: match platforms.len() {
+                    1 => image.name.clone(),
+                    _ => format!("{} ({platform})", image.name),
+                },
+                is_final: image.is_final && !is_index && is_own(image, platform, host),
+                platform: platform.clone(),
+                needs: needs(image, &planned.images),
+                kind: plan_kind(image, files, platform, keys)?,
+            };
+            keys.add(&image);
+            planned.images.push(image);
         }
-        check_plannable(image, platform)?;
-        let sources = files.of_images.get(&image.name).unwrap_or(files.sources);
-        let kind = match &image.kind {
-            ImageKind::Dockerfile(spec) => PlannedKind::Dockerfile(Box::new(dockerfile_image::plan(
-                image,
-                spec,
-                sources,
-                files.inputs,
-                platform,
-                &keys.images,
-            )?)),
-            ImageKind::Stapel(spec) => PlannedKind::Stapel(Box::new(stapel_image::plan(
-                image,
-                spec,
-                &stapel_image::Sources::new(image, sources, files.remotes)?,
-                platform,
-                &keys,
-            )?)),
-        };
-        let needs = needs(image, &planned);
-        let image = PlannedImage {
-            name: image.name.clone(),
-            is_final: image.is_final,
-            platform: platform.to_string(),
-            needs,
-            kind,
-        };
-        keys.add(&image);
-        planned.push(image);
+        if is_index {
+            planned
+                .indexes
+                .push(platforms::index(&image.name, &planned.images));
+        }
     }
     Ok(planned)
+}
+
+/// Whether the image itself is asked for on this platform, and not only those that need it.
+fn is_own(image: &Image, platform: &Platform, host: &Platform) -> bool {
+    image.platforms.contains(platform) || (image.platforms.is_empty() && platform == host)
+}
+
+fn plan_kind(
+    image: &Image,
+    files: ImageFiles<'_>,
+    platform: &Platform,
+    keys: &KnownKeys,
+) -> Result<PlannedKind, ImagesError> {
+    let sources = files.of_images.get(&image.name).unwrap_or(files.sources);
+    Ok(match &image.kind {
+        ImageKind::Dockerfile(spec) => PlannedKind::Dockerfile(Box::new(dockerfile_image::plan(
+            image,
+            spec,
+            sources,
+            files.inputs,
+            platform,
+            &keys.images,
+        )?)),
+        ImageKind::Stapel(spec) => PlannedKind::Stapel(Box::new(stapel_image::plan(
+            image,
+            spec,
+            &stapel_image::Sources::new(image, sources, files.remotes)?,
+            platform,
+            keys,
+        )?)),
+    })
 }
 
 /// What must exist before an image: also what a stage that it imports from is made of, since it may have to be made
@@ -298,15 +333,7 @@ fn needs(image: &Image, planned: &[PlannedImage]) -> Vec<String> {
     needs
 }
 
-fn check_plannable(image: &Image, platform: &Platform) -> Result<(), ImagesError> {
-    let here = platform.to_string();
-    if image.platforms.iter().any(|wanted| *wanted != here) {
-        return Err(ImagesError::Platform {
-            image: image.name.clone(),
-            wanted: image.platforms.join(", "),
-            here,
-        });
-    }
+fn check_plannable(image: &Image) -> Result<(), ImagesError> {
     match &image.kind {
         ImageKind::Stapel(spec) if spec.from_latest && matches!(spec.from, From::External(_)) => {
             Err(ImagesError::Latest {

@@ -60,7 +60,6 @@ fn image(name: &str, kind: ImageKind) -> Image {
         kind,
         image_spec: None,
         secrets: Vec::new(),
-        unsupported: Vec::new(),
         remotes: std::collections::BTreeMap::new(),
         platforms: Vec::new(),
         line: 1,
@@ -80,7 +79,6 @@ fn config(images: Vec<Image>) -> Config {
         meta: Meta {
             project: "p".into(),
             deploy,
-            unsupported: Vec::new(),
         },
         images,
         external: Vec::new(),
@@ -145,7 +143,7 @@ impl Case {
             ..self.image.clone()
         };
         let platform = self.platform.parse().expect("a platform");
-        let mut planned = plan_images(&config(vec![image]), &[], ImageFiles::at(&files), &platform)?;
+        let mut planned = plan_images(&config(vec![image]), &[], ImageFiles::at(&files), &platform)?.images;
         // Dockerfile and ignore file are read; no blob of the context is.
         assert!(files.tree().reads().blobs <= 3, "{:?}", files.tree().reads());
         Ok(planned.remove(0))
@@ -247,7 +245,11 @@ fn only_files_that_count_are_sent() {
         .map(|entry| entry.path.as_str())
         .collect();
     assert_eq!(paths, ["lock", "src/a", "src/b"]);
-    assert_eq!(plan.bases, ["alpine:3"]);
+    let base = BaseImage {
+        name: "alpine:3".into(),
+        platform: BasePlatform::Target,
+    };
+    assert_eq!(plan.bases, [base]);
 }
 
 #[test]
@@ -305,6 +307,7 @@ fn a_dependency_counts_with_its_key_and_is_no_external_base() {
             &"linux/amd64".parse().expect("a platform"),
         )
         .expect("keys")
+        .images
     };
     let planned = build("alpine:3");
     assert_eq!(
@@ -338,7 +341,9 @@ fn a_mapping_leaves_the_folder_of_an_inner_mapping_to_it() {
     };
     let platform = "linux/amd64".parse().expect("a platform");
     let images = vec![image("app", ImageKind::Stapel(Box::new(spec)))];
-    let planned = plan_images(&config(images), &[], ImageFiles::at(&files), &platform).expect("a key");
+    let planned = plan_images(&config(images), &[], ImageFiles::at(&files), &platform)
+        .expect("a key")
+        .images;
     let PlannedKind::Stapel(plan) = &planned[0].kind else {
         panic!("a Stapel image")
     };
@@ -376,7 +381,9 @@ fn a_file_on_the_way_to_an_inner_mapping_is_left_out() {
     };
     let platform = "linux/amd64".parse().expect("a platform");
     let images = vec![image("app", ImageKind::Stapel(Box::new(spec)))];
-    let planned = plan_images(&config(images), &[], ImageFiles::at(&files), &platform).expect("a key");
+    let planned = plan_images(&config(images), &[], ImageFiles::at(&files), &platform)
+        .expect("a key")
+        .images;
     let PlannedKind::Stapel(plan) = &planned[0].kind else {
         panic!("a Stapel image")
     };
@@ -423,8 +430,101 @@ fn the_dockerfile_vectors_of_the_page_hold() {
             ImageFiles::at(&commit),
             &"linux/amd64".parse().expect("a platform"),
         )
-        .expect("a key");
+        .expect("a key")
+        .images;
         let found = serde_json::json!({"inputs": planned[0].keyed().inputs, "key": planned[0].key()});
         assert_eq!(found, vector["result"], "found: {found}");
     }
+}
+
+/// Two Dockerfile images and what they need; `platforms` by the image's name.
+fn planned_for(platforms: &[(&str, &[&str])]) -> Result<PlannedImages, ImagesError> {
+    let spec = |from: From| StapelSpec {
+        from,
+        ..StapelSpec::default()
+    };
+    let external = || From::External("alpine:3".into());
+    let mut images = vec![
+        image("tool", ImageKind::Stapel(Box::new(spec(external())))),
+        image(
+            "app",
+            ImageKind::Stapel(Box::new(spec(From::Image("tool".into())))),
+        ),
+        image("alone", ImageKind::Stapel(Box::new(spec(external())))),
+    ];
+    images[0].is_final = false;
+    for image in &mut images {
+        let of_image = platforms.iter().find(|(name, _)| *name == image.name);
+        let of_image = of_image.map(|(_, platforms)| platforms.iter());
+        image.platforms = of_image
+            .into_iter()
+            .flatten()
+            .map(|text| text.parse().expect("a platform"))
+            .collect();
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let files = commit(dir.path(), &[("a", "a")]);
+    let host = "linux/amd64".parse().expect("a platform");
+    plan_images(&config(images), &[], ImageFiles::at(&files), &host)
+}
+
+fn titles(planned: &PlannedImages) -> Vec<&str> {
+    planned.images.iter().map(|image| image.title.as_str()).collect()
+}
+
+#[test]
+fn an_image_is_planned_once_for_each_of_its_platforms() {
+    let planned = planned_for(&[("app", &["linux/arm64", "linux/amd64"])]).expect("keys");
+    // What it needs has no platform of its own: it is built for both.
+    let want = [
+        "tool (linux/amd64)",
+        "tool (linux/arm64)",
+        "app (linux/amd64)",
+        "app (linux/arm64)",
+        "alone",
+    ];
+    assert_eq!(titles(&planned), want);
+    let finals: Vec<&str> = planned
+        .images
+        .iter()
+        .filter(|image| image.is_final)
+        .map(|image| image.title.as_str())
+        .collect();
+    assert_eq!(finals, ["alone"], "the index speaks for what is in it");
+    let [index] = planned.indexes.as_slice() else {
+        panic!("one index: {:?}", planned.indexes)
+    };
+    assert_eq!(index.name, "app");
+    let keys = [
+        ("linux/amd64".to_owned(), planned.images[2].key()),
+        ("linux/arm64".to_owned(), planned.images[3].key()),
+    ];
+    assert_eq!(index.images, keys);
+    let turned = planned_for(&[("app", &["linux/amd64", "linux/arm64/v8", "linux/amd64"])]).expect("keys");
+    assert_eq!(turned, planned, "neither order nor spelling counts");
+}
+
+#[test]
+fn one_platform_makes_no_index_and_has_the_key_that_its_own_machine_computes() {
+    let here = planned_for(&[]).expect("keys");
+    assert_eq!(titles(&here), ["tool", "app", "alone"]);
+    let written = planned_for(&[("app", &["linux/amd64"]), ("tool", &["linux/amd64"])]).expect("keys");
+    assert_eq!(written, here);
+    let both = planned_for(&[("app", &["linux/amd64", "linux/arm64"])]).expect("keys");
+    assert_eq!(both.images[2].key(), here.images[1].key());
+    let other = planned_for(&[("app", &["linux/arm64"])]).expect("keys");
+    // Only what needs it asks for it, and nobody asks for this machine's.
+    assert_eq!(titles(&other), ["tool", "app", "alone"]);
+    assert_eq!(other.images[1].key(), both.images[3].key());
+    assert!(other.images[1].is_final && other.indexes.is_empty());
+}
+
+#[test]
+fn what_is_needed_must_be_built_for_the_same_platform() {
+    let error = planned_for(&[("app", &["linux/arm64"]), ("tool", &["linux/amd64"])]).expect_err("no keys");
+    assert_eq!(
+        error.to_string(),
+        "cannot plan image `app` for linux/arm64: image `tool`, which it needs, is not built for that; add linux/arm64 \
+         to `platform` of `tool`"
+    );
 }

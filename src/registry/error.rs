@@ -1,7 +1,10 @@
 //! What can go wrong with a registry, in words that name the registry and the remedy.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use super::Platform;
 
 /// Why a registry operation failed. No variant ever holds a credential, a token or a signed URL.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -152,6 +155,18 @@ pub enum RegistryError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is no image for the platform under that name.
+    #[error("cannot use `{name}` from registry `{host}` for {platform}: it is for {offered}")]
+    Platform {
+        /// The image.
+        name: String,
+        /// The registry's host.
+        host: String,
+        /// What was asked for.
+        platform: String,
+        /// What there is.
+        offered: String,
+    },
     /// Docker's configuration cannot be used.
     #[error("cannot read docker configuration `{path}`: {reason}")]
     DockerConfig {
@@ -291,6 +306,27 @@ impl Subject {
         RegistryError::File {
             name: self.name.clone(),
             reason: kind.to_string(),
+        }
+    }
+
+    pub(super) fn platform<'a>(
+        &self,
+        wanted: &Platform,
+        offered: impl Iterator<Item = &'a Platform>,
+    ) -> RegistryError {
+        let offered: BTreeSet<String> = offered
+            .map(|platform| printable(&platform.to_string(), 40))
+            .collect();
+        let offered: Vec<String> = offered.into_iter().take(20).collect();
+        RegistryError::Platform {
+            name: self.name.clone(),
+            host: self.host.clone(),
+            platform: wanted.to_string(),
+            offered: if offered.is_empty() {
+                "none".to_owned()
+            } else {
+                offered.join(", ")
+            },
         }
     }
 

@@ -100,17 +100,39 @@ impl Platform {
         }
     }
 
-    /// Whether an image of platform `offered` runs here. `arm64` and `arm64/v8` are the same.
+    /// Whether an image of platform `offered` runs here. `arm64` and `arm64/v8` are the same; an earlier variant runs too.
     #[must_use]
     pub fn accepts(&self, offered: &Self) -> bool {
-        let variant = |platform: &Self| match (platform.architecture.as_str(), platform.variant.as_deref()) {
-            ("arm64", Some("v8") | None) => String::new(),
-            ("arm", None) => "v7".to_owned(),
-            (_, variant) => variant.unwrap_or_default().to_owned(),
+        self.fit(offered).is_some()
+    }
+
+    /// How well an image of platform `offered` fits here; nothing where it does not run.
+    fn fit(&self, offered: &Self) -> Option<u32> {
+        if (&self.os, &self.architecture) != (&offered.os, &offered.architecture) {
+            return None;
+        }
+        match (self.level(), offered.level()) {
+            (Some(here), Some(offered)) => (offered <= here).then_some(offered),
+            _ => (self.variant == offered.variant).then_some(0),
+        }
+    }
+
+    /// The number of the variant, where it has one.
+    fn level(&self) -> Option<u32> {
+        let common = match self.architecture.as_str() {
+            "amd64" => "v1",
+            "arm" => "v7",
+            "arm64" => "v8",
+            _ => return None,
         };
-        self.os == offered.os
-            && self.architecture == offered.architecture
-            && variant(self) == variant(offered)
+        let variant = self.variant.as_deref().filter(|variant| !variant.is_empty());
+        variant.unwrap_or(common).strip_prefix('v')?.parse().ok()
+    }
+
+    /// What the config of an image says that it is for; nothing where it does not say it.
+    pub(super) fn of_config(config: &[u8]) -> Option<Self> {
+        let config: Self = serde_json::from_slice(config).ok()?;
+        (!config.architecture.is_empty() && !config.os.is_empty()).then_some(config)
     }
 }
 
@@ -198,14 +220,35 @@ pub struct Index {
 }
 
 impl Index {
+    /// An OCI index.
+    #[must_use]
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: MEDIA_OCI_INDEX.to_owned(),
+            manifests,
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// The bytes that are published, in the form of [`Manifest::to_bytes`].
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        serde_json::to_vec_pretty(self)
+            .expect("strings, numbers and maps are always serializable")
+            .into()
+    }
+
     /// The manifest for a platform. An entry that names no platform serves any, if nothing fits better.
     #[must_use]
     pub fn find(&self, platform: &Platform) -> Option<&Descriptor> {
-        let fits = |entry: &&Descriptor| entry.platform.as_ref().is_some_and(|p| platform.accepts(p));
+        let fit = |entry: &&Descriptor| platform.fit(entry.platform.as_ref()?);
         let unnamed = |entry: &&Descriptor| entry.platform.is_none();
-        self.manifests
-            .iter()
-            .find(fits)
+        let fitting = self.manifests.iter().filter(|entry| fit(entry).is_some());
+        // Of equal ones the first.
+        fitting
+            .rev()
+            .max_by_key(fit)
             .or_else(|| self.manifests.iter().find(unnamed))
     }
 }
@@ -369,7 +412,22 @@ mod tests {
         };
         assert!(platform("arm64", None).accepts(&platform("arm64", Some("v8"))));
         assert!(platform("arm", Some("v7")).accepts(&platform("arm", None)));
-        assert!(!platform("arm", Some("v7")).accepts(&platform("arm", Some("v6"))));
+        assert!(platform("arm", Some("v7")).accepts(&platform("arm", Some("v6"))));
+        assert!(!platform("arm", Some("v6")).accepts(&platform("arm", None)));
+        assert!(platform("amd64", Some("v3")).accepts(&platform("amd64", None)));
+        assert!(!platform("amd64", None).accepts(&platform("amd64", Some("v2"))));
+        assert!(!platform("mips", Some("a")).accepts(&platform("mips", Some("b"))));
         assert!(!platform("amd64", None).accepts(&platform("arm64", None)));
+        let entry = |number: u8, variant| {
+            let mut entry = Descriptor::new(MEDIA_OCI_MANIFEST, Digest::of(&[number]), 1);
+            entry.platform = Some(platform("arm", variant));
+            entry
+        };
+        let entries = [(1, Some("v5")), (2, Some("v6")), (3, None), (4, Some("v7"))];
+        let index = Index::new(entries.map(|(number, variant)| entry(number, variant)).into());
+        let found = |variant| index.find(&platform("arm", variant)).map(|entry| entry.digest);
+        assert_eq!(found(Some("v6")), Some(Digest::of(&[2])));
+        assert_eq!(found(Some("v8")), Some(Digest::of(&[3])));
+        assert_eq!(index.find(&platform("arm64", None)), None);
     }
 }

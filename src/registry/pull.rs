@@ -70,7 +70,7 @@ impl Registry {
     /// is nothing under that name.
     ///
     /// # Errors
-    /// See [`RegistryError`]; an index without that platform is [`RegistryError::Content`].
+    /// See [`RegistryError`]; [`RegistryError::Platform`] where there is none for that platform.
     pub async fn image(
         &self,
         reference: &Reference,
@@ -83,7 +83,8 @@ impl Registry {
         let subject = subject("read", reference, &host);
         if let Document::Index(index) = &document {
             let Some(entry) = index.find(platform) else {
-                return Err(subject.content(format!("it has no image for platform {platform}")));
+                let offered = index.manifests.iter().filter_map(|entry| entry.platform.as_ref());
+                return Err(subject.platform(platform, offered));
             };
             let pinned = reference.repository().digest(entry.digest);
             let Some((inner, _, inner_document)) = self.document(&pinned).await? else {
@@ -95,6 +96,11 @@ impl Registry {
             return Err(subject.content("its index names another index"));
         };
         let config = self.blob(reference.repository(), &manifest.config).await?;
+        if let Some(own) = Platform::of_config(&config)
+            && !platform.accepts(&own)
+        {
+            return Err(subject.platform(platform, std::iter::once(&own)));
+        }
         let reference = reference.with_digest(descriptor.digest);
         Ok(Some(Image {
             reference,

@@ -3,6 +3,7 @@
 //! Pure: what Git knows comes in as listings, what the registry knows is asked by the caller with the keys that this
 //! crate computes. `docs/keys.md` is the specification of those keys.
 
+pub mod ansible;
 mod config_record;
 pub mod key;
 pub mod listing;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use kiel_llb::{CopyOptions, Exec, FileChain, Output, Owner, Platform, Sharing, pb};
 
-use crate::spec::{Import, Mount, MountKind, Network, Shell, StapelSpec};
+use crate::ansible::{self, Task};
+use crate::spec::{Import, Instructions, Mount, MountKind, Network, StapelSpec};
 use crate::stage::UserStage;
 
 /// Where a stage's script is while it runs; nothing of it stays in the image.
@@ -24,6 +25,8 @@ pub struct Surroundings<'a> {
     pub platform: &'a Platform,
     /// What `fromPath` mounts hold, by the path as written; nothing where there is none.
     pub host: &'a BTreeMap<String, HostPath>,
+    /// The image that holds Ansible, for a stage that has tasks.
+    pub toolchain: Option<&'a Output>,
 }
 
 /// Files of the machine for a mount.
@@ -35,22 +38,9 @@ pub enum HostPath {
     File(Output, String),
 }
 
-impl Shell {
-    /// The commands of a stage.
-    #[must_use]
-    pub fn commands(&self, stage: UserStage) -> &[String] {
-        match stage {
-            UserStage::BeforeInstall => &self.before_install,
-            UserStage::Install => &self.install,
-            UserStage::BeforeSetup => &self.before_setup,
-            UserStage::Setup => &self.setup,
-        }
-    }
-}
-
-/// A user stage on `root`: all its commands in one shell, which ends at the first that fails.
+/// A user stage on `root`: its commands in one shell, which ends at the first that fails, or its tasks by Ansible.
 ///
-/// The shell is bash where the image has it, else `/bin/sh`; user 0, folder `/`. Each command is printed before it runs.
+/// User 0, folder `/`. Each command or task is printed before it runs.
 #[must_use]
 pub fn lower_stage(
     spec: &StapelSpec,
@@ -59,20 +49,11 @@ pub fn lower_stage(
     around: Surroundings<'_>,
     name: &str,
 ) -> Output {
-    let launcher = format!(
-        "if command -v bash >/dev/null 2>&1; then exec bash -e {SCRIPT_FOLDER}/commands; fi\nexec /bin/sh -e {SCRIPT_FOLDER}/commands\n"
-    );
-    let scripts = FileChain::new(None)
-        .mkfile("/run", 0o644, launcher.as_bytes())
-        .mkfile("/commands", 0o644, script(spec.shell.commands(stage)).as_bytes())
-        .root(around.platform, &format!("{name}: commands"));
-    let start = Exec::new(root, &["/bin/sh".to_owned(), format!("{SCRIPT_FOLDER}/run")]);
-    let exec = around
-        .env
-        .iter()
-        .fold(start, |exec, (variable, value)| exec.env(variable, value))
-        .user("0:0");
-    let exec = exec.bind(&scripts, "/", SCRIPT_FOLDER);
+    let exec = match spec.instructions(stage) {
+        Instructions::Commands(commands) => shell(commands, root, around, name),
+        Instructions::Tasks(tasks, _) => ansible(tasks, root, around, name),
+    };
+    let exec = exec.user("0:0");
     let exec = spec
         .secrets
         .iter()
@@ -89,18 +70,73 @@ pub fn lower_stage(
     exec.root(around.platform, name)
 }
 
+/// The shell is bash where the image has it, else `/bin/sh`.
+fn shell(commands: &[String], root: Option<&Output>, around: Surroundings<'_>, name: &str) -> Exec {
+    let launcher = format!(
+        "if command -v bash >/dev/null 2>&1; then exec bash -e {SCRIPT_FOLDER}/commands; fi\nexec /bin/sh -e {SCRIPT_FOLDER}/commands\n"
+    );
+    let scripts = FileChain::new(None)
+        .mkfile("/run", 0o644, launcher.as_bytes())
+        .mkfile("/commands", 0o644, script(commands).as_bytes())
+        .root(around.platform, &format!("{name}: commands"));
+    let start = Exec::new(root, &["/bin/sh".to_owned(), format!("{SCRIPT_FOLDER}/run")]);
+    let exec = around
+        .env
+        .iter()
+        .fold(start, |exec, (variable, value)| exec.env(variable, value));
+    exec.bind(&scripts, "/", SCRIPT_FOLDER)
+}
+
+/// All that Ansible is and writes lies below one folder, which is no part of the image.
+fn ansible(tasks: &[Task], root: Option<&Output>, around: Surroundings<'_>, name: &str) -> Exec {
+    let inside = |path: &str| path.trim_start_matches(ansible::FOLDER).to_owned();
+    let work = inside(ansible::WORK_FOLDER);
+    let folders = [
+        work.clone(),
+        format!("{work}/callback"),
+        inside(ansible::TOOLCHAIN_FOLDER),
+        inside(ansible::SCRATCH_FOLDER),
+    ];
+    let files = folders
+        .iter()
+        .fold(FileChain::new(None), |chain, folder| chain.mkdir(folder, 0o755));
+    let files = ansible::files(tasks)
+        .into_iter()
+        .fold(files, |chain, (path, text)| {
+            chain.mkfile(&format!("{work}/{path}"), 0o644, text.as_bytes())
+        })
+        .root(around.platform, &format!("{name}: tasks"));
+    let path = around.env.iter().find(|(variable, _)| variable == "PATH");
+    let own = ansible::variables(path.map_or("", |(_, path)| path));
+    let start = Exec::new(root, &ansible::command());
+    let kept = around.env.iter();
+    let exec = kept
+        .filter(|(variable, _)| !own.iter().any(|(name, _)| name == variable))
+        .fold(start, |exec, (variable, value)| exec.env(variable, value));
+    let exec = own
+        .iter()
+        .fold(exec, |exec, (variable, value)| exec.env(variable, value))
+        .bind(&files, "/", ansible::FOLDER)
+        .tmpfs(ansible::SCRATCH_FOLDER);
+    match around.toolchain {
+        Some(toolchain) => exec.bind(toolchain, ansible::TOOLCHAIN_FOLDER, ansible::TOOLCHAIN_FOLDER),
+        None => exec,
+    }
+}
+
 /// Commands may write to all of them. A copy of the machine's folder goes on as they leave it, until that folder is
 /// another: an engine keeps one cache for each content that it began with.
 fn with_mount(exec: Exec, mount: &Mount, around: Surroundings<'_>) -> Exec {
-    let project = around.project;
+    // What commands of one architecture leave there is not for another.
+    let owner = format!("kiel/{}/{}", around.project, around.platform);
     match &mount.kind {
         MountKind::TmpDir => exec.tmpfs(&mount.to),
         MountKind::BuildDir => {
-            let id = format!("kiel/{project}{}", mount.to);
+            let id = format!("{owner}{}", mount.to);
             exec.cache(&id, None, Sharing::Shared, &mount.to)
         }
         MountKind::FromPath(path) => {
-            let id = format!("kiel/{project}:from_path:{path}");
+            let id = format!("{owner}:from_path:{path}");
             match around.host.get(path) {
                 Some(HostPath::File(files, name)) => exec.bind(files, &format!("/{name}"), &mount.to),
                 Some(HostPath::Folder(files)) => exec.cache(&id, Some(files), Sharing::Shared, &mount.to),

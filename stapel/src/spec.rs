@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ansible::{Ansible, Task};
 use crate::stage::UserStage;
 
 /// A Stapel image.
@@ -20,6 +21,9 @@ pub struct StapelSpec {
     pub git: Vec<GitMapping>,
     /// Commands.
     pub shell: Shell,
+    /// Tasks, in place of commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ansible: Option<Ansible>,
     /// Imports in the order of the file.
     pub imports: Vec<Import>,
     /// `dependencies`: names of other images as environment variables.
@@ -39,6 +43,82 @@ pub struct StapelSpec {
     /// `disableGitAfterPatch`: Git content stays as the last stage saw it.
     #[serde(default)]
     pub disable_git_after_patch: bool,
+}
+
+/// What a user stage runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instructions<'a> {
+    /// Commands of `shell`.
+    Commands(&'a [String]),
+    /// Tasks of `ansible`, with the image that holds Ansible.
+    Tasks(&'a [Task], &'a str),
+}
+
+impl StapelSpec {
+    /// What a stage runs.
+    #[must_use]
+    pub fn instructions(&self, stage: UserStage) -> Instructions<'_> {
+        match &self.ansible {
+            Some(ansible) => Instructions::Tasks(ansible.tasks(stage), ansible.toolchain()),
+            None => Instructions::Commands(self.shell.commands(stage)),
+        }
+    }
+
+    /// The image that holds Ansible, where a stage has tasks.
+    #[must_use]
+    pub fn toolchain(&self) -> Option<&str> {
+        let ansible = self.ansible.as_ref()?;
+        let has_tasks = |stage: &UserStage| !ansible.tasks(*stage).is_empty();
+        UserStage::ALL.iter().any(has_tasks).then(|| ansible.toolchain())
+    }
+
+    /// The cache versions of all stages and of this one.
+    pub(crate) fn cache_versions(&self, stage: UserStage) -> [Option<&str>; 2] {
+        let [all, own] = match (&self.ansible, stage) {
+            (Some(ansible), UserStage::BeforeInstall) => {
+                [&ansible.cache_version, &ansible.before_install_cache_version]
+            }
+            (Some(ansible), UserStage::Install) => [&ansible.cache_version, &ansible.install_cache_version],
+            (Some(ansible), UserStage::BeforeSetup) => {
+                [&ansible.cache_version, &ansible.before_setup_cache_version]
+            }
+            (Some(ansible), UserStage::Setup) => [&ansible.cache_version, &ansible.setup_cache_version],
+            (None, UserStage::BeforeInstall) => [
+                &self.shell.cache_version,
+                &self.shell.before_install_cache_version,
+            ],
+            (None, UserStage::Install) => [&self.shell.cache_version, &self.shell.install_cache_version],
+            (None, UserStage::BeforeSetup) => {
+                [&self.shell.cache_version, &self.shell.before_setup_cache_version]
+            }
+            (None, UserStage::Setup) => [&self.shell.cache_version, &self.shell.setup_cache_version],
+        };
+        [all.as_deref(), own.as_deref()]
+    }
+}
+
+impl Instructions<'_> {
+    /// Whether there is nothing to run.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Commands(commands) => commands.is_empty(),
+            Self::Tasks(tasks, _) => tasks.is_empty(),
+        }
+    }
+}
+
+/// For an image's history.
+impl std::fmt::Display for Instructions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Commands(commands) => f.write_str(&commands.join(" && ")),
+            Self::Tasks(tasks, _) => {
+                let names: Vec<&str> = tasks.iter().map(Task::name).collect();
+                write!(f, "ansible: {}", names.join(", "))
+            }
+        }
+    }
 }
 
 /// The network of commands, where it is not the engine's own.
@@ -129,6 +209,19 @@ pub struct Shell {
     pub before_setup_cache_version: Option<String>,
     /// `setupCacheVersion`.
     pub setup_cache_version: Option<String>,
+}
+
+impl Shell {
+    /// The commands of a stage.
+    #[must_use]
+    pub fn commands(&self, stage: UserStage) -> &[String] {
+        match stage {
+            UserStage::BeforeInstall => &self.before_install,
+            UserStage::Install => &self.install,
+            UserStage::BeforeSetup => &self.before_setup,
+            UserStage::Setup => &self.setup,
+        }
+    }
 }
 
 /// Where among the stages an import or dependency stands.

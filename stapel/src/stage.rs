@@ -8,10 +8,13 @@ use std::fmt;
 use kiel_llb::Platform;
 use serde::{Deserialize, Serialize};
 
+use crate::ansible::Task;
 use crate::config_record::{docker_record, spec_record};
 use crate::key::{Files, Key, Record, Value};
 use crate::listing::Listing;
-use crate::spec::{EnvDependency, From, GitMapping, ImageSpec, Import, MountKind, Position, StapelSpec};
+use crate::spec::{
+    EnvDependency, From, GitMapping, ImageSpec, Import, Instructions, MountKind, Position, StapelSpec,
+};
 
 /// What Git knows of one mapping at the commit at hand; paths are relative to the mapping's `add`.
 ///
@@ -335,22 +338,24 @@ impl Maker<'_> {
     }
 
     fn user_stage(&mut self, stage: UserStage) -> Result<(), PlanError> {
-        let shell = &self.input.spec.shell;
-        let (commands, version) = match stage {
-            UserStage::BeforeInstall => (&shell.before_install, &shell.before_install_cache_version),
-            UserStage::Install => (&shell.install, &shell.install_cache_version),
-            UserStage::BeforeSetup => (&shell.before_setup, &shell.before_setup_cache_version),
-            UserStage::Setup => (&shell.setup, &shell.setup_cache_version),
-        };
+        let spec = self.input.spec;
+        let instructions = spec.instructions(stage);
         // Without commands there is nothing that a cache version could have done again.
-        if commands.is_empty() {
+        if instructions.is_empty() {
             return Ok(());
         }
-        let record = self
-            .stage_record(&stage.to_string())
-            .list("commands", commands)
-            .maybe("cacheVersion", shell.cache_version.as_deref())
-            .maybe("stageCacheVersion", version.as_deref())
+        let record = self.stage_record(&stage.to_string());
+        let record = match instructions {
+            Instructions::Commands(commands) => record.list("commands", commands),
+            Instructions::Tasks(tasks, toolchain) => {
+                let texts: Vec<String> = tasks.iter().map(Task::text).collect();
+                record.list("tasks", &texts).with("toolchain", toolchain)
+            }
+        };
+        let [all, own] = spec.cache_versions(stage);
+        let record = record
+            .maybe("cacheVersion", all)
+            .maybe("stageCacheVersion", own)
             .list("files", self.stage_files(stage));
         let keyed = self.end_stage(record);
         self.parts.push(Part::Stage { stage, keyed });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kiel_stapel::ansible::{Ansible, TOOLCHAIN, Task};
 use kiel_stapel::key::{Files, Key, Record, Value};
 use kiel_stapel::listing::{FileEntry, FileMode, Listing};
 use kiel_stapel::spec::{
@@ -225,6 +226,48 @@ fn a_change_reaches_the_stages_that_it_concerns_and_those_after() {
         })),
         "====x"
     );
+}
+
+#[test]
+fn tasks_count_as_written_with_what_runs_them() {
+    let ansible = |install: &str| {
+        let tasks = |text: &str| serde_json::from_str::<Vec<Task>>(text).expect("tasks");
+        Ansible {
+            before_install: tasks(r#"[{"apk": {"name": "make"}}]"#),
+            install: tasks(install),
+            ..Ansible::default()
+        }
+    };
+    let of = |ansible: Ansible| {
+        let mut case = case();
+        case.spec.shell = Shell::default();
+        case.spec.ansible = Some(ansible);
+        let plan = plan_of(&case).expect("a plan");
+        let keys = plan.parts.iter().filter_map(Part::stage_key);
+        keys.chain([plan.image.key]).collect::<Vec<_>>()
+    };
+    let plain = of(ansible(r#"[{"name": "n", "command": "make"}]"#));
+    assert_eq!(plain.len(), 3, "beforeInstall, install, the image");
+    let same = |other: Ansible| {
+        let found = of(other);
+        let pairs = plain.iter().zip(&found);
+        pairs
+            .map(|(a, b)| if a == b { '=' } else { 'x' })
+            .collect::<String>()
+    };
+    assert_eq!(same(ansible(r#"[ {"name":"n","command":"make"} ]"#)), "===");
+    assert_eq!(same(ansible(r#"[{"command": "make", "name": "n"}]"#)), "=xx");
+    assert_eq!(same(ansible(r#"[{"name": "n", "command": "make all"}]"#)), "=xx");
+    let mut other = ansible(r#"[{"name": "n", "command": "make"}]"#);
+    other.toolchain = Some(TOOLCHAIN.into());
+    assert_eq!(same(other.clone()), "===", "the default, by name");
+    other.toolchain = Some("a/b:1".into());
+    assert_eq!(same(other.clone()), "xxx");
+    other.toolchain = None;
+    other.install_cache_version = Some("2".into());
+    assert_eq!(same(other.clone()), "=xx");
+    other.cache_version = Some("2".into());
+    assert_eq!(same(other), "xxx");
 }
 
 #[test]

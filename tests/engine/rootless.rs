@@ -35,6 +35,41 @@ pub(crate) fn builds() -> Result<Option<String>> {
     Ok(None)
 }
 
+/// Programs of another architecture run, registered for the engine alone, whoever starts it.
+pub(crate) fn foreign_programs() -> Result<Option<String>> {
+    let Ok(emulator) = engine::emulator() else {
+        return Ok(Some(
+            "the machine runs programs of the other architecture itself".to_owned(),
+        ));
+    };
+    let user = engine::ordinary_user()?;
+    for account in [Account::Own].into_iter().chain(user.as_ref().map(Account::User)) {
+        let mut bench = Bench::new()?;
+        bench.tools.emulator = Some(emulator.clone());
+        if let Account::User(user) = account {
+            bench.tools = copied_tools(&bench)?;
+            user.own(bench.folder.path())?;
+        }
+        let script = "uname -m; cp /bin/busybox /uname; busybox chown 33:33 /uname; /uname";
+        let mut client = ClientProcess::start(&bench, account, script)?;
+        let machine = match engine::foreign().architecture.as_str() {
+            "arm64" => "aarch64",
+            _ => "x86_64",
+        };
+        client.wait_for(machine)?;
+        client.wait_for("Linux")?;
+        client.wait_for("solved")?;
+        client.finish()?;
+        bench.wait_for_end()?;
+        bench.assert_nothing_left(None)?;
+    }
+    ensure!(
+        engine::emulator().is_ok_and(|again| again == emulator),
+        "the machine has it now"
+    );
+    Ok(None)
+}
+
 /// What such a user may lack is named, with the command that grants it.
 pub(crate) fn lacks() -> Result<Option<String>> {
     let Some(account) = engine::ordinary_user()? else {

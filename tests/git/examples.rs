@@ -68,7 +68,7 @@ fn plan(sandbox: &Sandbox) -> (Vec<PlannedImage>, u64) {
     let loaded = load(&readable, &options).expect("a configuration");
     let platform = "linux/amd64".parse().expect("a platform");
     let images = plan_images(&loaded.config, &[], ImageFiles::at(&files), &platform).expect("keys");
-    (images, tree.reads().blobs)
+    (images.images, tree.reads().blobs)
 }
 
 /// The keys of images and of their parts.

@@ -219,7 +219,7 @@ pub(crate) fn config(tree: &SourceTree) -> Result<Config> {
         variables: Arc::new(|_| None),
         glob: |pattern| {
             let glob = Glob::new(pattern).map_err(|error| error.to_string())?;
-            Ok(Box::new(move |path| glob.matches(path)))
+            Ok(Box::new(move |path: &str| glob.matches(path)))
         },
         inspector: Arc::new(Everything),
         environment: Arc::new(NoClock),
@@ -231,12 +231,7 @@ pub(crate) fn config(tree: &SourceTree) -> Result<Config> {
 /// The images of a commit with their keys.
 pub(crate) fn images(tree: &SourceTree) -> Result<Vec<PlannedImage>> {
     let platform = "linux/amd64".parse().expect("a platform");
-    Ok(plan_images(
-        &config(tree)?,
-        &[],
-        ImageFiles::at(&tree.files_at("")),
-        &platform,
-    )?)
+    Ok(plan_images(&config(tree)?, &[], ImageFiles::at(&tree.files_at("")), &platform)?.images)
 }
 
 /// Keys by the image's name, and by `image/stage`.

@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use kiel::buildkit::engine::{Engine, EngineOptions, find_program};
+use kiel::buildkit::engine::{Emulator, Engine, EngineOptions, find_program};
 use kiel::buildkit::{Build, Client, Session, SessionServices, SolveRequest};
 use kiel::event::{Event, Events};
 use kiel::registry::{Platform, RegistryOptions, Repository, Url};
@@ -36,6 +36,8 @@ pub(crate) struct Tools {
     client: PathBuf,
     buildkitd: PathBuf,
     runc: PathBuf,
+    /// What runs programs of another architecture.
+    pub(crate) emulator: Option<Emulator>,
 }
 
 /// A folder for the states of a test's engines; they are gone before it goes.
@@ -60,6 +62,7 @@ impl Bench {
                 client: std::env::current_exe()?,
                 buildkitd: tool("buildkitd")?,
                 runc: tool("runc")?,
+                emulator: None,
             },
             search_path: None,
         })
@@ -170,6 +173,7 @@ pub(crate) fn options(state: &Path, tools: &Tools) -> Result<EngineOptions> {
     let mirrors = vec![Url::parse(&variable("KIEL_TEST_MIRROR")?)?];
     let environment = BTreeMap::from([(OsString::from("PATH"), OsString::from(variable("PATH")?))]);
     Ok(EngineOptions {
+        emulators: tools.emulator.iter().cloned().collect(),
         state_home: state.to_owned(),
         buildkitd: tools.buildkitd.clone(),
         runc: tools.runc.clone(),
@@ -189,6 +193,25 @@ fn platform() -> kiel_llb::Platform {
         .to_string()
         .parse()
         .expect("the host's platform is one")
+}
+
+/// The architecture that the environment has a busybox and QEMU for beside this machine's own.
+pub(crate) fn foreign() -> kiel_llb::Platform {
+    let name = match Platform::host().architecture.as_str() {
+        "arm64" => "linux/amd64",
+        _ => "linux/arm64",
+    };
+    name.parse().expect("a platform")
+}
+
+/// The environment's QEMU for [`foreign`].
+pub(crate) fn emulator() -> Result<Emulator> {
+    let path = variable("PATH")?;
+    let found = kiel::buildkit::engine::emulators([foreign().architecture.as_str()], path.as_ref());
+    found
+        .into_iter()
+        .next()
+        .with_context(|| format!("no QEMU, or the machine has it: {HINT}"))
 }
 
 /// The environment's busybox.
@@ -323,9 +346,17 @@ async fn run_client(options: &EngineOptions, script: &str) -> Result<()> {
             }
         }
     });
+    let step = if options.emulators.is_empty() {
+        sh(&busybox(), script, "step")
+    } else {
+        let busybox = docker_image("docker.io/library/busybox:1.37", &foreign(), "busybox");
+        Exec::new(Some(&busybox), &["sh", "-c", script])
+            .env("PATH", "/bin:/usr/bin")
+            .root(&foreign(), "step")
+    };
     let request = SolveRequest {
         image: "app".to_owned(),
-        build: Build::Graph(sh(&busybox(), script, "step").definition()),
+        build: Build::Graph(step.definition()),
         exporter: None,
         read_files: Vec::new(),
         links_in: None,
@@ -351,12 +382,20 @@ pub(crate) fn copied_tools(bench: &Bench) -> Result<Tools> {
         client,
         buildkitd,
         runc,
+        emulator,
     } = &bench.tools;
+    let copy_emulator = |emulator: &Emulator| -> Result<Emulator> {
+        Ok(Emulator {
+            architecture: emulator.architecture.clone(),
+            interpreter: copy(&emulator.interpreter, "qemu-static")?,
+        })
+    };
     Ok(Tools {
         kiel: copy(kiel, "kiel")?,
         client: copy(client, "client")?,
         buildkitd: copy(buildkitd, "buildkitd")?,
         runc: copy(runc, "runc")?,
+        emulator: emulator.as_ref().map(copy_emulator).transpose()?,
     })
 }
 

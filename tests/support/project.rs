@@ -86,7 +86,6 @@ impl Project {
             meta: Meta {
                 project: "test".into(),
                 deploy,
-                unsupported: Vec::new(),
             },
             images: self.images.clone(),
             external: Vec::new(),
@@ -122,14 +121,14 @@ impl Project {
     }
 
     pub(crate) async fn build_from(&mut self, dir: &Path) -> Result<Result<BuildReport, BuildError>> {
-        let (plan, tree) = self.plan(dir).await?;
+        let (mut plan, tree) = self.plan(dir).await?;
+        plan.stapel_image = Some(format!("{}/werf/stapel", self.repository.registry()));
         let (events, mut receiver) = Events::channel();
         let deps = BuildDeps {
             registry: self.registry.clone(),
             connect: self.connect(),
             tree,
             config: self.config(),
-            platform: platform(),
             secrets: BTreeMap::from([("token".to_owned(), "s3cret".into())]),
             agents: self.agents.clone(),
             host_paths: BTreeMap::new(),
@@ -253,7 +252,6 @@ pub(crate) fn image(name: &str, kind: ImageKind) -> Image {
         kind,
         image_spec: None,
         secrets: Vec::new(),
-        unsupported: Vec::new(),
         remotes: BTreeMap::new(),
         platforms: Vec::new(),
         line: 1,

@@ -20,6 +20,10 @@ pub(super) fn render(options: &EngineOptions) -> String {
     let mut text = String::from(
         "# Written by kiel.\ninsecure-entitlements = [\"network.host\"]\n[worker.oci]\nenabled = true\nsnapshotter = \"overlayfs\"\n[worker.containerd]\nenabled = false\n",
     );
+    // A user namespace of root's has its own attributes on the layers: an engine in one has its own state.
+    for emulator in &options.emulators {
+        writeln!(text, "# Emulated: {}", emulator.architecture).expect("writing to a text does not fail");
+    }
     text.push_str(&registries(options));
     text
 }
@@ -140,6 +144,7 @@ mod tests {
 
     fn options(registry: RegistryOptions, hosts: &[&str]) -> EngineOptions {
         EngineOptions {
+            emulators: Vec::new(),
             state_home: PathBuf::new(),
             buildkitd: PathBuf::new(),
             runc: PathBuf::new(),

@@ -7,13 +7,14 @@
 //! - `alive.lock` is held alone by pid 1 for life: an engine that is about to end still has its socket.
 //!
 //! The engine lives in mount and PID namespaces of its own (and, for an ordinary user, in a user namespace with
-//! the user's subordinate ids), so that a kill -9 of any of its processes, or of all clients, ends all of it. No
+//! the user's subordinate ids; for root in one with the same ids, where emulators have to be registered), so that a kill -9 of any of its processes, or of all clients, ends all of it. No
 //! death signals: they fire when a thread ends. One state folder per user and configuration; concurrent runs share
 //! the running engine and its cache.
 //!
 //! It deliberately does not install buildkitd, and does not watch an engine that it has not started itself.
 
 mod config;
+mod emulators;
 mod requirements;
 mod supervise;
 
@@ -30,9 +31,11 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 
+pub use emulators::{Emulator, emulators};
+
 use super::{Address, Client};
 use crate::registry::RegistryOptions;
-use supervise::{Message, Start};
+use supervise::{IdMaps, Message, Start};
 
 /// The version of BuildKit that kiel is tested with.
 pub const BUILDKIT_VERSION: &str = "0.32.2";
@@ -78,6 +81,8 @@ pub struct EngineOptions {
     pub tls_hosts: BTreeSet<String>,
     /// The variables of [`ENVIRONMENT`] that are set.
     pub environment: BTreeMap<OsString, OsString>,
+    /// What runs programs of other architectures, where the machine does not by itself.
+    pub emulators: Vec<Emulator>,
     /// The kiel program, which becomes the engine's pid 1; without it the running program.
     pub kiel: Option<PathBuf>,
 }
@@ -266,15 +271,17 @@ async fn lock(path: PathBuf, take: fn(&File) -> std::io::Result<()>) -> Result<F
 
 /// Starts the engine's pid 1 and waits until the engine says that it is ready. The caller holds both locks.
 async fn start(options: &EngineOptions, folder: &Path, config: &str) -> Result<(), EngineError> {
-    let rootless = if nix::unistd::getuid().is_root() {
-        None
-    } else {
-        let search_path = options
-            .environment
-            .get(OsStr::new("PATH"))
-            .cloned()
-            .unwrap_or_default();
-        Some(requirements::id_maps(&search_path)?)
+    let user_namespace = match (nix::unistd::getuid().is_root(), options.emulators.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(IdMaps::Same),
+        (false, _) => {
+            let search_path = options
+                .environment
+                .get(OsStr::new("PATH"))
+                .cloned()
+                .unwrap_or_default();
+            Some(requirements::id_maps(&search_path)?)
+        }
     };
     let log_path = folder.join("log");
     let state = |path: &Path, error: std::io::Error| EngineError::State {
@@ -299,7 +306,8 @@ async fn start(options: &EngineOptions, folder: &Path, config: &str) -> Result<(
         folder: folder.to_owned(),
         buildkitd: options.buildkitd.clone(),
         runc: options.runc.clone(),
-        rootless,
+        user_namespace,
+        emulators: options.emulators.clone(),
     };
     let launch = || {
         let log = log.try_clone().map_err(|error| state(&log_path, error))?;

@@ -32,7 +32,7 @@ pub(super) fn id_maps(search_path: &OsStr) -> Result<IdMaps, EngineError> {
             remedy: format!("usermod {option} 100000-165535 {user}"),
         })
     };
-    Ok(IdMaps {
+    Ok(IdMaps::Subordinate {
         uid: uid.as_raw(),
         gid: gid.as_raw(),
         uids: range("/etc/subuid", "--add-subuids")?,

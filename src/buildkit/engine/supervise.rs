@@ -24,6 +24,7 @@ use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{Pid, setsid};
 use serde::{Deserialize, Serialize};
 
+use super::emulators::{self, Emulator};
 use super::requirements;
 
 /// This program, also when its file was replaced since it was started.
@@ -41,17 +42,24 @@ pub(super) struct Start {
     pub(super) folder: PathBuf,
     pub(super) buildkitd: PathBuf,
     pub(super) runc: PathBuf,
-    /// The maps of an ordinary user's namespace.
-    pub(super) rootless: Option<IdMaps>,
+    /// The maps of a user namespace, where it needs one.
+    pub(super) user_namespace: Option<IdMaps>,
+    /// What is registered in it.
+    pub(super) emulators: Vec<Emulator>,
 }
 
-/// The user's own ids and the subordinate ones.
+/// Which ids a user namespace has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct IdMaps {
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) uids: IdRange,
-    pub(super) gids: IdRange,
+pub(super) enum IdMaps {
+    /// Those that root has here.
+    Same,
+    /// An ordinary user's own as root's, and the subordinate ones.
+    Subordinate {
+        uid: u32,
+        gid: u32,
+        uids: IdRange,
+        gids: IdRange,
+    },
 }
 
 /// A range of ids.
@@ -149,12 +157,14 @@ fn namespaces() -> Result<(), Message> {
     let start = read_start()?;
     // A session of its own: a terminal's Ctrl-C is not for the engine.
     setsid().map_err(|error| format!("cannot start a session: {error}"))?;
-    if start.rootless.is_some() {
+    if start.user_namespace.is_some() {
         enter_user_namespace(&start)?;
     }
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID).map_err(|error| {
         // AppArmor lets a user namespace be made and takes its rights away.
-        let refused = start.rootless.and_then(|_| requirements::refused_namespace());
+        let refused = start
+            .user_namespace
+            .and_then(|_| requirements::refused_namespace());
         match refused {
             Some((lack, remedy)) => Message::Lacks { lack, remedy },
             None => Message::Failed(format!(
@@ -197,14 +207,13 @@ fn enter_user_namespace(start: &Start) -> Result<(), Message> {
 /// Outside the user namespace: waits for the unshare of its parent, then writes the parent's maps.
 fn maps() -> Result<(), Message> {
     let start = read_start()?;
-    let maps = start
-        .rootless
-        .ok_or_else(|| "there are no ids to map".to_owned())?;
     let pid = nix::unistd::getppid().to_string();
-    for (tool, own, range) in [
-        ("newuidmap", maps.uid, maps.uids),
-        ("newgidmap", maps.gid, maps.gids),
-    ] {
+    let (uid, gid, uids, gids) = match start.user_namespace {
+        Some(IdMaps::Subordinate { uid, gid, uids, gids }) => (uid, gid, uids, gids),
+        Some(IdMaps::Same) => return same_ids(&pid),
+        None => return Err("there are no ids to map".to_owned().into()),
+    };
+    for (tool, own, range) in [("newuidmap", uid, uids), ("newgidmap", gid, gids)] {
         let mut command = Command::new(tool);
         command.arg(&pid).args(["0", &own.to_string(), "1"]);
         command.args(["1", &range.first.to_string(), &range.count.to_string()]);
@@ -217,6 +226,32 @@ fn maps() -> Result<(), Message> {
                 remedy: format!("chmod u+s $(command -v {tool})"),
             });
         }
+    }
+    Ok(())
+}
+
+/// Every id that is known here is the same one there. Root's stands alone: programs take a whole map in one line for that
+/// of the machine itself, and buildkitd would then ask for rights that a user namespace never has.
+fn same_ids(pid: &str) -> Result<(), Message> {
+    for file in ["uid_map", "gid_map"] {
+        let failed = |error: std::io::Error| format!("cannot map ids: {error}");
+        let known = fs_err::read_to_string(format!("/proc/self/{file}")).map_err(failed)?;
+        let mut map = String::from("0 0 1\n");
+        for line in known.lines() {
+            let fields: Vec<u32> = line
+                .split_whitespace()
+                .filter_map(|field| field.parse().ok())
+                .collect();
+            let [first, _, count] = fields[..] else { continue };
+            let (first, count) = match first {
+                0 => (1, count - 1),
+                first => (first, count),
+            };
+            if count > 0 {
+                map.push_str(&format!("{first} {first} {count}\n"));
+            }
+        }
+        fs_err::write(format!("/proc/{pid}/{file}"), map).map_err(failed)?;
     }
     Ok(())
 }
@@ -237,6 +272,10 @@ fn init() -> Result<(), Message> {
             "cannot mount /proc: {error}; a container needs an unmasked /proc (procMount: Unmasked) for it"
         )
     })?;
+    if let Err(reason) = emulators::register(&start.emulators, &start.folder) {
+        // Most of a build may need none: the command that does tells it.
+        drop(writeln!(std::io::stderr(), "{reason}"));
+    }
     let alive = start.folder.join("alive.lock");
     // Free by now: whoever starts an engine has seen the end of the one before.
     let _alive = open_lock(&alive)?;

@@ -12,7 +12,6 @@ use crate::cli::env::Environment;
 use crate::cli::error::CommandError;
 use crate::cli::project::Project;
 use crate::config::model::ImageKind;
-use crate::diagnostic::Mistakes;
 use crate::git::{CommitFiles, GitError, Scope};
 use crate::images::{PlannedImage, PlannedKind};
 
@@ -180,35 +179,6 @@ impl Project {
     /// As the function of that name, for this project.
     pub(crate) fn machine_path(&self, path: &str, env: &Environment) -> String {
         machine_path(&self.dir, path, env)
-    }
-
-    /// Refuses to plan images that have keys which are not honoured.
-    pub(crate) fn check_supported(&self, names: &[String]) -> Result<(), CommandError> {
-        let mut list = self.config.meta.unsupported.clone();
-        for image in self
-            .config
-            .images
-            .iter()
-            .filter(|image| names.contains(&image.name))
-        {
-            list.extend(
-                image
-                    .unsupported
-                    .iter()
-                    .filter(|key| !list.contains(key))
-                    .cloned()
-                    .collect::<Vec<_>>(),
-            );
-        }
-        if list.is_empty() {
-            return Ok(());
-        }
-        let mistakes = Mistakes {
-            file: self.shown.clone(),
-            text: self.rendered.clone(),
-            list,
-        };
-        Err(CommandError::new(mistakes.to_string()))
     }
 
     /// The files of images whose contexts have files of the work tree.

@@ -31,7 +31,7 @@ pub(crate) enum SecretCommands {
     /// YAML files whose values are encrypted
     #[command(subcommand)]
     Values(values::ValuesCommands),
-    RotateSecretKey(rotate::RotateCommand),
+    RotateSecretKey(Box<rotate::RotateCommand>),
 }
 
 /// Print a new key

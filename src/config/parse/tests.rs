@@ -171,22 +171,11 @@ fn the_meta_document_is_checked() {
 }
 
 #[test]
-fn what_is_not_supported_yet_is_kept_for_who_plans_the_image() {
-    let text = "project: demo\nconfigVersion: 1\nbuild: {platform: [a]}\n---\nimage: a\nfrom: b\nansible: {}\n---\n\
-                image: c\nfrom: d\n";
+fn what_all_images_are_built_for_is_what_the_meta_document_says() {
+    let text = "project: demo\nconfigVersion: 1\nbuild: {platform: [linux/aarch64/v8]}\n---\nimage: a\nfrom: b\n---\nimage: c\nfrom: d\nplatform: linux/amd64\n";
     let config = parse("werf.yaml", text).expect("a good file");
-    let of = |list: &[Diagnostic]| -> Vec<String> {
-        list.iter()
-            .map(|key| format!("{}: {}", key.line, key.message))
-            .collect()
-    };
-    assert_eq!(of(&config.meta.unsupported), [""; 0]);
-    assert_eq!(config.images[0].platforms, ["a"]);
-    assert_eq!(
-        of(&config.images[0].unsupported),
-        ["7: `ansible` is not supported yet"]
-    );
-    assert_eq!(of(&config.images[1].unsupported), [""; 0]);
+    assert_eq!(config.images[0].platforms, ["linux/arm64".parse().unwrap()]);
+    assert_eq!(config.images[1].platforms, ["linux/amd64".parse().unwrap()]);
 }
 
 #[test]
@@ -405,7 +394,7 @@ fn every_rule_has_its_words() {
 #[test]
 fn what_werf_v3_refuses_is_told_with_what_replaces_it() {
     let text = format!(
-        "{META}artifact: a\nfrom: b\n---\nimage: c\nfromArtifact: a\ndocker: {{USER: x}}\nimport:\n- {{artifact: a, stage: setup, add: /x, to: /y/, after: install}}\n"
+        "{META}artifact: a\nfrom: b\n---\nimage: c\nfromArtifact: a\ndocker: {{USER: x}}\nansible: {{}}\nimport:\n- {{artifact: a, stage: setup, add: /x, to: /y/, after: install}}\n"
     );
     let config = parse("werf.yaml", &text).expect("a good file");
     let found: Vec<String> = config
@@ -427,9 +416,10 @@ fn what_werf_v3_refuses_is_told_with_what_replaces_it() {
             "5: a base without tag and digest is gone in werf v3: write `from: b:latest`",
             "8: `fromArtifact` is gone in werf v3: write `from: a`",
             "9: `docker` is gone in werf v3: write `imageSpec: {config: {…}}`",
-            "11: `artifact` of an import is gone in werf v3: write `from: a`",
-            "11: `stage` of an import is gone in werf v3: end an image of its own there, and import from it without `stage`",
-            "11: the slash at the end of `to` of an import is gone in werf v3: write `to: /y`",
+            "10: `ansible` is gone in werf v3: write `shell: {…}` with the commands, or with `ansible-playbook`",
+            "12: `artifact` of an import is gone in werf v3: write `from: a`",
+            "12: `stage` of an import is gone in werf v3: end an image of its own there, and import from it without `stage`",
+            "12: the slash at the end of `to` of an import is gone in werf v3: write `to: /y`",
         ]
     );
 }

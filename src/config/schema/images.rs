@@ -1,8 +1,8 @@
 //! The keys of images.
 
-use super::Kind::{Commands, Maps, Switch, Text, TextMap, Texts, Words};
+use super::Kind::{Commands, Maps, Switch, Tasks, Text, TextMap, Texts, Words};
 use super::image_spec::{DOCKER, IMAGE_SPEC, IMAGE_SPEC_OF_STAPEL};
-use super::{Key, alias, key, map, no_effect, not_yet};
+use super::{Key, alias, key, map, no_effect};
 
 const FROM_VARIABLE: Key = key(
     "env",
@@ -155,8 +155,8 @@ const PLATFORM: Key = key(
     "platform",
     Texts,
     "`build.platform`, else this machine's",
-    "What the image is built for; this version builds for the machine that it runs on",
-    "{image: app, dockerfile: Dockerfile, platform: linux/amd64}",
+    "What the image is built for: `os/architecture[/variant]`; of several, an index is published",
+    "{image: app, dockerfile: Dockerfile, platform: [linux/amd64, linux/arm64]}",
 );
 
 const SECRET_KEYS: &[Key] = &[
@@ -358,8 +358,8 @@ pub(crate) const STAPEL: &[Key] = &[
         "platform",
         Texts,
         "`build.platform`, else this machine's",
-        "What the image is built for; this version builds for the machine that it runs on",
-        "{image: app, from: \"alpine:3.20\", platform: linux/amd64}",
+        "What the image is built for: `os/architecture[/variant]`; of several, an index is published",
+        "{image: app, from: \"alpine:3.20\", platform: linux/arm64}",
     ),
     map(
         "docker",
@@ -383,11 +383,12 @@ pub(crate) const STAPEL: &[Key] = &[
         "Git content stays as the last stage saw it; gone in werf v3, name what commands need in `stageDependencies`",
         "{image: app, from: \"alpine:3.20\", git: [{to: /app}], disableGitAfterPatch: true}",
     ),
-    not_yet(
+    map(
         "ansible",
-        super::Kind::Any,
-        "Tasks of Ansible. Gone in werf v3: write their commands into `shell`, or run `ansible-playbook` there",
-        "{image: app, from: \"alpine:3.20\", ansible: {install: []}}",
+        super::Kind::Map,
+        "Tasks of the four stages, in place of `shell`; gone in werf v3",
+        "{image: app, from: \"alpine:3.20\", ansible: {install: [{name: configure, copy: {content: x, dest: /etc/x}}]}}",
+        ANSIBLE,
     ),
     key(
         "fromExternal",
@@ -584,6 +585,79 @@ const SHELL: &[Key] = &[
         "",
         "The same for `setup`",
         "{setupCacheVersion: \"2\"}",
+    ),
+];
+
+const ANSIBLE: &[Key] = &[
+    key(
+        "beforeInstall",
+        Tasks,
+        "",
+        "Tasks before Git content is there",
+        "{beforeInstall: [{apk: {name: [curl, make]}}]}",
+    ),
+    key(
+        "install",
+        Tasks,
+        "",
+        "Tasks after Git content is there",
+        "{install: [{name: dependencies, command: make deps, args: {chdir: /app}}]}",
+    ),
+    key(
+        "beforeSetup",
+        Tasks,
+        "",
+        "Tasks after `install`",
+        "{beforeSetup: [{block: [{shell: make assets}], rescue: [{debug: {msg: without}}]}]}",
+    ),
+    key(
+        "setup",
+        Tasks,
+        "",
+        "Tasks at the end",
+        "{setup: [{lineinfile: {path: /etc/hosts.allow, line: ALL, create: true}}]}",
+    ),
+    key(
+        "cacheVersion",
+        Text,
+        "",
+        "Any text; another one runs all stages again",
+        "{install: [{command: make}], cacheVersion: \"2\"}",
+    ),
+    key(
+        "beforeInstallCacheVersion",
+        Text,
+        "",
+        "Any text; another one runs the stage and those after it again",
+        "{beforeInstallCacheVersion: \"2\"}",
+    ),
+    key(
+        "installCacheVersion",
+        Text,
+        "",
+        "The same for `install`",
+        "{installCacheVersion: \"2\"}",
+    ),
+    key(
+        "beforeSetupCacheVersion",
+        Text,
+        "",
+        "The same for `beforeSetup`",
+        "{beforeSetupCacheVersion: \"2\"}",
+    ),
+    key(
+        "setupCacheVersion",
+        Text,
+        "",
+        "The same for `setup`",
+        "{setupCacheVersion: \"2\"}",
+    ),
+    key(
+        "toolchain",
+        Text,
+        "`registry.werf.io/werf/stapel:0.6.2`",
+        "Image that holds Ansible and Python (kiel's own key)",
+        "{toolchain: \"registry.example.com/ansible:2.16\", install: [{command: make}]}",
     ),
 ];
 

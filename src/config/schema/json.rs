@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{DOCKERFILE, Key, Kind, META, STAPEL, Support};
+use super::{DOCKERFILE, Key, Kind, META, STAPEL};
 
 /// The schema, in draft 7, which all editors know.
 #[must_use]
@@ -58,6 +58,9 @@ fn property(key: &Key) -> Value {
         Kind::TextMap => json!({ "type": ["object", "null"], "additionalProperties": text }),
         Kind::Map => object(key.keys, &[]),
         Kind::Maps => list(object(key.keys, &[])),
+        Kind::Tasks => {
+            json!({ "type": ["array", "null"], "items": { "type": "object", "minProperties": 1 } })
+        }
         Kind::Any => json!({}),
     };
     let about = match key.same_as {
@@ -65,7 +68,7 @@ fn property(key: &Key) -> Value {
         None => key.about.to_owned(),
     };
     schema["description"] = about.into();
-    if key.support == Support::NotYet || key.same_as.is_some() {
+    if key.same_as.is_some() {
         schema["deprecated"] = true.into();
     }
     schema

@@ -38,7 +38,7 @@ pub(crate) const META: &[Key] = &[
                 Texts,
                 "this machine's",
                 "`platform` of images without one",
-                "{platform: [linux/amd64]}",
+                "{platform: [linux/amd64, linux/arm64]}",
             ),
             no_effect(
                 "staged",

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use kiel_stapel::ansible::{SCRATCH_FOLDER, TOOLCHAIN, TOOLCHAIN_FOLDER, WORK_FOLDER};
+
 use super::{DOCKERFILE, Key, Kind, META, STAPEL, Support};
+use crate::config::ansible::MODULES;
 use crate::config::giterminism::{RULES, RuleType};
 
 /// `docs/reference/werf_yaml.md`
@@ -16,7 +19,67 @@ pub fn page() -> String {
     section(&mut text, "The meta document", META);
     section(&mut text, "An image with a Dockerfile", DOCKERFILE);
     section(&mut text, "A Stapel image", STAPEL);
+    tasks(&mut text);
     text
+}
+
+/// What the page shows of tasks.
+const TASKS: &str = "\
+image: app
+from: alpine:3.20
+git:
+- {add: /, to: /app, stageDependencies: {install: [requirements.txt]}}
+ansible:
+  beforeInstall:
+  - name: packages
+    apk: {name: [python3, py3-pip], update_cache: true}
+  install:
+  - name: dependencies
+    command: pip install -r requirements.txt
+    args: {chdir: /app}
+    register: pip
+  - block:
+    - command: python3 -m compileall /app
+    rescue:
+    - debug: {var: pip}
+    when: pip is changed
+  setup:
+  - name: settings
+    copy:
+      content: |
+        port=80
+      dest: /app/settings
+      mode: 0644
+";
+
+fn tasks(text: &mut String) {
+    // Writing to a String cannot fail.
+    _ = write!(
+        text,
+        "\n## Tasks of Ansible\n\n```yaml\n{TASKS}```\n\n\
+         The tasks of a stage are run on the image itself, as user 0, by one `ansible-playbook` with a connection `local`, without\n\
+         facts. Go's templates are rendered first: what Ansible is to fill in is written `{{{{ \"{{{{ item }}}}\" }}}}`. A task has one of these\n\
+         modules (with `toolchain`, also by its full name, such as `ansible.builtin.copy`), or is a `block` of such tasks with `rescue`\n\
+         and `always`:\n\n"
+    );
+    for (subject, modules) in MODULES {
+        let names: Vec<String> = modules.iter().map(|name| format!("`{name}`")).collect();
+        _ = writeln!(text, "* {subject}: {}", names.join(", "));
+    }
+    _ = write!(
+        text,
+        "\nAnsible comes from `{TOOLCHAIN}`, werf's own image: Ansible 2.7 and Python 2.7,\n\
+         for linux/amd64. `toolchain` names another, such as one with a newer Ansible; like the base it counts as written.\n\
+         Nothing of it gets into the image. It has to have, for the platform that is built for:\n\n\
+         | path | is |\n|---|---|\n\
+         | `{TOOLCHAIN_FOLDER}/embedded/bin/python` | Python that runs whatever the image holds: with its own C library or none; modules run by it too |\n\
+         | `{TOOLCHAIN_FOLDER}/embedded/bin/ansible-playbook` | the Python program, started by that Python |\n\
+         | `{TOOLCHAIN_FOLDER}/embedded/bin/sudo` | only for tasks with `become_user` |\n\
+         | `{TOOLCHAIN_FOLDER}/ansible_tools_overlay/{{bin,lib}}` | programs and libraries that stand before the image's own in PATH and LD_LIBRARY_PATH; may be absent |\n\
+         | `{TOOLCHAIN_FOLDER}/{{sbin,embedded/sbin,bin,embedded/bin}}` | programs that stand behind the image's own in PATH; may be absent |\n\n\
+         The image itself needs `/bin/sh`. `{WORK_FOLDER}` holds `playbook.yml`, `hosts` and `ansible.cfg`, and\n\
+         `{SCRATCH_FOLDER}` what Ansible writes while it runs; both are gone afterwards.\n"
+    );
 }
 
 fn section(text: &mut String, title: &str, keys: &[Key]) {
@@ -33,7 +96,6 @@ fn rows(text: &mut String, above: &str, keys: &[Key]) {
         let about = match (key.same_as, key.support) {
             (Some(other), _) => format!("Same as `{other}`"),
             (None, Support::Yes) => key.about.to_owned(),
-            (None, Support::NotYet) => format!("**Not supported.** {}", key.about),
             (None, Support::NoEffect) => format!("Without effect. {}", key.about),
         };
         let cells = [key.default, &about].map(|cell| cell.replace('|', "\\|"));
@@ -64,6 +126,7 @@ fn kind(kind: Kind) -> String {
         Kind::TextMap => "map of texts".to_owned(),
         Kind::Map => "map".to_owned(),
         Kind::Maps => "list of maps".to_owned(),
+        Kind::Tasks => "list of tasks".to_owned(),
         Kind::Any => "anything".to_owned(),
     }
 }
@@ -160,6 +223,12 @@ mod tests {
             check(&[], root, root, &mut seen);
         }
         assert!(seen > 150, "{seen}");
+    }
+
+    #[test]
+    fn the_example_with_tasks_is_read() {
+        let text = format!("project: demo\nconfigVersion: 1\n---\n{TASKS}");
+        parse("werf.yaml", &text).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     }
 
     #[test]

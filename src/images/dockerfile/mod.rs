@@ -11,6 +11,7 @@ mod sources;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiel_llb::Platform;
+use serde::Serialize;
 
 use expand::expand;
 pub(crate) use lexer::Instruction;
@@ -79,12 +80,27 @@ pub(crate) struct Stage {
     /// The text of its FROM, arguments resolved.
     pub(crate) from: String,
     pub(crate) base: Base,
+    /// What it runs on.
+    pub(crate) platform: BasePlatform,
     pub(crate) instructions: Vec<Instruction>,
     /// The stages that it reads, its base among them.
     needs: BTreeSet<usize>,
     /// Names in `--from` that are no stages.
     images: BTreeSet<String>,
     sources: Sources,
+}
+
+/// What a stage of a Dockerfile runs on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BasePlatform {
+    /// What the image is built for.
+    Target,
+    /// What the engine runs on: `--platform=$BUILDPLATFORM`.
+    Engine,
+    /// As written.
+    #[serde(serialize_with = "crate::images::as_text")]
+    Fixed(Platform),
 }
 
 /// What counts of a Dockerfile for one target.
@@ -121,12 +137,12 @@ impl Dockerfile {
         reader.finish(target, lexed.syntax)
     }
 
-    /// The external base images of the reachable stages, each once.
-    pub(crate) fn bases(&self) -> BTreeSet<&str> {
+    /// The external base images of the reachable stages, each once for each platform.
+    pub(crate) fn bases(&self) -> BTreeSet<(&str, &BasePlatform)> {
         self.stages
             .iter()
             .filter_map(|stage| match &stage.base {
-                Base::Image(name) => Some(name.as_str()),
+                Base::Image(name) => Some((name.as_str(), &stage.platform)),
                 Base::Scratch | Base::Stage(_) => None,
             })
             .collect()
@@ -230,6 +246,19 @@ impl<'a> Reader<'a> {
         let written = words(&instruction.rest, self.escape);
         let words: Vec<String> = written.iter().map(resolve).collect::<Result<_, _>>()?;
         let flags = words.iter().take_while(|word| word.starts_with("--")).count();
+        let platform = written[..flags]
+            .iter()
+            .zip(&words)
+            .find_map(|(written, word)| Some((written, word.strip_prefix("--platform=")?)))
+            .map_or(BasePlatform::Target, |(written, word)| {
+                // Keys take what is built for in place of the engine's own platform.
+                let is_engines = written.contains("BUILDPLATFORM") || written.contains("BUILDARCH");
+                match word.parse() {
+                    _ if is_engines => BasePlatform::Engine,
+                    Ok(platform) => BasePlatform::Fixed(platform),
+                    Err(_) => BasePlatform::Target,
+                }
+            });
         let base = words
             .get(flags)
             .filter(|base| !base.is_empty())
@@ -256,6 +285,7 @@ impl<'a> Reader<'a> {
             name,
             from: format!("FROM {}", words.join(" ")),
             base,
+            platform,
             instructions: Vec::new(),
             needs: parent.into_iter().collect(),
             images: BTreeSet::new(),

@@ -54,6 +54,22 @@ fn only_stages_that_the_target_needs_are_reachable() {
 }
 
 #[test]
+fn a_base_is_wanted_for_the_platform_of_its_stage() {
+    let content = "FROM --platform=$BUILDPLATFORM golang AS build\nFROM --platform=linux/arm/v7 debian AS old\n\
+                   FROM alpine\nCOPY --from=build /x /\nCOPY --from=old /y /";
+    let read = read(content);
+    let old = BasePlatform::Fixed("linux/arm/v7".parse().expect("a platform"));
+    let want = [
+        ("alpine", &BasePlatform::Target),
+        ("debian", &old),
+        ("golang", &BasePlatform::Engine),
+    ];
+    assert_eq!(read.bases().into_iter().collect::<Vec<_>>(), want);
+    // A key holds what is built for, on whatever machine.
+    assert_eq!(read.stages[0].from, "FROM --platform=linux/arm64 golang AS build");
+}
+
+#[test]
 fn arguments_resolve_in_from() {
     let content = "ARG TAG=1\nARG IMAGE=alpine:$TAG\nFROM --platform=$TARGETPLATFORM ${IMAGE} AS x";
     assert_eq!(
@@ -61,7 +77,11 @@ fn arguments_resolve_in_from() {
         "FROM --platform=linux/arm64 alpine:1 AS x"
     );
     let other = read_with(content, None, &[("TAG", "2")]).expect("readable");
-    assert_eq!(other.bases().into_iter().collect::<Vec<_>>(), ["alpine:2"]);
+    let target = BasePlatform::Fixed("linux/arm64".parse().expect("a platform"));
+    assert_eq!(
+        other.bases().into_iter().collect::<Vec<_>>(),
+        [("alpine:2", &target)]
+    );
     assert_eq!(read("FROM ${X:-alpine}:3").stages[0].from, "FROM alpine:3");
     assert!(matches!(
         read_with("ARG X\nFROM $X", None, &[]),

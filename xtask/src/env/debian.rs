@@ -179,6 +179,8 @@ pub(crate) enum Missing {
     OnThisMachine,
     /// All of them, down to the C library: a root file system of its own.
     Everywhere,
+    /// As before, of another architecture, whose lists are read apart from the machine's.
+    Foreign(&'static str),
 }
 
 /// Downloads packages and dependencies into `folder/archives`, and gives the files, sorted by name.
@@ -187,23 +189,59 @@ pub(crate) fn download(packages: &[&str], folder: &Path, missing: Missing) -> Re
     fs_err::create_dir_all(archives.join("partial"))?;
     let nothing = folder.join("no-packages");
     fs_err::write(&nothing, "")?;
-    with_lists(|| {
-        let mut apt = shell::command(
-            "apt-get",
-            ["-qq", "-y", "--download-only", "--no-install-recommends"],
-        );
-        apt.args(["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"]);
-        apt.arg("-o")
-            .arg(format!("Dir::Cache::archives={}", archives.display()));
-        if missing == Missing::Everywhere {
-            apt.arg("-o")
-                .arg(format!("Dir::State::status={}", nothing.display()));
+    let mut options = vec![
+        "Debug::NoLocking=1".to_owned(),
+        "APT::Sandbox::User=root".to_owned(),
+        format!("Dir::Cache::archives={}", archives.display()),
+    ];
+    if missing != Missing::OnThisMachine {
+        options.push(format!("Dir::State::status={}", nothing.display()));
+    }
+    if let Missing::Foreign(architecture) = missing {
+        let lists = folder.join("lists");
+        fs_err::create_dir_all(lists.join("partial"))?;
+        options.push(format!("Dir::State::lists={}", lists.display()));
+        options.push(format!("APT::Architecture={architecture}"));
+        options.push(format!("APT::Architectures={architecture}"));
+    }
+    let apt = |arguments: &[&str]| {
+        let mut apt = shell::command("apt-get", ["-qq", "-y"]);
+        for option in &options {
+            apt.args(["-o", option]);
         }
-        shell::run(apt.args(["--reinstall", "install"]).args(packages)).map(drop)
+        shell::run(apt.args(arguments)).map(drop)
+    };
+    let fetch = || {
+        let arguments = [
+            "--download-only",
+            "--no-install-recommends",
+            "--reinstall",
+            "install",
+        ];
+        apt(&[&arguments[..], packages].concat())
+    };
+    match missing {
+        Missing::Foreign(_) => apt(&["update"]).and_then(|()| fetch()),
+        _ => with_lists(fetch),
+    }
+    .with_context(|| format!("cannot download the Debian packages {}", packages.join(", ")))?;
+    archives_in(&archives)
+}
+
+/// Downloads packages without what they depend on into `folder`, and gives the files, sorted by name.
+pub(crate) fn download_alone(packages: &[&str], folder: &Path) -> Result<Vec<PathBuf>> {
+    fs_err::create_dir_all(folder)?;
+    with_lists(|| {
+        let mut apt = shell::command("apt-get", ["-qq", "-o", "APT::Sandbox::User=root", "download"]);
+        shell::run(apt.args(packages).current_dir(folder)).map(drop)
     })
     .with_context(|| format!("cannot download the Debian packages {}", packages.join(", ")))?;
+    archives_in(folder)
+}
+
+fn archives_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = BTreeSet::new();
-    for entry in fs_err::read_dir(&archives)? {
+    for entry in fs_err::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "deb") {
             files.insert(path);

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::images::{ARCHITECTURE, blobs, file_name};
+use super::images::{blobs, file_name};
 use super::oci::Local;
 use super::process::Process;
 use super::registry;
@@ -70,18 +70,29 @@ impl Hub {
         Ok(Some(hub))
     }
 
-    /// Fetches this machine's platform of an image into a folder, as manifest and blobs; gives the source.
-    pub(crate) fn fetch(&self, repository: &str, tag: &str, folder: &Path) -> Result<&str> {
+    /// Where it reads from.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Fetches the blobs of an image for an architecture into a folder; gives its manifest.
+    pub(crate) fn fetch(
+        &self,
+        repository: &str,
+        tag: &str,
+        architecture: &str,
+        folder: &Path,
+    ) -> Result<Vec<u8>> {
         let mut answer = self.local.manifest(repository, tag)?;
         let index: Value = serde_json::from_slice(&answer.body)?;
         if let Some(manifests) = index["manifests"].as_array() {
             let chosen = manifests
                 .iter()
                 .find(|entry| {
-                    entry["platform"]["architecture"] == ARCHITECTURE && entry["platform"]["os"] == "linux"
+                    entry["platform"]["architecture"] == architecture && entry["platform"]["os"] == "linux"
                 })
                 .and_then(|entry| entry["digest"].as_str())
-                .with_context(|| format!("{repository} has no {ARCHITECTURE} image"))?;
+                .with_context(|| format!("{repository} has no {architecture} image"))?;
             answer = self.local.manifest(repository, chosen)?;
         }
         for digest in blobs(&serde_json::from_slice(&answer.body)?)? {
@@ -92,8 +103,7 @@ impl Hub {
             );
             fs_err::write(folder.join(file_name(&digest)), bytes)?;
         }
-        fs_err::write(folder.join("manifest.json"), &answer.body)?;
-        Ok(&self.url)
+        Ok(answer.body)
     }
 }
 

@@ -15,6 +15,7 @@ use super::debian;
 use super::hub::Hub;
 use super::layer::{Layer, Packed};
 use super::oci::{self, Local};
+use super::toolchain;
 use crate::cache::Cache;
 use crate::{say, shell};
 
@@ -25,8 +26,20 @@ pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") {
     "amd64"
 };
 
+/// The other architecture that tests build for.
+pub(crate) const FOREIGN: &str = if cfg!(target_arch = "aarch64") {
+    "amd64"
+} else {
+    "arm64"
+};
+
 /// The images that examples and tests may name.
-const IMAGES: [Image; 3] = [
+const IMAGES: [Image; 5] = [
+    Image {
+        repository: "library/busybox",
+        tag: "1.37",
+        recipe: Recipe::BusyboxOfBoth,
+    },
     Image {
         repository: "library/busybox",
         tag: "1.36",
@@ -41,6 +54,11 @@ const IMAGES: [Image; 3] = [
         repository: "library/python",
         tag: "3.13-slim",
         recipe: Recipe::Python,
+    },
+    Image {
+        repository: "werf/stapel",
+        tag: "0.6.2",
+        recipe: Recipe::Toolchain,
     },
 ];
 
@@ -73,11 +91,15 @@ struct Image {
 }
 
 /// How a stand-in is made.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Recipe {
     Busybox,
+    /// An index of this machine's architecture and the other one.
+    BusyboxOfBoth,
     Debian,
     Python,
+    /// Of another registry: never fetched from Docker Hub.
+    Toolchain,
 }
 
 /// Makes or fetches what the cache lacks. `registry_program` serves to read Docker Hub.
@@ -94,11 +116,9 @@ pub(crate) fn prepare(cache: &Cache, registry_program: &Path) -> Result<()> {
     for image in missing {
         let started = Instant::now();
         let temporary = tempfile::tempdir_in(cache.path("images"))?;
-        let source = match hub
-            .as_ref()
-            .map(|hub| hub.fetch(image.repository, image.tag, temporary.path()))
-        {
-            Some(Ok(source)) => format!("from {source}"),
+        let hub = hub.as_ref().filter(|_| image.recipe != Recipe::Toolchain);
+        let source = match hub.map(|hub| image.fetch(hub, temporary.path())) {
+            Some(Ok(())) => format!("from {}", hub.map_or("", Hub::url)),
             Some(Err(error)) => {
                 say::note(&format!("cannot get {} from Docker Hub: {error:#}", image.name()));
                 image.make(temporary.path())?
@@ -117,17 +137,7 @@ pub(crate) fn push(cache: &Cache, registry: Local) -> Result<()> {
     for image in &IMAGES {
         let started = Instant::now();
         let folder = image.folder(cache);
-        let manifest = fs_err::read(folder.join("manifest.json"))?;
-        let parsed: Value = serde_json::from_slice(&manifest)?;
-        for digest in blobs(&parsed)? {
-            registry.push_blob(
-                image.repository,
-                &digest,
-                &fs_err::read(folder.join(file_name(&digest)))?,
-            )?;
-        }
-        let media_type = parsed["mediaType"].as_str().unwrap_or(oci::MANIFEST);
-        registry.push_manifest(image.repository, image.tag, media_type, &manifest)?;
+        image.push(registry, &folder, image.tag, &folder.join("manifest.json"))?;
         let source = fs_err::read_to_string(folder.join("source"))?;
         say::step(&image.name(), &format!("pushed; {source}"), started.elapsed());
     }
@@ -139,7 +149,12 @@ pub(crate) fn push_pause(registry: Local, program: &Path) -> Result<()> {
     let mut layer = Layer::default();
     layer.add_file("pause", 0o755, fs_err::read(program)?);
     let folder = tempfile::tempdir()?;
-    let manifest = assemble(folder.path(), &[layer.pack()?], json!({"Entrypoint": ["/pause"]}))?;
+    let manifest = assemble(
+        folder.path(),
+        ARCHITECTURE,
+        &[layer.pack()?],
+        json!({"Entrypoint": ["/pause"]}),
+    )?;
     for digest in blobs(&manifest)? {
         registry.push_blob(
             "pause",
@@ -165,30 +180,101 @@ impl Image {
     }
 
     fn folder(&self, cache: &Cache) -> PathBuf {
-        cache.path("images").join(self.name().replace(':', "-"))
+        cache.path("images").join(self.name().replace([':', '/'], "-"))
+    }
+
+    fn fetch(&self, hub: &Hub, folder: &Path) -> Result<()> {
+        let own = hub.fetch(self.repository, self.tag, ARCHITECTURE, folder)?;
+        let document = match self.recipe {
+            Recipe::BusyboxOfBoth => {
+                let other = hub.fetch(self.repository, self.tag, FOREIGN, folder)?;
+                index(folder, [(ARCHITECTURE, own), (FOREIGN, other)])?
+            }
+            _ => own,
+        };
+        Ok(fs_err::write(folder.join("manifest.json"), document)?)
+    }
+
+    /// Pushes an index with its images, or an image with its blobs.
+    fn push(&self, registry: Local, folder: &Path, reference: &str, file: &Path) -> Result<()> {
+        let document = fs_err::read(file)?;
+        let parsed: Value = serde_json::from_slice(&document)?;
+        for manifest in parsed["manifests"].as_array().into_iter().flatten() {
+            let digest = manifest["digest"]
+                .as_str()
+                .context("a descriptor without digest")?;
+            self.push(registry, folder, digest, &folder.join(file_name(digest)))?;
+        }
+        if parsed["manifests"].is_null() {
+            for digest in blobs(&parsed)? {
+                registry.push_blob(
+                    self.repository,
+                    &digest,
+                    &fs_err::read(folder.join(file_name(&digest)))?,
+                )?;
+            }
+        }
+        let media_type = parsed["mediaType"].as_str().unwrap_or(oci::MANIFEST);
+        registry.push_manifest(self.repository, reference, media_type, &document)
     }
 
     /// Makes the stand-in in `folder` and tells what it is.
     fn make(&self, folder: &Path) -> Result<String> {
         let work = tempfile::tempdir()?;
         let (layers, command) = match self.recipe {
+            Recipe::BusyboxOfBoth => {
+                let (own, other) = (work.path().join("own"), work.path().join("other"));
+                fs_err::create_dir(&own)?;
+                fs_err::create_dir(&other)?;
+                let image = |architecture, layer| {
+                    let manifest = assemble(folder, architecture, &[layer], configuration("sh"))?;
+                    anyhow::Ok((architecture, serde_json::to_vec(&manifest)?))
+                };
+                let images = [
+                    image(ARCHITECTURE, busybox(&own)?)?,
+                    image(FOREIGN, foreign_busybox(&other)?)?,
+                ];
+                fs_err::write(folder.join("manifest.json"), index(folder, images)?)?;
+                return Ok("stand-in made of Debian packages".to_owned());
+            }
             Recipe::Busybox => (vec![busybox(work.path())?], "sh"),
             Recipe::Debian => (vec![debian_base(work.path())?.0], "bash"),
             Recipe::Python => (python(work.path())?, "python3"),
+            Recipe::Toolchain => (vec![toolchain::layer(work.path())?], "none"),
         };
-        let config = json!({
-            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-            "Cmd": [command],
-        });
-        let manifest = assemble(folder, &layers, config)?;
+        let manifest = assemble(folder, ARCHITECTURE, &layers, configuration(command))?;
         fs_err::write(folder.join("manifest.json"), serde_json::to_vec(&manifest)?)?;
         Ok("stand-in made of Debian packages".to_owned())
     }
 }
 
+fn configuration(command: &str) -> Value {
+    json!({
+        "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+        "Cmd": [command],
+    })
+}
+
+/// Keeps these manifests in the folder by their digests, and gives an index of them.
+fn index(folder: &Path, manifests: [(&str, Vec<u8>); 2]) -> Result<Vec<u8>> {
+    let mut entries = Vec::new();
+    for (architecture, bytes) in manifests {
+        let parsed: Value = serde_json::from_slice(&bytes)?;
+        let mut entry = store(
+            folder,
+            &bytes,
+            parsed["mediaType"].as_str().unwrap_or(oci::MANIFEST),
+        )?;
+        entry["platform"] = json!({"architecture": architecture, "os": "linux"});
+        entries.push(entry);
+    }
+    let index = json!({"schemaVersion": 2, "mediaType": oci::INDEX, "manifests": entries});
+    Ok(serde_json::to_vec(&index)?)
+}
+
 /// Writes layers and configuration to a folder and gives the manifest.
 #[expect(clippy::needless_pass_by_value, reason = "callers write it as a literal")]
-fn assemble(folder: &Path, layers: &[Packed], config: Value) -> Result<Value> {
+fn assemble(folder: &Path, architecture: &str, layers: &[Packed], config: Value) -> Result<Value> {
     const TIME: &str = "2026-01-01T00:00:00Z";
     let mut descriptors = Vec::new();
     let (mut diff_ids, mut history) = (Vec::new(), Vec::new());
@@ -202,7 +288,7 @@ fn assemble(folder: &Path, layers: &[Packed], config: Value) -> Result<Value> {
         history.push(json!({"created": TIME, "created_by": "Debian packages"}));
     }
     let config = serde_json::to_vec(&json!({
-        "architecture": ARCHITECTURE, "os": "linux", "created": TIME, "config": config,
+        "architecture": architecture, "os": "linux", "created": TIME, "config": config,
         "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": history,
     }))?;
     Ok(json!({
@@ -257,6 +343,20 @@ fn busybox(work: &Path) -> Result<Packed> {
         if applet != "busybox" {
             layer.add_link(&format!("usr/bin/{applet}"), "busybox");
         }
+    }
+    add_users(&mut layer, "root:*:0:0:root:/root:/bin/sh\n", "root:*:0:\n");
+    layer.pack()
+}
+
+/// As [`busybox`], for another architecture: it cannot be asked for its applets here, so it has those that tests call.
+fn foreign_busybox(work: &Path) -> Result<Packed> {
+    const APPLETS: [&str; 8] = ["cat", "cp", "ls", "mkdir", "mv", "rm", "sh", "uname"];
+    let mut layer = Layer::root();
+    for archive in debian::download(&["busybox"], work, debian::Missing::Foreign(FOREIGN))? {
+        layer.add_package(&archive, None)?;
+    }
+    for applet in APPLETS {
+        layer.add_link(&format!("usr/bin/{applet}"), "busybox");
     }
     add_users(&mut layer, "root:*:0:0:root:/root:/bin/sh\n", "root:*:0:\n");
     layer.pack()

@@ -168,6 +168,34 @@ impl Layer {
         );
     }
 
+    /// What lies below a folder, moved to another one, of the paths relative to it that `wanted` takes. Links that are
+    /// absolute or lead out of the folder go wrong.
+    pub(crate) fn moved(self, from: &str, to: &str, wanted: impl Fn(&Path) -> bool) -> Self {
+        let moved = |path: &Path| {
+            let below = path.strip_prefix(from).ok()?;
+            wanted(below).then(|| Path::new(to).join(below))
+        };
+        let entries = self.entries.into_iter().filter_map(|(path, mut entry)| {
+            if entry.kind == EntryType::Link {
+                entry.target = moved(&entry.target)?;
+            }
+            Some((moved(&path)?, entry))
+        });
+        Self {
+            entries: entries.collect(),
+        }
+    }
+
+    /// Names of what lies directly in a folder.
+    pub(crate) fn names_in(&self, folder: &str) -> Vec<String> {
+        let inside = self
+            .entries
+            .keys()
+            .filter(|path| path.parent() == Some(Path::new(folder)));
+        let name = |path: &PathBuf| Some(path.file_name()?.to_string_lossy().into_owned());
+        inside.filter_map(name).collect()
+    }
+
     /// The content of a file in the layer.
     pub(crate) fn file(&self, path: &str) -> Option<&[u8]> {
         self.entries

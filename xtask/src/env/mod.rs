@@ -18,6 +18,7 @@ mod process;
 mod programs;
 mod registry;
 mod settings;
+mod toolchain;
 mod wheel;
 
 use std::path::PathBuf;
@@ -125,6 +126,7 @@ fn prepare_programs(cache: &Cache, settings: &Settings) -> Result<debian::Root> 
             programs::link_debian(settings, &root)?;
             debian::install_uidmap()?;
             programs::prepare_cargo_deny(cache, settings)?;
+            programs::prepare_emulator(cache, settings)?;
             Ok(root)
         });
         let compiled = programs::prepare(cache, settings);

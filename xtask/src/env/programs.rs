@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 
-use super::debian::Root;
+use super::debian::{self, Missing, Root};
 use super::go::{Build, Go};
+use super::images::FOREIGN;
 use super::settings::Settings;
 use super::wheel::{self, Wheel};
 use crate::cache::Cache;
@@ -222,6 +223,42 @@ pub(crate) fn link_debian(settings: &Settings, root: &Root) -> Result<()> {
     for name in ["runc", "etcd", "containerd", "containerd-shim-runc-v2", "ctr"] {
         link(&root.program(name)?, &settings.programs.join(name))?;
     }
+    Ok(())
+}
+
+/// QEMU for the programs of [`FOREIGN`], which the engine calls for them: PATH, the cache, the Debian package.
+pub(crate) fn prepare_emulator(cache: &Cache, settings: &Settings) -> Result<()> {
+    let started = Instant::now();
+    let qemu = if FOREIGN == "arm64" { "aarch64" } else { "x86_64" };
+    let name = format!("qemu-{qemu}-static");
+    let linked = settings.programs.join(&name);
+    if linked.exists() {
+        return Ok(());
+    }
+    fs_err::create_dir_all(&settings.programs)?;
+    if let Some(program) = shell::which(&name) {
+        link(&program, &linked)?;
+        say::step(&name, "PATH", started.elapsed());
+        return Ok(());
+    }
+    let cached = cache.folder("bin")?.join(&name);
+    if !cached.exists() {
+        let temporary = tempfile::tempdir_in(cache.root())?;
+        let archives = debian::download(&["qemu-user-static"], temporary.path(), Missing::OnThisMachine)?;
+        let root = temporary.path().join("root");
+        for archive in &archives {
+            shell::run(shell::command("dpkg-deb", ["--extract"]).arg(archive).arg(&root))?;
+        }
+        // Newer releases have the program under its plain name, and a link beside it.
+        let found = [format!("qemu-{qemu}"), name.clone()]
+            .map(|name| root.join("usr/bin").join(name))
+            .into_iter()
+            .find(|file| file.symlink_metadata().is_ok_and(|found| found.is_file()))
+            .context("the package qemu-user-static holds no program")?;
+        fs_err::rename(found, &cached)?;
+    }
+    link(&cached, &linked)?;
+    say::step(&name, "Debian package qemu-user-static", started.elapsed());
     Ok(())
 }
 
