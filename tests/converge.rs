@@ -9,6 +9,8 @@ mod gate;
 mod harness;
 #[path = "converge/inputs.rs"]
 mod inputs;
+#[path = "converge/platforms.rs"]
+mod platforms;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
@@ -55,6 +57,10 @@ fn main() -> ExitCode {
         test(
             "an_image_forgets_its_history_where_that_is_wanted",
             inputs::cleared_history,
+        ),
+        test(
+            "an_image_for_several_platforms_goes_its_whole_way",
+            platforms::deployed,
         ),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()

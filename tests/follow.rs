@@ -138,3 +138,23 @@ fn files_of_submodules_are_followed_in_development() {
     let (rest, _) = following.end();
     assert!(!rest.contains("v:"), "{rest}");
 }
+
+#[test]
+fn a_submodule_that_moves_is_followed_in_development() {
+    let chart = Project::with("chart", &[("deep/map.yaml", &map(1))]);
+    for version in [2, 3] {
+        chart.commit(&[("deep/map.yaml", &map(version))]);
+    }
+    let project = Project::empty("follow");
+    project.commit(&[("werf.yaml", "project: demo\nconfigVersion: 1\n")]);
+    project.add_submodule(&chart, ".helm/templates");
+    project.commit(&[]);
+    let go_to = |commit: &str| project.git(&["-C", ".helm/templates", "checkout", "-q", commit]);
+    // Nothing but a file below a folder of the submodule is another one from here on.
+    go_to("HEAD~2");
+    let mut following = Following::start(&project, &["--dev"]);
+    following.expect("v: \"1\"");
+    go_to("HEAD@{1}~1");
+    following.expect("v: \"2\"");
+    following.end();
+}

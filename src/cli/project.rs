@@ -223,13 +223,15 @@ pub(crate) struct Inputs {
     commit: String,
     /// Size and time of the last change; none for a file that is gone.
     files: Vec<(String, Option<(u64, SystemTime)>)>,
+    /// Commits of submodules; one that moves may have no file that differs from its commit.
+    submodules: Vec<(String, String)>,
 }
 
 /// What the next run would see; `own` are files that runs write themselves, as absolute paths.
 pub(crate) fn inputs(args: &ProjectArgs, own: &[PathBuf], context: &Context) -> Result<Inputs, CommandError> {
     let repository = repository(args)?;
     let commit = repository.head()?;
-    let mut files = Vec::new();
+    let (mut files, mut submodules) = (Vec::new(), Vec::new());
     if args.dev
         && let Some(work_dir) = repository.work_dir()
     {
@@ -244,10 +246,12 @@ pub(crate) fn inputs(args: &ProjectArgs, own: &[PathBuf], context: &Context) -> 
             let state = state.and_then(|found| Some((found.len(), found.modified().ok()?)));
             files.push((path, state));
         }
+        submodules = repository.submodule_commits(&taken);
     }
     Ok(Inputs {
         commit: commit.id,
         files,
+        submodules,
     })
 }
 

@@ -26,5 +26,6 @@ pub use self::options::{
     Everything, GlobMaker, Inspector, LoadOptions, PathGlob, SharedEnvironment, Variables,
 };
 pub use self::parse::{documents_as_json, documents_of};
+pub(crate) use self::render::clean;
 pub use self::schema::{giterminism_page, json_schema, page};
 pub use self::select::{SelectError, select};

@@ -230,18 +230,18 @@ impl Object for Files {
 impl Files {
     /// A file that may not be read counts as none.
     fn is_file(&self, path: &str) -> Result<bool, CallError> {
-        let path = relative(path);
+        let path = clean(path);
         let content = self.tree.read(&path).map_err(|error| error.to_string())?;
         Ok(content.is_some() && self.inspector.file(&path).is_ok())
     }
 
     fn is_dir(&self, path: &str) -> Result<bool, CallError> {
-        let found = self.tree.is_dir(&relative(path));
+        let found = self.tree.is_dir(&clean(path));
         Ok(found.map_err(|error| error.to_string())?)
     }
 
     fn get(&self, given: &str) -> Result<Value, CallError> {
-        let path = relative(given);
+        let path = clean(given);
         let refuse = |reason: String| CallError::new(format!("{{{{ .Files.Get {given:?} }}}}: {reason}"));
         self.inspector.file(&path).map_err(refuse)?;
         match self.tree.read(&path).map_err(|error| refuse(error.to_string()))? {
@@ -258,7 +258,7 @@ impl Files {
 
     /// Path to content, by werf's globs.
     fn glob(&self, pattern: &str) -> Result<Value, CallError> {
-        let pattern = relative(pattern);
+        let pattern = clean(pattern);
         let glob = (self.glob)(&pattern)?;
         let dir = folder_of(&pattern);
         self.inspector.files(dir, &*glob)?;
@@ -290,7 +290,7 @@ fn argument(args: &[Value]) -> &str {
 
 /// Go: what `filepath.Join` makes of the project's folder and a path: a slash before it changes nothing, `..` leads out of
 /// the folder.
-fn relative(path: &str) -> String {
+pub(crate) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

@@ -37,6 +37,36 @@ impl Repository {
         )
     }
 
+    /// Where the submodules are that are checked out and that `filter` takes, those within others too: paths with commits.
+    #[must_use]
+    pub fn submodule_commits(&self, filter: &dyn PathMatch) -> Vec<(String, String)> {
+        self.submodule_commits_at(filter, DEPTH)
+    }
+
+    fn submodule_commits_at(&self, filter: &dyn PathMatch, depth: usize) -> Vec<(String, String)> {
+        let Some(depth) = depth.checked_sub(1) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (folder, inner) in self.checked_out() {
+            let Some(head) = inner.head().ok().filter(|_| filter.matches(&folder)) else {
+                continue;
+            };
+            let within = Within {
+                filter,
+                folder: &folder,
+            };
+            let below = inner.submodule_commits_at(&within, depth);
+            found.extend(
+                below
+                    .into_iter()
+                    .map(|(path, id)| (format!("{folder}/{path}"), id)),
+            );
+            found.push((folder, head.id));
+        }
+        found
+    }
+
     /// The paths that make the difference between a commit and [`Self::with_work_tree`], those in submodules too.
     /// A submodule that is checked out at another commit is one of them.
     ///

@@ -387,8 +387,8 @@ fn remedy(repo: &gix::Repository, id: ObjectId) -> String {
         return DAMAGED.to_owned();
     }
     let git = match repo.workdir().filter(|dir| dir.is_dir()) {
-        Some(dir) => format!("git -C {}", dir.display()),
-        None => format!("git --git-dir {}", repo.git_dir().display()),
+        Some(dir) => format!("git -C {}", quoted(dir)),
+        None => format!("git --git-dir {}", quoted(repo.git_dir())),
     };
     let config = repo.config_snapshot();
     let is_partial = |name: &str| {
@@ -408,6 +408,15 @@ fn remedy(repo: &gix::Repository, id: ObjectId) -> String {
             "the repository has not got it; `{git} fetch --refetch` may bring it, `{git} fsck` tells what else is missing"
         ),
     }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &std::path::Path) -> String {
+    let text = path.display().to_string();
+    if text.chars().all(|c| c.is_alphanumeric() || "/._-+@".contains(c)) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// The entries of a tree, `path` is for the message.

@@ -193,10 +193,14 @@ impl Manifest {
     /// The bytes that are published: two spaces of indent, no final newline, as BuildKit writes them.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        serde_json::to_vec_pretty(self)
-            .expect("strings, numbers and maps are always serializable")
-            .into()
+        pretty(self)
     }
+}
+
+fn pretty(document: &impl Serialize) -> Bytes {
+    serde_json::to_vec_pretty(document)
+        .expect("strings, numbers and maps are always serializable")
+        .into()
 }
 
 /// An index: one manifest for each platform.
@@ -234,9 +238,7 @@ impl Index {
     /// The bytes that are published, in the form of [`Manifest::to_bytes`].
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        serde_json::to_vec_pretty(self)
-            .expect("strings, numbers and maps are always serializable")
-            .into()
+        pretty(self)
     }
 
     /// The manifest for a platform. An entry that names no platform serves any, if nothing fits better.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kiel_template::files::FileTree as _;
+use kiel_template::files::{FileError, FileTree as _};
 
 use super::{Guard, Mode, Refusal, clean, to_allow};
 use crate::cli::env::Environment;
@@ -28,7 +28,7 @@ impl Guard {
                 None => match files.read(name) {
                     Ok(None) => {}
                     Ok(Some(_)) => return Ok(()),
-                    Err(_) => return Err(self.broken_link(name, inputs, &before)),
+                    Err(error) => return Err(self.unreadable(name, inputs, &before, &error)),
                 },
             }
         }
@@ -41,7 +41,7 @@ impl Guard {
     }
 
     /// A link of the commit that leaves the repository, in werf's words; one of the work tree is no file.
-    fn broken_link(&self, name: &str, inputs: &SourceTree, before: &str) -> CommandError {
+    fn unreadable(&self, name: &str, inputs: &SourceTree, before: &str, error: &FileError) -> CommandError {
         let full = self.in_repository(name);
         match (self.commit.resolve(&full), inputs.resolve(&full)) {
             (Err(GitError::LinkLeaves { target, .. }), _) => CommandError::new(format!(
@@ -52,7 +52,7 @@ impl Guard {
                 is_loose: self.mode == Mode::Loose,
             }),
             (Err(error), _) | (_, Err(error)) => error.into(),
-            _ => CommandError::new(format!("Error: {before}cannot read {name:?}")),
+            _ => CommandError::new(format!("Error: {before}{error}")),
         }
     }
 

@@ -17,6 +17,7 @@ use kiel_template::files::FileTree as _;
 pub(crate) use self::config::{FileGlob, TemplateGuard, machine_path};
 use self::covered::{Covered, is_covered};
 use super::error::CommandError;
+pub(crate) use crate::config::clean;
 use crate::config::giterminism::{FILE, Giterminism, RULES, RuleType};
 use crate::git::patterns::PathMatch;
 use crate::git::{Difference, GitError, Repository, Scope, SourceTree};
@@ -438,17 +439,4 @@ fn sentence(paths: &[String], kind: Difference) -> String {
             format!("the following {word}files must be committed:\n\n{lines}")
         }
     }
-}
-
-/// Without `.`, `x/..` and double slashes.
-pub(crate) fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => _ = parts.pop(),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }

@@ -528,6 +528,35 @@ const GIT: &[Key] = &[
     ),
 ];
 
+const BEFORE_INSTALL_CACHE_VERSION: Key = key(
+    "beforeInstallCacheVersion",
+    Text,
+    "",
+    "Any text; another one runs the stage and those after it again",
+    "{beforeInstallCacheVersion: \"2\"}",
+);
+const INSTALL_CACHE_VERSION: Key = key(
+    "installCacheVersion",
+    Text,
+    "",
+    "The same for `install`",
+    "{installCacheVersion: \"2\"}",
+);
+const BEFORE_SETUP_CACHE_VERSION: Key = key(
+    "beforeSetupCacheVersion",
+    Text,
+    "",
+    "The same for `beforeSetup`",
+    "{beforeSetupCacheVersion: \"2\"}",
+);
+const SETUP_CACHE_VERSION: Key = key(
+    "setupCacheVersion",
+    Text,
+    "",
+    "The same for `setup`",
+    "{setupCacheVersion: \"2\"}",
+);
+
 const SHELL: &[Key] = &[
     key(
         "beforeInstall",
@@ -558,34 +587,10 @@ const SHELL: &[Key] = &[
         "Any text; another one runs all stages again",
         "{install: make, cacheVersion: \"2\"}",
     ),
-    key(
-        "beforeInstallCacheVersion",
-        Text,
-        "",
-        "Any text; another one runs the stage and those after it again",
-        "{beforeInstallCacheVersion: \"2\"}",
-    ),
-    key(
-        "installCacheVersion",
-        Text,
-        "",
-        "The same for `install`",
-        "{installCacheVersion: \"2\"}",
-    ),
-    key(
-        "beforeSetupCacheVersion",
-        Text,
-        "",
-        "The same for `beforeSetup`",
-        "{beforeSetupCacheVersion: \"2\"}",
-    ),
-    key(
-        "setupCacheVersion",
-        Text,
-        "",
-        "The same for `setup`",
-        "{setupCacheVersion: \"2\"}",
-    ),
+    BEFORE_INSTALL_CACHE_VERSION,
+    INSTALL_CACHE_VERSION,
+    BEFORE_SETUP_CACHE_VERSION,
+    SETUP_CACHE_VERSION,
 ];
 
 const ANSIBLE: &[Key] = &[
@@ -624,34 +629,10 @@ const ANSIBLE: &[Key] = &[
         "Any text; another one runs all stages again",
         "{install: [{command: make}], cacheVersion: \"2\"}",
     ),
-    key(
-        "beforeInstallCacheVersion",
-        Text,
-        "",
-        "Any text; another one runs the stage and those after it again",
-        "{beforeInstallCacheVersion: \"2\"}",
-    ),
-    key(
-        "installCacheVersion",
-        Text,
-        "",
-        "The same for `install`",
-        "{installCacheVersion: \"2\"}",
-    ),
-    key(
-        "beforeSetupCacheVersion",
-        Text,
-        "",
-        "The same for `beforeSetup`",
-        "{beforeSetupCacheVersion: \"2\"}",
-    ),
-    key(
-        "setupCacheVersion",
-        Text,
-        "",
-        "The same for `setup`",
-        "{setupCacheVersion: \"2\"}",
-    ),
+    BEFORE_INSTALL_CACHE_VERSION,
+    INSTALL_CACHE_VERSION,
+    BEFORE_SETUP_CACHE_VERSION,
+    SETUP_CACHE_VERSION,
     key(
         "toolchain",
         Text,
