@@ -271,8 +271,8 @@ fn follow(tokens: &[Token], name: &str, is_enough: impl Fn(&States) -> bool) -> 
         let end = (high + 1).min(count);
         next.at[low..=end].fill(false);
         next.within[low..end].fill(false);
-        for i in low..end {
-            match &tokens[i] {
+        for (i, token) in tokens.iter().enumerate().take(end).skip(low) {
+            match token {
                 Token::Star => next.within[i] = now.within[i] && char != '/',
                 Token::Parts => {
                     next.within[i] = now.within[i];
