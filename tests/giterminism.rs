@@ -534,3 +534,39 @@ fn mappings_are_of_the_repository_wherever_the_project_is() {
     let other = image_names(&files("docs/site/", "2"), &["--dir", "docs/site"]);
     assert_ne!(below, other);
 }
+
+#[test]
+fn values_may_be_anywhere_in_the_repository_and_ignored_ones_count_where_nothing_is_refused() {
+    let config = format!("{META}# {{{{ .Files.Exists \"local.txt\" }}}}\nimage: a\nfrom: b\n");
+    let project = Project::with(
+        "giterminism",
+        &[
+            ("sub/werf.yaml", &config),
+            ("sub/.helm/templates/a.yaml", "kind: A\nv: {{ .Values.v }}\n"),
+            ("shared/values.yaml", "v: shared\n"),
+            (".gitignore", "local.*\n"),
+        ],
+    );
+    let render = |flags: &[&str]| {
+        let render = ["render", "--dir", "sub", "--repo", "r.example.org/a"];
+        project.kiel(&[&render[..], flags].concat())
+    };
+    let shared = "sub/../shared/values.yaml";
+    let at = project.path().join(shared).display().to_string();
+    let run = render(&["--values", &at]).expect_code(0);
+    assert!(run.stdout.contains("v: shared"), "{}", run.stdout);
+    project.write("sub/local.yaml", "v: local\n");
+    project.write("sub/local.txt", "");
+    let local = project.path().join("sub/local.yaml").display().to_string();
+    render(&["--values", &local])
+        .expect_code(1)
+        .expect_stderr(&["the file \"local.yaml\" not found in the project git repository"]);
+    let run = render(&["--values", &local, "--loose-giterminism"]).expect_code(0);
+    assert!(run.stdout.contains("v: local"), "{}", run.stdout);
+    let found = project.kiel(&["config", "render", "--dir", "sub", "--loose-giterminism"]);
+    assert!(found.stdout.contains("# true"), "{}", found.stdout);
+    project.write("shared/values.yaml", "v: changed\n");
+    render(&["--values", &at])
+        .expect_code(1)
+        .expect_stderr(&["the file \"../shared/values.yaml\" must be committed"]);
+}

@@ -264,13 +264,15 @@ pub(crate) fn read_project_file(project: &Project, path: &str) -> Result<Vec<u8>
          to read chart file {inside:?}: ",
         project.config.meta.deploy.helm_chart_dir
     );
-    if !inside.starts_with("../") {
-        if let Some(refusal) = project.guard.file(&inside, Some("helm.allowUncommittedFiles"))? {
-            return Err(refusal.error(&before));
-        }
-        if let Some(content) = project.files.read(&inside)? {
-            return Ok(content.to_vec());
-        }
+    let refusal = project.guard.file(&inside, Some("helm.allowUncommittedFiles"))?;
+    if let Some(refusal) = refusal.filter(|refusal| !refusal.is_ignored()) {
+        return Err(refusal.error(&before));
+    }
+    if let Some(content) = project.files.read(&inside)? {
+        return Ok(content.to_vec());
+    }
+    if let Some(content) = project.guard.ignored_file(&inside) {
+        return Ok(content);
     }
     Err(CommandError::new(format!(
         "Error: {before}the file {inside:?} not found in the project git repository"

@@ -25,6 +25,7 @@ pub trait PathGlob {
     }
 }
 
+/// A function of whole paths, which tells nothing of folders.
 impl<F: Fn(&str) -> bool> PathGlob for F {
     fn matches(&self, path: &str) -> bool {
         self(path)
@@ -44,6 +45,12 @@ pub trait Inspector: Send + Sync {
     /// # Errors
     /// Why they may not be read.
     fn files(&self, dir: &str, glob: &dyn PathGlob) -> Result<(), String>;
+
+    /// A file that Git ignores, where nothing is refused.
+    fn ignored_file(&self, path: &str) -> Option<Vec<u8>> {
+        let _ = path;
+        None
+    }
 
     /// Whether a variable may be read.
     fn allows_variable(&self, name: &str) -> bool;

@@ -232,7 +232,8 @@ impl Files {
     fn is_file(&self, path: &str) -> Result<bool, CallError> {
         let path = clean(path);
         let content = self.tree.read(&path).map_err(|error| error.to_string())?;
-        Ok(content.is_some() && self.inspector.file(&path).is_ok())
+        let is_there = content.is_some() || self.inspector.ignored_file(&path).is_some();
+        Ok(is_there && self.inspector.file(&path).is_ok())
     }
 
     fn is_dir(&self, path: &str) -> Result<bool, CallError> {
@@ -246,7 +247,10 @@ impl Files {
         self.inspector.file(&path).map_err(refuse)?;
         match self.tree.read(&path).map_err(|error| refuse(error.to_string()))? {
             Some(content) => Ok(self.text(&path, &content)),
-            None => Err(refuse(not_found(given, self.inspector.is_loose()))),
+            None => match self.inspector.ignored_file(&path) {
+                Some(content) => Ok(self.text(&path, &content)),
+                None => Err(refuse(not_found(given, self.inspector.is_loose()))),
+            },
         }
     }
 

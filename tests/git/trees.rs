@@ -398,7 +398,10 @@ fn a_missing_object_is_named() {
     fs_err::remove_file(sandbox.dir().join(".git/objects").join(folder).join(name)).expect("an object");
     let error = sandbox.tree().listing("", all).expect_err("a hole").to_string();
     assert!(
-        error.starts_with(&format!("cannot read the object `{}` of `d`;", id.trim())),
+        error.starts_with(&format!(
+            "cannot read the object `{}` of `d`: the repository has not got it; `git -C ",
+            id.trim()
+        )),
         "{error}"
     );
 }

@@ -249,6 +249,10 @@ impl Inspector for TemplateGuard {
         }
     }
 
+    fn ignored_file(&self, path: &str) -> Option<Vec<u8>> {
+        self.0.ignored_file(path)
+    }
+
     fn allows_variable(&self, name: &str) -> bool {
         self.is_loose() || self.0.rules.allows_variable(name)
     }

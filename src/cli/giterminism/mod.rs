@@ -211,7 +211,7 @@ impl Guard {
             return Ok(None);
         }
         let full = self.in_repository(path);
-        if full.starts_with("..") {
+        if full == ".." || full.starts_with("../") {
             return Ok(None);
         }
         let path = &*self.in_project(&full);
@@ -297,6 +297,17 @@ impl Guard {
         targets
     }
 
+    /// With `--loose-giterminism`, a file that Git ignores: it counts where it is named.
+    pub(crate) fn ignored_file(&self, path: &str) -> Option<Vec<u8>> {
+        if self.mode != Mode::Loose {
+            return None;
+        }
+        let full = self.in_repository(path);
+        let tree = self.repository.overlay(&self.commit, std::slice::from_ref(&full));
+        let content = tree.ok()?.files_at("").read(&full).ok()??;
+        Some(content.to_vec())
+    }
+
     /// As [`Self::file`], of a file that only a commit may change.
     pub(crate) fn own_file(&self, path: &str) -> Result<Option<Refusal>, GitError> {
         Ok(self.file(path, None)?.filter(|refusal| !refusal.is_ignored()))
@@ -314,7 +325,7 @@ impl Guard {
         }
         // The folder may be a link.
         let full = self.in_repository(dir);
-        if full.starts_with("..") {
+        if full == ".." || full.starts_with("../") {
             return Ok(None);
         }
         let full = self.commit.resolve(&full)?.unwrap_or(full);
@@ -400,7 +411,7 @@ impl Guard {
 
 impl Refusal {
     /// A file that Git does not see is as good as none.
-    fn is_ignored(&self) -> bool {
+    pub(crate) fn is_ignored(&self) -> bool {
         self.sentence.is_empty()
     }
 }
