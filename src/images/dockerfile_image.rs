@@ -1,6 +1,6 @@
 //! The key of an image with a Dockerfile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kiel_llb::Platform;
@@ -8,14 +8,13 @@ use kiel_stapel::key::{Key, Record, Value};
 use kiel_stapel::spec::{NamePart, Network};
 use kiel_stapel::spec_record;
 use kiel_stapel::stage::Keyed;
-use kiel_template::files::FileTree;
 use serde::Serialize;
 
-use super::ImagesError;
 use super::dockerfile::{BasePlatform, Dockerfile, Sources, Stage};
+use super::{ImageFiles, ImagesError};
 use crate::config::model::{DockerfileImage, Image, SshAgent};
+use crate::git::Selection;
 use crate::git::patterns::{DockerIgnore, PathMatch};
-use crate::git::{CommitFiles, Selection};
 
 /// A Dockerfile image with its key, and what goes to the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -82,15 +81,30 @@ pub enum BuildArg {
     },
 }
 
+/// The files that count of contexts that were asked about: many images have one context.
+#[derive(Default)]
+pub(super) struct Contexts(HashMap<Context, Selection>);
+
+/// What the files depend on: the folder, what is left out, what is taken; and whose they are, where an image has added to
+/// its own.
+#[derive(PartialEq, Eq, Hash)]
+struct Context {
+    dir: String,
+    ignored: Vec<String>,
+    sources: Sources,
+    owner: Option<String>,
+}
+
 /// Makes the plan; `keys` holds the keys of all images that this one needs.
 pub(super) fn plan(
     image: &Image,
     spec: &DockerfileImage,
-    files: &CommitFiles,
-    inputs: &dyn FileTree,
+    files: ImageFiles<'_>,
     platform: &Platform,
     keys: &BTreeMap<String, Key>,
+    contexts: &mut Contexts,
 ) -> Result<DockerfilePlan, ImagesError> {
+    let inputs = files.inputs;
     let read = inputs
         .read(&spec.dockerfile)
         .map_err(|error| ImagesError::ReadDockerfile {
@@ -116,7 +130,7 @@ pub(super) fn plan(
                 source,
             }
         })?;
-    let listing = context(image, spec, files, inputs, &dockerfile)?;
+    let listing = context(image, spec, files, &dockerfile, contexts)?;
     let record = record((image, spec), &dockerfile, &args, &listing, platform, keys);
     let internal: Vec<&String> = args
         .iter()
@@ -146,7 +160,7 @@ pub(super) fn plan(
         ssh: spec.ssh.clone(),
         dockerfile: content,
         files: listing,
-        root: super::folder_of(files, &spec.context),
+        root: super::folder_of(files.sources_of(&image.name), &spec.context),
     })
 }
 
@@ -219,11 +233,11 @@ impl PathMatch for OnTheWay<'_> {
 fn context(
     image: &Image,
     spec: &DockerfileImage,
-    files: &CommitFiles,
-    inputs: &dyn FileTree,
+    files: ImageFiles<'_>,
     dockerfile: &Dockerfile,
+    contexts: &mut Contexts,
 ) -> Result<Selection, ImagesError> {
-    let ignore = DockerIgnore::load(inputs, &spec.context, &spec.dockerfile).map_err(|source| {
+    let ignore = DockerIgnore::load(files.inputs, &spec.context, &spec.dockerfile).map_err(|source| {
         ImagesError::Ignore {
             image: image.name.clone(),
             source,
@@ -233,6 +247,17 @@ fn context(
         image: image.name.clone(),
         source,
     };
+    let owner = files.of_images.contains_key(&image.name);
+    let key = Context {
+        dir: spec.context.clone(),
+        ignored: ignore.texts().to_vec(),
+        sources: dockerfile.sources.clone(),
+        owner: owner.then(|| image.name.clone()),
+    };
+    if let Some(known) = contexts.0.get(&key) {
+        return Ok(known.clone());
+    }
+    let files = files.sources_of(&image.name);
     let dir = format!("{}/{}", files.root(), spec.context);
     let dir = dir.trim_matches('/');
     let mut filter = ContextFilter {
@@ -242,7 +267,9 @@ fn context(
     if filter.sources != Sources::Whole && files.tree().has_link(dir, &OnTheWay(&filter)).map_err(error)? {
         filter.sources = Sources::Whole;
     }
-    files.tree().select(dir, filter).map_err(error)
+    let found = files.tree().select(dir, filter).map_err(error)?;
+    contexts.0.insert(key, found.clone());
+    Ok(found)
 }
 
 fn record(

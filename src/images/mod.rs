@@ -26,6 +26,7 @@ use crate::git::{CommitFiles, GitError, SourceTree};
 
 pub(crate) use dockerfile::context_triggers;
 pub use dockerfile::{BasePlatform, DockerfileError};
+use dockerfile_image::Contexts;
 pub use dockerfile_image::{BaseImage, BuildArg, DockerfilePlan};
 pub use graph::{Edge, EdgeKind, GraphError, ImageGraph, Node, graph};
 pub use platforms::PlannedIndex;
@@ -49,6 +50,11 @@ pub struct ImageFiles<'a> {
 }
 
 impl<'a> ImageFiles<'a> {
+    /// The files of an image's context and mappings.
+    fn sources_of(self, image: &str) -> &'a CommitFiles {
+        self.of_images.get(image).unwrap_or(self.sources)
+    }
+
     /// All at one place.
     #[must_use]
     pub fn at(files: &'a CommitFiles) -> Self {
@@ -257,11 +263,13 @@ pub fn plan_images(
     let order = graph(config)?.order(names)?;
     let targets = platforms::targets(config, &order, host)?;
     let mut keys: BTreeMap<&Platform, KnownKeys> = BTreeMap::new();
+    let mut contexts = Contexts::default();
     let mut planned = PlannedImages::default();
     for image in order.iter().filter_map(|name| config.image(name)) {
         check_plannable(image)?;
         let is_index = platforms::is_index(image);
         let platforms = targets.get(image.name.as_str()).map_or(&[][..], Vec::as_slice);
+        let content = stapel_image::content(image, files)?;
         for platform in platforms {
             let keys = keys.entry(platform).or_default();
             let image = PlannedImage {
@@ -273,7 +281,19 @@ pub fn plan_images(
                 is_final: image.is_final && !is_index && is_own(image, platform, host),
                 platform: platform.clone(),
                 needs: needs(image, &planned.images),
-                kind: plan_kind(image, files, platform, keys)?,
+                kind: match &image.kind {
+                    ImageKind::Dockerfile(spec) => PlannedKind::Dockerfile(Box::new(dockerfile_image::plan(
+                        image,
+                        spec,
+                        files,
+                        platform,
+                        &keys.images,
+                        &mut contexts,
+                    )?)),
+                    ImageKind::Stapel(spec) => PlannedKind::Stapel(Box::new(stapel_image::plan(
+                        image, spec, &content, platform, keys,
+                    )?)),
+                },
             };
             keys.add(&image);
             planned.images.push(image);
@@ -290,32 +310,6 @@ pub fn plan_images(
 /// Whether the image itself is asked for on this platform, and not only those that need it.
 fn is_own(image: &Image, platform: &Platform, host: &Platform) -> bool {
     image.platforms.contains(platform) || (image.platforms.is_empty() && platform == host)
-}
-
-fn plan_kind(
-    image: &Image,
-    files: ImageFiles<'_>,
-    platform: &Platform,
-    keys: &KnownKeys,
-) -> Result<PlannedKind, ImagesError> {
-    let sources = files.of_images.get(&image.name).unwrap_or(files.sources);
-    Ok(match &image.kind {
-        ImageKind::Dockerfile(spec) => PlannedKind::Dockerfile(Box::new(dockerfile_image::plan(
-            image,
-            spec,
-            sources,
-            files.inputs,
-            platform,
-            &keys.images,
-        )?)),
-        ImageKind::Stapel(spec) => PlannedKind::Stapel(Box::new(stapel_image::plan(
-            image,
-            spec,
-            &stapel_image::Sources::new(image, sources, files.remotes)?,
-            platform,
-            keys,
-        )?)),
-    })
 }
 
 /// What must exist before an image: also what a stage that it imports from is made of, since it may have to be made

@@ -8,7 +8,7 @@ use kiel_stapel::spec::{GitMapping, StapelSpec};
 use kiel_stapel::stage::{Keys, MappingContent, MappingFiles, Part, PlanInput, StapelPlan, UserStage};
 use serde::Serialize;
 
-use super::{ImagesError, PlannedImage, PlannedKind, RemoteTrees};
+use super::{ImageFiles, ImagesError, PlannedImage, PlannedKind};
 use crate::config::model::{Image, ImageKind};
 use crate::git::patterns::{Nothing, PathFilter, PathMatch};
 use crate::git::{CommitFiles, GitError, Selection};
@@ -100,46 +100,49 @@ impl Keys for KnownKeys {
     }
 }
 
-/// Where the files of each mapping are.
-pub(super) struct Sources(Vec<CommitFiles>);
+/// What the mappings of an image take, whatever it is built for.
+#[derive(Default)]
+pub(super) struct Content {
+    mappings: Vec<MappingSelection>,
+    /// The folder of each in its repository.
+    roots: Vec<String>,
+}
 
-impl Sources {
-    pub(super) fn new(image: &Image, own: &CommitFiles, remotes: &RemoteTrees) -> Result<Self, ImagesError> {
-        let ImageKind::Stapel(spec) = &image.kind else {
-            return Ok(Self(Vec::new()));
+/// Looks up what the mappings take; a Dockerfile image has none.
+pub(super) fn content(image: &Image, files: ImageFiles<'_>) -> Result<Content, ImagesError> {
+    let mut content = Content::default();
+    let ImageKind::Stapel(spec) = &image.kind else {
+        return Ok(content);
+    };
+    for (index, mapping) in spec.git.iter().enumerate() {
+        let tree = if image.remotes.contains_key(&index) {
+            let tree = files.remotes.get(&(image.name.clone(), index));
+            tree.ok_or_else(|| ImagesError::Remote {
+                image: image.name.clone(),
+                to: mapping.to.clone(),
+            })?
+        } else {
+            files.sources_of(&image.name).tree()
         };
-        let of_mapping = |(index, mapping): (usize, &GitMapping)| {
-            if !image.remotes.contains_key(&index) {
-                // Wherever the project is in it, `add` is a path of the repository, as in werf.
-                return Ok(own.tree().files_at(""));
-            }
-            match remotes.get(&(image.name.clone(), index)) {
-                Some(tree) => Ok(tree.files_at("")),
-                None => Err(ImagesError::Remote {
-                    image: image.name.clone(),
-                    to: mapping.to.clone(),
-                }),
-            }
-        };
-        let found = spec.git.iter().enumerate().map(of_mapping);
-        Ok(Self(found.collect::<Result<_, _>>()?))
+        // Wherever the project is in it, `add` is a path of the repository, as in werf.
+        let files = tree.files_at("");
+        content
+            .mappings
+            .push(mapping_content(image, &spec.git, index, &files)?);
+        content.roots.push(super::folder_of(&files, &mapping.add));
     }
+    Ok(content)
 }
 
 /// Makes the plan; `keys` holds the keys of all images that this one needs.
 pub(super) fn plan(
     image: &Image,
     spec: &StapelSpec,
-    sources: &Sources,
+    content: &Content,
     platform: &Platform,
     keys: &KnownKeys,
 ) -> Result<StapelImagePlan, ImagesError> {
-    let mappings = spec.git.iter().enumerate();
-    let content = mappings
-        .zip(&sources.0)
-        .map(|((index, _), files)| content(image, &spec.git, index, files))
-        .collect::<Result<Vec<_>, _>>()?;
-    let known: Vec<MappingFiles> = content.iter().map(MappingSelection::files).collect();
+    let known: Vec<MappingFiles> = content.mappings.iter().map(MappingSelection::files).collect();
     let input = PlanInput {
         spec,
         image_spec: image.image_spec.as_ref(),
@@ -154,13 +157,8 @@ pub(super) fn plan(
     Ok(StapelImagePlan {
         plan,
         spec: spec.clone(),
-        content,
-        roots: spec
-            .git
-            .iter()
-            .zip(&sources.0)
-            .map(|(mapping, files)| super::folder_of(files, &mapping.add))
-            .collect(),
+        content: content.mappings.clone(),
+        roots: content.roots.clone(),
     })
 }
 
@@ -193,7 +191,7 @@ impl PathMatch for MappingFilter {
     }
 }
 
-fn content(
+fn mapping_content(
     image: &Image,
     mappings: &[GitMapping],
     index: usize,

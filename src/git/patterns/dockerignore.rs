@@ -35,6 +35,7 @@ pub enum IgnoreFileError {
 /// The patterns of one ignore file, in their order.
 #[derive(Debug, Clone, Default)]
 pub struct DockerIgnore {
+    texts: Vec<String>,
     patterns: Vec<Pattern>,
 }
 
@@ -93,11 +94,21 @@ impl DockerIgnore {
     /// # Errors
     /// A text that is no pattern.
     pub fn new<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Result<Self, PatternError> {
-        let patterns = patterns
+        let texts: Vec<String> = patterns
             .into_iter()
-            .filter_map(|pattern| Pattern::new(pattern.as_ref().trim()).transpose())
-            .collect::<Result<_, _>>()?;
-        Ok(Self { patterns })
+            .map(|pattern| pattern.as_ref().trim().to_owned())
+            .collect();
+        let patterns = texts.iter().filter_map(|text| Pattern::new(text).transpose());
+        Ok(Self {
+            patterns: patterns.collect::<Result<_, _>>()?,
+            texts,
+        })
+    }
+
+    /// The patterns as written.
+    #[must_use]
+    pub fn texts(&self) -> &[String] {
+        &self.texts
     }
 
     /// Whether there is no pattern.

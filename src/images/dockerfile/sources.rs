@@ -3,7 +3,7 @@
 use crate::git::patterns::PathMatch;
 
 /// The files of a context that some instructions take.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Sources {
     /// All of them: something was not understood.
     Whole,
