@@ -1,5 +1,7 @@
 //! Users who may do little: everything that can be done without a right is done without it.
 
+use std::time::{Duration, Instant};
+
 use kiel::deploy::{Cluster, DismissOptions, KubeOptions};
 
 use crate::support::{Bench, chart, config_map, deployment, file_with};
@@ -33,6 +35,18 @@ async fn as_account(name: &str) -> Bench {
     bench
 }
 
+/// The API server learns of roles a moment after they were stored.
+fn wait_until_granted(bench: &Bench) {
+    let account = format!("system:serviceaccount:{}:deployer", bench.namespace());
+    let limit = Instant::now() + Duration::from_secs(30);
+    while !bench
+        .try_kubectl(&["auth", "can-i", "list", "secrets", "--as", &account])
+        .1
+    {
+        assert!(Instant::now() < limit, "the roles are not honoured");
+    }
+}
+
 #[tokio::test]
 async fn a_user_of_one_namespace() {
     let mut bench = as_account("rights").await;
@@ -40,6 +54,7 @@ async fn a_user_of_one_namespace() {
     bench.kubectl(&["apply", "-f", &file.path().display().to_string()]);
     let account = format!("--serviceaccount={}:deployer", bench.namespace());
     bench.kubectl(&["create", "rolebinding", "deployer", "--role=deployer", &account]);
+    wait_until_granted(&bench);
     let probe = "readinessProbe: {exec: {command: [\"true\"]}}";
     let web = deployment("web", "exec sleep 9999", probe, "");
     let rendered = chart(&[&config_map("a", "1"), &config_map("b", "1"), &web]);
@@ -85,6 +100,7 @@ async fn all_missing_rights_are_named_at_once_and_the_hint_grants_them() {
     let (_, roles) = hint.split_once('\n').expect("roles");
     let file = file_with(roles);
     bench.kubectl(&["apply", "-f", &file.path().display().to_string()]);
+    wait_until_granted(&bench);
     bench
         .converge(&rendered)
         .await

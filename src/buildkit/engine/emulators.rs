@@ -165,7 +165,7 @@ fn registration(known: &Architecture, interpreter: &Path) -> String {
         _ = write!(mask, "\\x{counts:02x}");
     }
     format!(
-        ":qemu-{}:M:0:{magic}:{mask}:{}:CF",
+        ":qemu-{}:M:0:{magic}:{mask}:{}:PCF",
         known.qemu,
         interpreter.display()
     )
