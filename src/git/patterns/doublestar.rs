@@ -12,7 +12,14 @@ const MAX_ALTERNATIVES: usize = 1024;
 /// A glob that was read without errors.
 #[derive(Debug, Clone)]
 pub struct Glob {
-    alternatives: Vec<Vec<Token>>,
+    alternatives: Vec<Alternative>,
+}
+
+#[derive(Debug, Clone)]
+struct Alternative {
+    tokens: Vec<Token>,
+    /// What stands behind `**/`, where that is all: such globs are common, and looked for without tokens.
+    anywhere: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +49,7 @@ impl Glob {
         };
         let mut alternatives = Vec::new();
         for expanded in expand(pattern).map_err(error)? {
-            alternatives.push(tokenize(&expanded).map_err(error)?);
+            alternatives.push(Alternative::new(tokenize(&expanded).map_err(error)?));
         }
         Ok(Self { alternatives })
     }
@@ -52,28 +59,67 @@ impl Glob {
     pub fn matches(&self, name: &str) -> bool {
         self.alternatives
             .iter()
-            .any(|tokens| matches_tokens(tokens, name))
+            .any(|alternative| alternative.matches(name))
     }
 
     /// Whether the whole of `path` matches, or a folder that it is in.
     #[must_use]
     pub fn matches_with_folders(&self, path: &str) -> bool {
-        let matches = |tokens: &Vec<Token>| {
-            follow(tokens, path, |states| accepts(tokens, states)).is_none_or(|end| accepts(tokens, &end))
-        };
+        let matches = |alternative: &Alternative| alternative.matches_with_folders(path);
         self.alternatives.iter().any(matches)
     }
 
     /// Whether a name below the folder `dir` can match.
     #[must_use]
     pub fn may_match_below(&self, dir: &str) -> bool {
-        let below = |tokens: &Vec<Token>| {
+        let below = |Alternative { tokens, .. }: &Alternative| {
             follow(tokens, &format!("{dir}/"), |_| false).is_none_or(|States { at, within }| {
                 at[..tokens.len()].contains(&true) || within.contains(&true)
             })
         };
         dir.is_empty() || self.alternatives.iter().any(below)
     }
+}
+
+impl Alternative {
+    fn new(tokens: Vec<Token>) -> Self {
+        let text = |tokens: &[Token]| {
+            let literal = |token: &Token| match token {
+                Token::Literal(char) => Some(*char),
+                _ => None,
+            };
+            tokens.iter().map(literal).collect::<Option<String>>()
+        };
+        let anywhere = match tokens.split_first() {
+            Some((Token::Parts, rest)) if !rest.is_empty() => text(rest),
+            _ => None,
+        };
+        Self { tokens, anywhere }
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        match &self.anywhere {
+            Some(text) => is_end(name, text),
+            None => matches_tokens(&self.tokens, name),
+        }
+    }
+
+    fn matches_with_folders(&self, path: &str) -> bool {
+        match &self.anywhere {
+            Some(text) => {
+                let mut folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+                is_end(path, text) || folders.any(|folder| is_end(folder, text))
+            }
+            None => follow(&self.tokens, path, |states| accepts(&self.tokens, states))
+                .is_none_or(|end| accepts(&self.tokens, &end)),
+        }
+    }
+}
+
+/// Whether these are the last parts of the path.
+fn is_end(path: &str, parts: &str) -> bool {
+    let before = path.strip_suffix(parts);
+    before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
 }
 
 /// The position behind a backslash's character, or behind a class; `at` is where it begins.

@@ -88,3 +88,29 @@ fn folders_are_known_in_which_nothing_matches() {
         assert_eq!(glob.may_match_below(dir), want, "{pattern} {dir}");
     }
 }
+
+#[test]
+fn names_behind_all_folders_are_found_as_their_tokens_find_them() {
+    for pattern in ["**/a", "**/a/b", "**/é.x", "**/ab", "{**/a,c/**/b}", "**/\\*"] {
+        let glob = Glob::new(pattern).expect(pattern);
+        assert!(
+            glob.alternatives.iter().any(|one| one.anywhere.is_some()),
+            "{pattern}"
+        );
+        let mut slow = glob.clone();
+        for alternative in &mut slow.alternatives {
+            alternative.anywhere = None;
+        }
+        for path in [
+            "", "a", "b", "ab", "aab", "a/b", "x/a", "x/aa", "x/a/b", "a/b/c", "x/ab/y", "xa/b", "a/a/b/b",
+            "é.x", "d/é.x/e", "*", "c/b", "c/x/b", "c/x/b/y", "/a", "a/", "x//a",
+        ] {
+            assert_eq!(glob.matches(path), slow.matches(path), "{pattern} {path}");
+            assert_eq!(
+                glob.matches_with_folders(path),
+                slow.matches_with_folders(path),
+                "{pattern} with the folders of {path}"
+            );
+        }
+    }
+}
