@@ -23,7 +23,7 @@ use kiel_stapel::spec::{
     Command, DockerConfig, EnvDependency, EnvImport, From, ImageSpec, Mount, MountKind, NamePart, Position,
     StapelSpec,
 };
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Completion, Trial};
 use project::{Project, busybox, dockerfile, git, import, mapping, stapel};
 
 fn main() -> ExitCode {
@@ -71,12 +71,21 @@ fn main() -> ExitCode {
             "folders_of_the_machine_are_copied_for_commands_and_never_written",
             surroundings::host_folders,
         ),
-        test("several_platforms_are_an_index_of_images", platforms::indexes),
-        test(
+        test_unless(
+            engine::cannot_emulate,
+            "several_platforms_are_an_index_of_images",
+            platforms::indexes,
+        ),
+        test_unless(
+            engine::cannot_emulate,
             "an_index_is_set_when_all_its_images_are_there",
             platforms::failures,
         ),
-        test(
+        test_unless(
+            || {
+                let emulates = engine::machine_emulates();
+                emulates.then_some("the machine runs programs of the other architecture itself")
+            },
             "a_program_that_the_machine_cannot_run_has_a_remedy",
             platforms::without_emulator,
         ),
@@ -88,7 +97,18 @@ fn test<F>(name: &str, body: fn(Bench) -> F) -> Trial
 where
     F: Future<Output = Result<()>> + 'static,
 {
-    Trial::test(name, move || {
+    test_unless(|| None, name, body)
+}
+
+/// A test that some machines cannot run: they tell why.
+fn test_unless<F>(reason: fn() -> Option<&'static str>, name: &str, body: fn(Bench) -> F) -> Trial
+where
+    F: Future<Output = Result<()>> + 'static,
+{
+    Trial::ignorable_test(name, move || {
+        if let Some(reason) = reason() {
+            return Ok(Completion::ignored_with(reason));
+        }
         let run = || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
@@ -96,7 +116,8 @@ where
                 .build()?;
             runtime.block_on(body(Bench::new()?))
         };
-        run().map_err(|error: anyhow::Error| format!("{error:#}").into())
+        run().map_err(|error: anyhow::Error| format!("{error:#}"))?;
+        Ok(Completion::Completed)
     })
 }
 

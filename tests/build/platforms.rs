@@ -7,7 +7,7 @@ use kiel::registry::validate::{self, Validated};
 use kiel::registry::{Index, Platform};
 use kiel_stapel::spec::{From, Position, StapelSpec};
 
-use super::engine::{Bench, emulator, foreign, machine_emulates};
+use super::engine::{Bench, emulator, foreign};
 use super::file;
 use super::project::{Project, dockerfile, import, mapping, platform, stapel};
 
@@ -185,9 +185,6 @@ pub(crate) async fn failures(bench: Bench) -> Result<()> {
 
 pub(crate) async fn without_emulator(bench: Bench) -> Result<()> {
     let mut project = new_project(bench).await?;
-    if machine_emulates() {
-        return Ok(());
-    }
     project.bench.tools.emulator = None;
     let error = project.try_build().await?.expect_err("no program runs");
     let hint = error.hint().with_context(|| error.to_string())?;

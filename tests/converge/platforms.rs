@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::engine::cannot_emulate;
 use super::harness::Project;
 use super::stdout;
 
@@ -22,6 +23,9 @@ fn build(project: &Project, more: &[&str]) -> Result<Value> {
 }
 
 pub(crate) fn deployed() -> Result<Option<&'static str>> {
+    if let Some(reason) = cannot_emulate() {
+        return Ok(Some(reason));
+    }
     let files = [
         ("werf.yaml", WERF_YAML),
         ("Dockerfile", DOCKERFILE),

@@ -37,6 +37,9 @@ pub(crate) fn builds() -> Result<Option<String>> {
 
 /// Programs of another architecture run, registered for the engine alone, whoever starts it.
 pub(crate) fn foreign_programs() -> Result<Option<String>> {
+    if let Some(reason) = engine::cannot_emulate() {
+        return Ok(Some(reason.to_owned()));
+    }
     let Some(emulator) = engine::emulator()? else {
         return Ok(Some(
             "the machine runs programs of the other architecture itself".to_owned(),

@@ -213,6 +213,17 @@ pub(crate) fn machine_emulates() -> bool {
     Path::new("/proc/sys/fs/binfmt_misc").join(qemu).exists()
 }
 
+/// Why programs of [`foreign`] cannot run here, if so.
+pub(crate) fn cannot_emulate() -> Option<&'static str> {
+    let release = fs_err::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release
+        .split(|char: char| !char.is_ascii_digit())
+        .map_while(|number| number.parse::<u32>().ok());
+    let version = (numbers.next(), numbers.next());
+    (version < (Some(6), Some(7)) && !machine_emulates())
+        .then_some("Linux before 6.7 registers QEMU for the whole machine only")
+}
+
 /// The environment's QEMU for [`foreign`]; none where the machine has its own.
 pub(crate) fn emulator() -> Result<Option<Emulator>> {
     let folder = variable("KIEL_TEST_BIN")?;
