@@ -55,7 +55,7 @@ pub(crate) async fn publish(
         .flat_map(ImageReport::singles)
         .filter_map(|image| {
             let mut images = plan.images.iter().map(|planned| &planned.image);
-            let planned = images.find(|planned| planned.title == image.name)?;
+            let planned = images.find(|planned| planned.reported() == image.name)?;
             // The whole plan: a Stapel image's stages with their inputs are part of it.
             let inputs = serde_json::to_value(&planned.kind).ok()?;
             Some(entry(planned.name.as_str(), image, inputs))

@@ -478,7 +478,7 @@ fn report_of(
     stages: Vec<StageReport>,
 ) -> ImageReport {
     ImageReport {
-        name: image.title.clone(),
+        name: image.reported().to_owned(),
         is_final: image.is_final,
         kind: match image.kind {
             PlannedKind::Dockerfile(_) => "dockerfile",

@@ -242,6 +242,12 @@ impl PlannedImage {
         self.keyed().key
     }
 
+    /// Its name in reports: what the chart may name has its own, whatever else is built of it.
+    #[must_use]
+    pub fn reported(&self) -> &str {
+        if self.is_final { &self.name } else { &self.title }
+    }
+
     /// Whether it is the image of that name for that platform.
     #[must_use]
     pub fn is(&self, name: &str, platform: &Platform) -> bool {

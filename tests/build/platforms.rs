@@ -40,7 +40,6 @@ fn images() -> Vec<Image> {
         stapel("app", app),
         dockerfile("web", "Dockerfile"),
     ];
-    images[0].is_final = false;
     for image in &mut images[1..] {
         image.platforms = vec![foreign(), platform()];
     }
@@ -96,6 +95,12 @@ pub(crate) async fn indexes(bench: Bench) -> Result<()> {
     let mut project = new_project(bench).await?;
     let report = project.build().await?;
     ensure!(project.engines() == 1);
+    // Built for both, as the application needs it, and by its own name for this machine alone.
+    let tool = report.image("tool").context("tool")?;
+    ensure!(
+        tool.is_final && tool.platform == platform().to_string(),
+        "{tool:?}"
+    );
     for platform in [platform(), foreign()] {
         let app = image_for(&project, &report, "app", &platform).await?;
         for path in ["machine", "opt/tool/machine"] {

@@ -5,13 +5,19 @@ use crate::git::patterns::{Glob, PathMatch};
 
 /// What some items of lists allow; folders that hold nothing of it are known without a look.
 pub(super) struct Covered {
-    patterns: Vec<String>,
+    patterns: Vec<Pattern>,
+}
+
+/// A path, which covers all that is in it too, and as a glob.
+struct Pattern {
+    path: String,
+    glob: Option<Glob>,
 }
 
 impl Covered {
     pub(super) fn new<'a>(patterns: impl Iterator<Item = &'a String>) -> Self {
         Self {
-            patterns: patterns.map(|pattern| clean(pattern)).collect(),
+            patterns: patterns.map(|pattern| Pattern::new(pattern)).collect(),
         }
     }
 
@@ -22,32 +28,39 @@ impl Covered {
 
 impl PathMatch for Covered {
     fn matches(&self, path: &str) -> bool {
-        self.patterns.iter().any(|pattern| is_covered(pattern, path))
+        self.patterns.iter().any(|pattern| pattern.covers(path))
     }
 
     fn may_match_below(&self, dir: &str) -> bool {
-        dir.is_empty() || self.patterns.iter().any(|pattern| may_cover_below(pattern, dir))
+        dir.is_empty() || self.patterns.iter().any(|pattern| pattern.may_cover_below(dir))
+    }
+}
+
+impl Pattern {
+    fn new(pattern: &str) -> Self {
+        let path = clean(pattern);
+        let glob = Glob::new(&path).ok();
+        Self { path, glob }
+    }
+
+    fn covers(&self, path: &str) -> bool {
+        self.has(path) || self.glob.as_ref().is_some_and(|glob| glob.matches(path))
+    }
+
+    fn may_cover_below(&self, dir: &str) -> bool {
+        self.has(dir) || self.glob.as_ref().is_some_and(|glob| glob.may_match_below(dir))
+    }
+
+    /// Whether a path is this one, or in it.
+    fn has(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(&self.path);
+        self.path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
 /// Whether a rule's path, folder or glob covers a path.
 pub(super) fn is_covered(pattern: &str, path: &str) -> bool {
-    let pattern = clean(pattern);
-    let below = path
-        .strip_prefix(pattern.as_str())
-        .is_some_and(|rest| rest.starts_with('/'));
-    pattern.is_empty() || pattern == path || below || Glob::new(&pattern).is_ok_and(|glob| glob.matches(path))
-}
-
-/// A folder covers all that is in it, a glob what it matches.
-fn may_cover_below(pattern: &str, dir: &str) -> bool {
-    let is_folder_of = |folder: &str, path: &str| {
-        path.strip_prefix(folder)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    pattern.is_empty()
-        || is_folder_of(pattern, dir)
-        || Glob::new(pattern).is_ok_and(|glob| glob.may_match_below(dir))
+    Pattern::new(pattern).covers(path)
 }
 
 #[cfg(test)]
